@@ -1,0 +1,79 @@
+/* manifest.h - what a driver family is: a flat list of bundles, read from a manifest file. */
+#ifndef LARDER_MANIFEST_H
+#define LARDER_MANIFEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/base/err.h"
+#include "cache/digest.h"
+
+#define MANIFEST_MAX_BYTES (UINT32_C(8) << 20)
+#define MANIFEST_MAX_BUNDLES 4096
+#define MANIFEST_MAX_LIST 1024 /* elements of one array field, sets spliced in */
+
+/* All strings are borrowed from the manifest's flat document and live as long as it. */
+struct manifest_list {
+	const char **item;
+	size_t count;
+};
+
+struct manifest_pin {
+	const char *url;
+	struct digest digest;
+	uint64_t size; /* bytes; 0: not known yet */
+	bool pinned;   /* false: the URL has no pin, only fetch --pin may take it */
+};
+
+enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES };
+
+struct manifest_take {
+	enum manifest_take_kind kind;
+	const struct manifest_pin *file; /* for MANIFEST_TAKE_FILE */
+	struct manifest_list packages;	 /* for MANIFEST_TAKE_PACKAGES, of the build host's distribution */
+	struct manifest_list members;	 /* globs over paths in the archive; empty: the file itself */
+	const char *into;		 /* a folder in the bundle, "." for its top */
+};
+
+struct manifest_bundle {
+	const char *id, *version;
+	uint64_t rank;
+	bool early;
+	struct manifest_list os; /* "debian:12", or "any" */
+	struct manifest_list arch, kernels, devices, sizes, excludes, requires;
+	struct manifest_take *takes;
+	size_t take_count;
+	const json_t *install; /* array of steps, file globs still in it */
+	const json_t *expect;  /* object, or NULL */
+};
+
+struct manifest {
+	json_t *flat;	  /* owned: what show --expand prints */
+	const char *path; /* borrowed: the manifest's file name */
+	const char *name;
+	const char *licence_id;
+	bool licence_accept; /* acceptance is wanted before baking */
+	struct manifest_pin *pins;
+	size_t pin_count;
+	struct manifest_bundle *bundles;
+	size_t bundle_count;
+};
+#define AUTO_MANIFEST __attribute__((cleanup(manifest_free)))
+
+/* The site file: sets, sources and what is withdrawn. Zeroed: no site file. */
+struct site {
+	json_t *document; /* owned */
+};
+#define AUTO_SITE __attribute__((cleanup(site_free)))
+
+MUST_USE int site_load(const char *path, struct site *out_site, struct err *err);
+void site_free(struct site *site);
+
+/* Reads, expands (MANIFEST.md rules 1 to 3) and checks one manifest. Every error begins with the path
+ * of the file and names the field: "m.json: bundles[2].take[0].into: ...". */
+MUST_USE int manifest_load(const char *path, const struct site *site, struct manifest *out_manifest,
+			   struct err *err);
+void manifest_free(struct manifest *manifest);
+
+#endif

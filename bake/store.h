@@ -1,0 +1,38 @@
+/* store.h - the builder's folder of downloaded files, each under its own digest. */
+#ifndef LARDER_STORE_H
+#define LARDER_STORE_H
+
+#include <stdbool.h>
+
+#include "cache/base/fs.h"
+#include "cache/digest.h"
+
+#define STORE_FILE_MAX_BYTES (UINT64_C(64) << 30)
+
+struct store {
+	int dir;     /* STORE/ */
+	int blobs;   /* STORE/blobs/sha256/, one file per digest, 0600 */
+	int partial; /* STORE/partial/, unfinished downloads */
+	int lock;    /* held while the store is open */
+};
+#define STORE_NONE { -1, -1, -1, -1 }
+#define AUTO_STORE __attribute__((cleanup(store_close)))
+
+/* Makes the folder (0700) where it is missing and locks it. ERR_TIMEOUT: in use elsewhere. */
+MUST_USE int store_open(const char *path, struct store *out_store, struct err *err);
+void store_close(struct store *store);
+
+bool store_has(const struct store *store, const struct digest *digest);
+
+/* Opens a file of the store. The bytes are not checked: whoever packs them hashes them.
+ * ERR_MISSING: not in the store; the text says to run fetch. */
+MUST_USE int store_get(const struct store *store, const struct digest *digest, int *out_fd,
+		       struct err *err);
+
+/* A new file of the store: write to draft.fd, then keep it under the digest its bytes have. The name of
+ * the draft is the caller's (safe, and unique within the process). */
+MUST_USE int store_draft(const struct store *store, const char *name, struct fs_draft *out_draft,
+			 struct err *err);
+MUST_USE int store_keep(struct fs_draft *draft, const struct digest *digest, struct err *err);
+
+#endif

@@ -1,0 +1,60 @@
+#include "cache/base/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int err_set(struct err *err, enum err_kind kind, const char *format, ...)
+{
+	va_list args;
+
+	err->kind = kind;
+	err->number = 0;
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	return -1;
+}
+
+int err_errno(struct err *err, const char *format, ...)
+{
+	int number = errno;
+	va_list args;
+	size_t used;
+
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(number));
+	err->kind = ERR_SYSTEM;
+	err->number = number;
+	return -1;
+}
+
+int err_wrap(struct err *err, const char *format, ...)
+{
+	char inner[ERR_TEXT_MAX];
+	va_list args;
+	size_t used;
+
+	memcpy(inner, err->text, sizeof(inner));
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
+	return -1;
+}
+
+const char *err_kind_name(enum err_kind kind)
+{
+	static const char *const names[ERR_KINDS] = {
+		[ERR_NONE] = "none",	   [ERR_MISSING] = "missing", [ERR_NETWORK] = "network",
+		[ERR_INVALID] = "invalid", [ERR_REFUSED] = "refused", [ERR_DAMAGED] = "damaged",
+		[ERR_STALE] = "stale",	   [ERR_TIMEOUT] = "timeout", [ERR_USAGE] = "usage",
+		[ERR_SYSTEM] = "system",
+	};
+
+	return names[kind];
+}

@@ -1,0 +1,183 @@
+#include "cache/base/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cache/base/auto.h"
+#include "cache/base/fs.h"
+
+#define PATH_FIXED "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define ENV_MAX 32
+#define NOT_STARTED 127
+#define AFTER_EXIT_MS 2000 /* output is awaited this long once the program itself is gone */
+
+static const char *const base_env[] = { "PATH=" PATH_FIXED, "LC_ALL=C", "HOME=/", NULL };
+
+static void fill_env(const char *const *extra, char *env[ENV_MAX])
+{
+	int count = 0;
+
+	for (const char *const *row = base_env; *row; row++)
+		env[count++] = (char *)(uintptr_t)*row;
+	for (const char *const *row = extra; row && *row && count < ENV_MAX - 1; row++)
+		env[count++] = (char *)(uintptr_t)*row;
+	env[count] = NULL;
+}
+
+static _Noreturn void child(const struct run_spec *spec, int output, int failure)
+{
+	char *env[ENV_MAX];
+	int nothing = open("/dev/null", O_RDWR);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	fill_env(spec->env, env);
+	setpgid(0, 0);
+	if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
+		goto fail;
+	if (spec->keep_errors && dup2(output, 2) < 0)
+		goto fail;
+	if (spec->root && (fchdir(spec->root) < 0 || chroot(".") < 0))
+		goto fail;
+	if (spec->dir ? fchdir(spec->dir) < 0 : chdir("/") < 0)
+		goto fail;
+	environ = env;
+	execvpe(spec->argv[0], (char *const *)(uintptr_t)spec->argv, env);
+fail:
+	dprintf(failure, "%d", errno);
+	_exit(NOT_STARTED);
+}
+
+/* What the pipe brings, oldest bytes dropped beyond keep. Returns false at its end. */
+static bool drain(int fd, size_t keep, struct run_result *result)
+{
+	char step[16384];
+	ssize_t got = read(fd, step, sizeof(step));
+	size_t size = got > 0 ? (size_t)got : 0;
+	const char *from = step;
+
+	if (got < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (size > keep) {
+		from += size - keep;
+		size = keep;
+	}
+	if (result->size + size > keep) {
+		size_t drop = result->size + size - keep;
+
+		memmove(result->output, result->output + drop, result->size - drop);
+		result->size -= drop;
+	}
+	memcpy(result->output + result->size, from, size);
+	result->size += size;
+	result->output[result->size] = '\0';
+	return got > 0;
+}
+
+static int left_ms(uint64_t deadline)
+{
+	uint64_t now = fs_boot_ms();
+
+	if (deadline == 0)
+		return 100;
+	if (now >= deadline)
+		return 0;
+	return deadline - now < 100 ? (int)(deadline - now) : 100;
+}
+
+/* Reads output and awaits the end. A daemon that keeps the pipe open does not hold us up. */
+static int follow(pid_t pid, int fd, const struct run_spec *spec, struct run_result *result,
+		  struct err *err)
+{
+	uint64_t deadline = spec->timeout_ms ? fs_boot_ms() + (uint64_t)spec->timeout_ms : 0;
+	bool running = true, open = true;
+	int status = 0;
+
+	while (running || open) {
+		struct pollfd poller = { .fd = open ? fd : -1, .events = POLLIN };
+
+		if (poll(&poller, 1, left_ms(deadline)) > 0)
+			open = drain(fd, spec->keep, result);
+		if (running && waitpid(pid, &status, WNOHANG) == pid) {
+			running = false;
+			deadline = fs_boot_ms() + AFTER_EXIT_MS;
+		}
+		if (deadline && fs_boot_ms() >= deadline && running) {
+			kill(-pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return err_set(err, ERR_TIMEOUT, "%s: still running after %d s",
+				       spec->argv[0], spec->timeout_ms / 1000);
+		}
+		if (deadline && fs_boot_ms() >= deadline)
+			break;
+	}
+	result->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return 0;
+}
+
+static int read_failure(int fd, const char *name, struct err *err)
+{
+	char text[16] = "";
+
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		return 0;
+	errno = atoi(text);
+	if (errno == ENOENT)
+		return err_set(err, ERR_MISSING, "%s: no such program", name);
+	return err_errno(err, "start %s", name);
+}
+
+int run(const struct run_spec *spec, struct run_result *out_result, struct err *err)
+{
+	AUTO_FREE char *output = must_calloc(1, spec->keep + 1);
+	struct run_result result = { .output = output };
+	AUTO_CLOSE int from = -1, to = -1, why = -1, because = -1;
+	int pipes[2];
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return err_errno(err, "pipe");
+	from = pipes[0];
+	to = pipes[1];
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return err_errno(err, "pipe");
+	why = pipes[0];
+	because = pipes[1];
+	pid = fork();
+	if (pid < 0)
+		return err_errno(err, "fork");
+	if (pid == 0)
+		child(spec, to, because);
+	close(take_fd(&to));
+	close(take_fd(&because));
+	setpgid(pid, pid);
+	if (follow(pid, from, spec, &result, err) < 0)
+		return -1;
+	if (result.code == NOT_STARTED && read_failure(why, spec->argv[0], err) < 0)
+		return -1;
+	result.output = take_ptr(&output);
+	*out_result = result;
+	return 0;
+}
+
+void run_last_line(const char *output, char *out, size_t out_size)
+{
+	const char *best = "";
+	size_t length = 0;
+
+	for (const char *line = output; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strcspn(line, "\n") > strspn(line, " \t\r")) {
+			best = line;
+			length = strcspn(line, "\n");
+		}
+	}
+	snprintf(out, out_size, "%.*s", (int)(length < 400 ? length : 400), best);
+}

@@ -1,0 +1,305 @@
+"""guest.py - boots test guests in QEMU and reads back what they report.
+
+A full guest is a Debian disk with systemd; a tiny one is busybox in memory. Both print blocks
+(guest/report-lib.sh), which a Result holds as `report`, `text` and `code`, by block name.
+"""
+
+import functools
+import json
+import os
+import re
+import select
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pieces
+from pieces import (add_module, add_report, check_disk, enable, install_modules, kernel_deb,  # noqa: F401
+                    kernel_files, kernel_release, list_folder, locked, make_disk, make_initrd,
+                    make_root, make_tiny_root, module_file, pack_initrd, read_file, root_folder,
+                    write)
+
+KVM_SECONDS = 10
+KVM_MARKER = "@guest-done"
+QUIET = "console=ttyS0 quiet panic=-1 net.ifnames=0 no_timer_check"
+UNIT_EVENTS = (("ExecMainStartTimestampMonotonic", "{} starts"),
+               ("ExecMainExitTimestampMonotonic", "{} exits"))
+TARGETS = ("sysinit.target", "network-pre.target", "network.target", "network-online.target",
+           "multi-user.target")
+
+
+# What a boot left behind
+
+
+@dataclass
+class Result:
+    """One boot: its console, each line with the seconds since QEMU's start, and its report."""
+    lines: list          # (seconds, text)
+    seconds: float       # wall time from QEMU's start to its end
+    status: int | None   # QEMU's exit status; None if it was killed
+    stopped: str | None  # why it was killed: "timeout", "stop_at", or None
+    log: Path            # the console with its timestamps
+    errors: str          # what QEMU itself said
+    text: dict = field(default_factory=dict)    # block -> raw text
+    code: dict = field(default_factory=dict)    # block -> exit status of its command
+    report: dict = field(default_factory=dict)  # block -> parsed, by PARSERS
+    marks: list = field(default_factory=list)   # (seconds, label, guest's uptime)
+
+    @property
+    def console(self):
+        """The console as one text, for searching and for a failure's message."""
+        return "\n".join(text for _, text in self.lines)
+
+    @property
+    def complete(self):
+        """Whether the guest said all it had to say and powered itself off."""
+        return self.status == 0 and any(text == "@guest-done" for _, text in self.lines)
+
+    @property
+    def drivers(self):
+        """NIC name -> driver, for each network device there is."""
+        return {name: row["driver"] for name, row in self.report.get("net", {}).items()}
+
+    @property
+    def ipv4(self):
+        """NIC name -> IPv4 address, without prefix length."""
+        return self.report.get("ipv4", {})
+
+    @property
+    def pinged(self):
+        """Whether the gateway answered."""
+        return self.code.get("ping") == 0
+
+    def unit(self, name):
+        """Properties of a unit, by systemctl's names."""
+        return self.report.get("units", {}).get(name, {})
+
+    def kernel_start(self):
+        """Host seconds at the guest's uptime 0, from the earliest mark."""
+        return min((seconds - uptime for seconds, _, uptime in self.marks), default=0.0)
+
+    def timeline(self, extra=()):
+        """Sorted (seconds since QEMU's start, label); extra adds pairs of the test's own."""
+        start = self.kernel_start()
+        events = [(0.0, "qemu starts"), (start, "kernel starts"), (self.seconds, "qemu ends"), *extra]
+        events += [(start + uptime, label) for _, label, uptime in self.marks]
+        events += [(start + seconds, label) for seconds, label in systemd_events(self.report)]
+        return sorted(events)
+
+
+def systemd_events(report):
+    """(guest's uptime, label) of each moment that systemd recorded."""
+    manager = report.get("manager", {})
+    found = [(manager.get("UserspaceTimestampMonotonic"), "systemd starts"),
+             (manager.get("FinishTimestampMonotonic"), "boot finished")]
+    for name, unit in report.get("units", {}).items():
+        if name in TARGETS:
+            found.append((unit.get("ActiveEnterTimestampMonotonic"), name))
+        found += [(unit.get(key), label.format(name)) for key, label in UNIT_EVENTS]
+    return [(int(stamp) / 1e6, label) for stamp, label in found if stamp and int(stamp)]
+
+
+def print_timeline(result, extra=(), out=print):
+    """One line per event, for a person."""
+    for seconds, label in result.timeline(extra):
+        out(f"{seconds:8.2f}  {label}")
+
+
+# Reading the report
+
+
+def parse_json(text):
+    """The document, or None if it is no JSON: a test then sees the raw text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def parse_pairs(text):
+    """KEY=VALUE lines."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def parse_units(text):
+    """systemctl show of many units: paragraphs of pairs, by Id."""
+    rows = [parse_pairs(part) for part in text.split("\n\n")]
+    return {row["Id"]: row for row in rows if "Id" in row}
+
+
+def parse_devices(text):
+    """Lines of NAME key=value ..., by NAME."""
+    rows = [line.split() for line in text.splitlines()]
+    return {row[0]: parse_pairs("\n".join(row[1:])) for row in rows if row}
+
+
+def parse_ipv4(text):
+    """ip -o -4 addr: device -> address."""
+    rows = [line.split() for line in text.splitlines()]
+    return {row[1]: row[3].split("/")[0] for row in rows if len(row) > 3}
+
+
+PARSERS = {
+    "addr": parse_json, "status": parse_json, "result": parse_json,
+    "units": parse_units, "manager": parse_pairs, "net": parse_devices, "pci": parse_devices,
+    "ipv4": parse_ipv4, "state": str.strip, "online": str.strip,
+    "failed": lambda text: [line.split()[0] for line in text.splitlines() if line.strip()],
+    "updates": str.split, "cycles": str.splitlines, "journal": str.splitlines,
+}  # any other block is its text
+
+LINE = re.compile(r"@guest (\S+): ?(.*)")
+END = re.compile(r"@guest-end (\S+) (\d+)$")
+MARK = re.compile(r"@guest-mark ([\d.]+) (.*)")
+
+
+def read_report(result):
+    """Fill a result's blocks and marks from its console."""
+    blocks = {}
+    for seconds, line in result.lines:
+        if found := LINE.match(line):
+            blocks.setdefault(found[1], []).append(found[2])
+        elif found := END.match(line):
+            result.code[found[1]] = int(found[2])
+            blocks.setdefault(found[1], [])
+        elif found := MARK.match(line):
+            result.marks.append((seconds, found[2], float(found[1])))
+    for name, rows in blocks.items():
+        result.text[name] = "\n".join(rows)
+        result.report[name] = PARSERS.get(name, str)(result.text[name])
+    return result
+
+
+# Running QEMU
+
+
+def read_console(process, start, deadline, stop_at):
+    """(lines with their seconds, why it was stopped) until QEMU ends or has to be stopped."""
+    lines, rest, stopped = [], b"", None
+    while stopped is None:
+        ready, _, _ = select.select([process.stdout], [], [], max(0, deadline - time.monotonic()))
+        chunk = os.read(process.stdout.fileno(), 65536) if ready else None
+        now = time.monotonic() - start
+        if chunk is None:
+            stopped = "timeout"
+        elif chunk == b"":
+            break
+        *whole, rest = (rest + (chunk or b"")).split(b"\n")
+        fresh = [(now, line.decode(errors="replace").strip("\r")) for line in whole]
+        lines += fresh
+        if stop_at and any(re.search(stop_at, text) for _, text in fresh):
+            stopped = "stop_at"
+    return lines + ([(now, rest.decode(errors="replace"))] if rest else []), stopped
+
+
+def run_qemu(options, timeout, log, stop_at=None):
+    """Run QEMU with its serial port on a pipe; it dies with us, at the timeout, or at stop_at."""
+    command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
+               "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", *options]
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.monotonic()
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=errors)
+        try:
+            lines, stopped = read_console(process, start, start + timeout, stop_at)
+        finally:
+            process.kill() if process.poll() is None and not closed(process) else None
+            status = process.wait()
+            process.stdout.close()
+        seconds = time.monotonic() - start
+        errors.seek(0)
+        said = errors.read()
+    log.write_text("".join(f"{at:9.3f} {text}\n" for at, text in lines))
+    return read_report(Result(lines, seconds, None if stopped else status, stopped, log, said))
+
+
+def closed(process):
+    """Whether QEMU ends by itself: it closes its console a moment before it exits."""
+    try:
+        process.wait(timeout=2)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def nic_options(nic, forward):
+    """User networking that reaches nothing but forward: {"10.0.2.100:80": "127.0.0.1:8080"}."""
+    models = (nic,) if isinstance(nic, str) else tuple(nic or ())
+    options = []
+    for number, model in enumerate(models):
+        netdev = f"user,id=n{number},restrict=on"
+        for inside, outside in (forward or {}).items() if number == 0 else ():
+            host, port = outside.split(":")
+            netdev += f",guestfwd=tcp:{inside}-cmd:busybox nc {host} {port}"
+        options += ["-netdev", netdev, "-device", f"{model},netdev=n{number},romfile="]
+    return options
+
+
+def disk_options(disks, snapshot):
+    """Virtio disks, the first /dev/vda; host caches are enough for a guest that is thrown away."""
+    options = []
+    for disk in disks:
+        drive = f"file={disk},format=raw,if=virtio,cache=unsafe"
+        options += ["-drive", drive + (",snapshot=on" if snapshot else "")]
+    return options
+
+
+def machine_options(accel, memory_mib, initrd, append):
+    """Processor, memory and kernel."""
+    model = "host" if accel == "kvm" else "max"
+    return ["-accel", accel, "-cpu", model, "-smp", "1", "-m", memory_mib,
+            "-kernel", kernel_files()[0], "-initrd", initrd, "-append", f"{QUIET} {append}"]
+
+
+def kvm_boots():
+    """Whether a real kernel reaches its init under KVM; /dev/kvm may be there and hang for ever."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        init = f"#!/bin/busybox sh\necho {KVM_MARKER}\nexec /bin/busybox poweroff -f\n"
+        pieces.bare_root(root, init)
+        initrd = pack_initrd(root, Path(folder) / "initrd")
+        options = machine_options("kvm", 256, initrd, "")
+        return run_qemu(options, KVM_SECONDS, Path(folder) / "log").complete
+
+
+@functools.cache
+def accelerator():
+    """kvm if it is proven to work, else emulation; asked once per boot of the host."""
+    host = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with locked("accel"):
+        answer = pieces.CACHE / f"accel-{host}"
+        if not answer.exists():
+            draft = pieces.CACHE / "accel-draft"
+            draft.write_text("kvm" if kvm_boots() else "tcg,thread=multi")
+            draft.rename(answer)
+        return answer.read_text()
+
+
+# The two guests
+
+
+def boot(disk, nic="e1000e", *, disks=(), forward=None, append="", wait=20, timeout=180,
+         memory_mib=1024, snapshot=False, stop_at=None, log=None, extra=(), accel=None):
+    """Boot a full guest from disk until it powers off; returns a Result.
+
+    wait: seconds it may wait for an address. stop_at: a pattern; the power is cut at the first
+    console line that matches. snapshot: leave the disks as they are."""
+    disk = Path(disk)
+    options = machine_options(accel or accelerator(), memory_mib, make_initrd(),
+                              f"guest.wait={wait} {append}")
+    options += disk_options((disk, *disks), snapshot) + nic_options(nic, forward) + list(extra)
+    return run_qemu(options, timeout, Path(log or disk.with_suffix(".console")), stop_at)
+
+
+def boot_tiny(root, nic="e1000e", *, disks=(), forward=None, append="", wait=5, timeout=60,
+              memory_mib=512, snapshot=False, stop_at=None, log=None, extra=(), accel=None):
+    """Boot a folder made by make_tiny_root() from memory; as boot(), and nothing survives it."""
+    root = Path(root)
+    initrd = pack_initrd(root, root.with_name(root.name + ".initrd"))
+    options = machine_options(accel or accelerator(), memory_mib, initrd,
+                              f"guest.wait={wait} {append}")
+    options += disk_options(disks, snapshot) + nic_options(nic, forward) + list(extra)
+    return run_qemu(options, timeout, Path(log or root.with_name(root.name + ".console")), stop_at)
