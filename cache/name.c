@@ -54,6 +54,17 @@ bool name_folder_is_safe(const char *path)
 	return path[0] == '/' && name_path_is_safe(path + 1);
 }
 
+bool name_is_module(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
+			return false;
+	}
+	return length > 0 && length <= 56 && name[0] != '-';
+}
+
 bool name_is_release(const char *name)
 {
 	size_t length = strlen(name);

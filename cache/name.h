@@ -22,6 +22,9 @@ bool name_path_is_safe(const char *path);
 /* As a path, but absolute: "/etc/modprobe.d". */
 bool name_folder_is_safe(const char *path);
 
+/* A kernel module or driver: letters, digits, '_' and '-', at most 56 bytes (MODULE_NAME_LEN). */
+bool name_is_module(const char *name);
+
 /* A kernel release or OS id:version may also hold ':' and '_'; still no slash. */
 bool name_is_release(const char *name);
 

@@ -258,6 +258,56 @@ const char *json_string_at(struct json_reader *reader, const char *key, const js
 	return string_of(reader, where, json_array_get(array, i), max);
 }
 
+static struct json_strings strings_of(struct json_reader *reader, const char *key,
+				      const json_t *array, bool (*valid)(const char *),
+				      const char *what)
+{
+	struct json_strings strings = { 0 };
+	size_t count = array ? json_array_size(array) : 0;
+
+	strings.item = must_calloc(count, sizeof(*strings.item));
+	for (size_t i = 0; i < count && !reader->bad; i++) {
+		const char *text = json_string_at(reader, key, array, i, JSON_STRING_MAX);
+
+		if (text && !valid(text))
+			json_bad(reader, key, "element %zu: expected %s, got \"%s\"", i, what, text);
+		for (size_t j = 0; text && j < i && !reader->bad; j++) {
+			if (strcmp(text, strings.item[j]) == 0)
+				json_bad(reader, key, "\"%s\" stands twice", text);
+		}
+		strings.item[i] = text;
+		strings.count = reader->bad ? 0 : i + 1;
+	}
+	return strings;
+}
+
+struct json_strings json_need_strings(struct json_reader *reader, const char *key, size_t max_count,
+				      bool (*valid)(const char *), const char *what)
+{
+	return strings_of(reader, key, json_need_array(reader, key, max_count), valid, what);
+}
+
+struct json_strings json_want_strings(struct json_reader *reader, const char *key, size_t max_count,
+				      bool (*valid)(const char *), const char *what)
+{
+	return strings_of(reader, key, json_want_array(reader, key, max_count), valid, what);
+}
+
+void json_strings_free(struct json_strings *strings)
+{
+	free(strings->item);
+	*strings = (struct json_strings){ 0 };
+}
+
+json_t *json_from_strings(const struct json_strings *strings)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < strings->count; i++)
+		json_array_append_new(array, json_string(strings->item[i]));
+	return array;
+}
+
 int json_close(struct json_reader *reader)
 {
 	json_t *object = (json_t *)(uintptr_t)reader->object;

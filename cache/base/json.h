@@ -12,6 +12,7 @@
 #define JSON_MAX_DEPTH 32
 #define JSON_MAX_KEYS 48   /* that one object reader can know */
 #define JSON_PATH_MAX 256  /* bytes of "bundles[3].take[0].into" */
+#define JSON_STRING_MAX 4096 /* bytes of one string in a list */
 #define JSON_MAX_INTEGER (INT64_C(1) << 53) /* what every JSON implementation holds exactly */
 
 #define AUTO_JSON AUTO(json_release)
@@ -71,6 +72,21 @@ const json_t *json_want_any(struct json_reader *reader, const char *key);
 /* Element i of an array that must be a string of 1 to max bytes. */
 const char *json_string_at(struct json_reader *reader, const char *key, const json_t *array,
 			   size_t i, size_t max);
+
+/* Strings borrowed from a value; the array itself is owned. */
+struct json_strings {
+	const char **item;
+	size_t count;
+};
+void json_strings_free(struct json_strings *strings);
+
+/* An array of at most max_count strings for which valid holds, each once. what names them in errors:
+ * "expected a device glob". The _want_ form gives an empty list where the key is absent. */
+struct json_strings json_need_strings(struct json_reader *reader, const char *key, size_t max_count,
+				      bool (*valid)(const char *), const char *what);
+struct json_strings json_want_strings(struct json_reader *reader, const char *key, size_t max_count,
+				      bool (*valid)(const char *), const char *what);
+json_t *json_from_strings(const struct json_strings *strings);
 
 /* The known word nearest to a mistyped one, or NULL when none is near. */
 const char *json_nearest(const char *word, const char *const *known, size_t count);

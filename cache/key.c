@@ -1,0 +1,278 @@
+#include "cache/key.h"
+
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cache/base/fs.h"
+
+struct key {
+	EVP_PKEY *pkey;
+};
+
+#define AUTO_PKEY AUTO(pkey_free)
+#define AUTO_BIO AUTO(bio_free)
+#define AUTO_CONTEXT AUTO(context_free)
+
+static void pkey_free(EVP_PKEY **pkey)
+{
+	EVP_PKEY_free(*pkey);
+}
+
+static void bio_free(BIO **bio)
+{
+	BIO_free(*bio);
+}
+
+static void context_free(EVP_MD_CTX **context)
+{
+	EVP_MD_CTX_free(*context);
+}
+
+static int openssl_error(struct err *err, const char *what)
+{
+	char text[160] = "unknown";
+
+	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
+	ERR_clear_error();
+	return err_set(err, ERR_INVALID, "%s: %s", what, text);
+}
+
+void key_free(struct key **key)
+{
+	if (!*key)
+		return;
+	EVP_PKEY_free((*key)->pkey);
+	free(*key);
+	*key = NULL;
+}
+
+static struct key *key_of(EVP_PKEY *pkey)
+{
+	struct key *key = must_calloc(1, sizeof(*key));
+
+	key->pkey = pkey;
+	return key;
+}
+
+int key_generate(enum key_algorithm algorithm, struct key **out_key, struct err *err)
+{
+	EVP_PKEY *pkey = algorithm == KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") :
+						    EVP_EC_gen("P-256");
+
+	if (!pkey)
+		return openssl_error(err, "make key");
+	*out_key = key_of(pkey);
+	return 0;
+}
+
+static int bio_text(BIO *bio, char **out_text)
+{
+	char *data;
+	long size = BIO_get_mem_data(bio, &data);
+
+	*out_text = must_printf("%.*s", (int)size, data);
+	return 0;
+}
+
+int key_private_pem(const struct key *key, char **out_text, struct err *err)
+{
+	AUTO_BIO BIO *bio = BIO_new(BIO_s_secmem());
+
+	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		return openssl_error(err, "write key");
+	return bio_text(bio, out_text);
+}
+
+int key_public_pem(const struct key *key, char **out_text, struct err *err)
+{
+	AUTO_BIO BIO *bio = BIO_new(BIO_s_mem());
+
+	if (!bio || PEM_write_bio_PUBKEY(bio, key->pkey) != 1)
+		return openssl_error(err, "write key");
+	return bio_text(bio, out_text);
+}
+
+static int check_algorithm(const EVP_PKEY *pkey, struct err *err)
+{
+	char group[32] = "";
+
+	if (EVP_PKEY_is_a(pkey, "ED25519"))
+		return 0;
+	if (EVP_PKEY_is_a(pkey, "EC") &&
+	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
+	    strcmp(group, "prime256v1") == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "expected an ECDSA P-256 or Ed25519 key");
+}
+
+static void to_public(const EVP_PKEY *pkey, struct key_public *out)
+{
+	uint8_t *at = out->spki;
+	int size = i2d_PUBKEY(pkey, NULL);
+
+	if (size <= 0 || size > KEY_SPKI_MAX || i2d_PUBKEY(pkey, &at) != size)
+		abort(); /* check_algorithm held: both kinds have a fixed, small size */
+	out->spki_size = (size_t)size;
+	digest_of(out->spki, out->spki_size, &out->id);
+}
+
+void key_to_public(const struct key *key, struct key_public *out)
+{
+	to_public(key->pkey, out);
+}
+
+/* A passphrase is never asked for: nobody sits at a build machine. */
+static int no_passphrase(char *buffer, int size, int writing, void *data)
+{
+	(void)buffer, (void)size, (void)writing, (void)data;
+	return -1;
+}
+
+static int read_pem(const char *path, char **out_text, size_t *out_size, struct stat *out_status,
+		    struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (fs_open_read(AT_FDCWD, path, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, out_status) < 0)
+		return err_errno(err, "%s", path);
+	if (fs_read_fd(fd, KEY_PEM_MAX_BYTES, out_text, out_size, err) < 0)
+		return err_wrap(err, "%s", path);
+	return 0;
+}
+
+int key_load(const char *path, struct key **out_key, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_BIO BIO *bio = NULL;
+	AUTO_PKEY EVP_PKEY *pkey = NULL;
+	struct stat status;
+	size_t size;
+
+	if (read_pem(path, &text, &size, &status, err) < 0)
+		return -1;
+	if (status.st_mode & 077)
+		return err_set(err, ERR_REFUSED,
+			       "%s: mode %04o lets others read this private key; run: chmod 600 %s",
+			       path, status.st_mode & 07777, path);
+	bio = BIO_new_mem_buf(text, (int)size);
+	pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	OPENSSL_cleanse(text, size);
+	if (!pkey) {
+		ERR_clear_error();
+		return err_set(err, ERR_INVALID,
+			       "%s: expected a PKCS#8 PEM private key without a passphrase", path);
+	}
+	if (check_algorithm(pkey, err) < 0)
+		return err_wrap(err, "%s", path);
+	*out_key = key_of(take_ptr(&pkey));
+	return 0;
+}
+
+int key_load_public(const char *path, struct key_public *out, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_BIO BIO *bio = NULL;
+	AUTO_PKEY EVP_PKEY *pkey = NULL;
+	struct stat status;
+	size_t size;
+
+	if (read_pem(path, &text, &size, &status, err) < 0)
+		return -1;
+	bio = BIO_new_mem_buf(text, (int)size);
+	pkey = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
+	if (!pkey) {
+		ERR_clear_error();
+		return err_set(err, ERR_INVALID, "%s: expected a PEM public key (larder key new "
+			       "writes it as NAME.pub)", path);
+	}
+	if (check_algorithm(pkey, err) < 0)
+		return err_wrap(err, "%s", path);
+	to_public(pkey, out);
+	return 0;
+}
+
+static int parse_der(const void *der, size_t size, EVP_PKEY **out_pkey, struct err *err)
+{
+	const unsigned char *at = der;
+	AUTO_PKEY EVP_PKEY *pkey = NULL;
+
+	if (size == 0 || size > KEY_SPKI_MAX)
+		return err_set(err, ERR_INVALID, "expected a public key of at most %d bytes",
+			       KEY_SPKI_MAX);
+	pkey = d2i_PUBKEY(NULL, &at, (long)size);
+	if (!pkey) {
+		ERR_clear_error();
+		return err_set(err, ERR_INVALID, "not a DER SubjectPublicKeyInfo");
+	}
+	if (check_algorithm(pkey, err) < 0)
+		return -1;
+	*out_pkey = take_ptr(&pkey);
+	return 0;
+}
+
+int key_public_from_der(const void *der, size_t size, struct key_public *out, struct err *err)
+{
+	AUTO_PKEY EVP_PKEY *pkey = NULL;
+	struct key_public public;
+
+	if (parse_der(der, size, &pkey, err) < 0)
+		return -1;
+	to_public(pkey, &public);
+	if (public.spki_size != size || memcmp(public.spki, der, size) != 0)
+		return err_set(err, ERR_INVALID, "public key in another spelling");
+	*out = public;
+	return 0;
+}
+
+static const EVP_MD *hash_for(const EVP_PKEY *pkey)
+{
+	return EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256();
+}
+
+int key_sign(const struct key *key, const void *data, size_t size, struct key_signature *out,
+	     struct err *err)
+{
+	AUTO_CONTEXT EVP_MD_CTX *context = EVP_MD_CTX_new();
+	struct key_signature signature = { .size = sizeof(signature.byte) };
+	struct key_public public;
+
+	if (check_algorithm(key->pkey, err) < 0)
+		return -1;
+	if (!context ||
+	    EVP_DigestSignInit(context, NULL, hash_for(key->pkey), NULL, key->pkey) != 1 ||
+	    EVP_DigestSign(context, signature.byte, &signature.size, data, size) != 1)
+		return openssl_error(err, "sign");
+	to_public(key->pkey, &public);
+	signature.key_id = public.id;
+	*out = signature;
+	return 0;
+}
+
+int key_verify(const struct key_public *key, const void *data, size_t size,
+	       const struct key_signature *signature, struct err *err)
+{
+	AUTO_CONTEXT EVP_MD_CTX *context = EVP_MD_CTX_new();
+	AUTO_PKEY EVP_PKEY *pkey = NULL;
+	int good;
+
+	if (parse_der(key->spki, key->spki_size, &pkey, err) < 0)
+		return -1;
+	if (signature->size < KEY_SIGNATURE_MIN || signature->size > KEY_SIGNATURE_MAX)
+		return err_set(err, ERR_REFUSED, "signature of %zu bytes", signature->size);
+	if (!context || EVP_DigestVerifyInit(context, NULL, hash_for(pkey), NULL, pkey) != 1)
+		return openssl_error(err, "verify");
+	good = EVP_DigestVerify(context, signature->byte, signature->size, data, size);
+	ERR_clear_error();
+	if (good != 1)
+		return err_set(err, ERR_REFUSED, "signature does not fit");
+	return 0;
+}

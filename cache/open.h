@@ -1,0 +1,32 @@
+/* open.h - the one way into a cache: nothing of it is used before its signature and digests fit. */
+#ifndef LARDER_OPEN_H
+#define LARDER_OPEN_H
+
+#include "cache/blob.h"
+#include "cache/layout.h"
+#include "cache/statement.h"
+#include "cache/table.h"
+#include "cache/trust.h"
+
+struct cache {
+	struct layout layout;
+	struct statement statement;
+	struct digest envelope; /* of the envelope's bytes: names this state of the cache */
+};
+#define AUTO_CACHE __attribute__((cleanup(cache_close)))
+void cache_close(struct cache *cache);
+
+/* Opens the cache in the folder path beneath dir. floor: the least serial that is accepted.
+ * trust NULL: for its own builder only, signatures are not looked at.
+ * ERR_MISSING: no cache there. ERR_REFUSED: not signed by enough trusted keys, or what is signed is
+ * no statement. ERR_STALE: below the floor. ERR_DAMAGED: the layout leads nowhere. */
+MUST_USE int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
+			struct cache *out_cache, struct err *err);
+
+/* Table i of the statement, and the record of a row. ERR_MISSING: not carried. ERR_DAMAGED. */
+MUST_USE int cache_table(const struct cache *cache, size_t i, struct table *out_table,
+			 struct err *err);
+MUST_USE int cache_record(const struct cache *cache, const struct table_row *row,
+			  struct record *out_record, struct err *err);
+
+#endif

@@ -1,0 +1,341 @@
+#include "cache/record.h"
+
+#include <string.h>
+
+#include "cache/name.h"
+
+static const char *const encodings[] = { [RECORD_IDENTITY] = "identity", [RECORD_ZSTD] = "zstd" };
+static const char *const do_names[] = {
+	[RECORD_DO_FILES] = "files",
+	[RECORD_DO_MODULES] = "modules",
+	[RECORD_DO_LOAD] = "load",
+	[RECORD_DO_PACKAGES] = "packages",
+};
+
+const char *record_do_name(enum record_do kind)
+{
+	return do_names[kind];
+}
+
+bool record_do_is_early(enum record_do kind)
+{
+	return kind != RECORD_DO_PACKAGES;
+}
+
+void record_free(struct record *record)
+{
+	for (size_t i = 0; i < record->file_count; i++)
+		free(record->file[i].chunk);
+	for (size_t i = 0; i < record->step_count; i++) {
+		json_strings_free(&record->step[i].files);
+		json_strings_free(&record->step[i].modules);
+	}
+	free(record->file);
+	free(record->step);
+	free(record->origin);
+	json_decref(record->document);
+	*record = (struct record){ 0 };
+}
+
+size_t record_chunks_of(uint64_t blob_size)
+{
+	if (blob_size <= RECORD_CHUNK_BYTES)
+		return 0;
+	return (size_t)((blob_size + RECORD_CHUNK_BYTES - 1) / RECORD_CHUNK_BYTES);
+}
+
+/* The index of a word that the reader must hold, or 0 with the reader bad. */
+static size_t need_word(struct json_reader *reader, const char *key, const char *const *words,
+			size_t count)
+{
+	const char *word = json_need_string(reader, key, 64);
+
+	for (size_t i = 0; word && i < count; i++) {
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	if (word)
+		json_bad(reader, key, "\"%s\" is not known to this version", word);
+	return 0;
+}
+
+static int parse_chunks(const json_t *chunks, const char *where, struct record_file *file,
+			struct err *err)
+{
+	size_t count = chunks ? json_array_size(chunks) : 0;
+
+	if (count != record_chunks_of(file->blob.size))
+		return err_set(err, ERR_INVALID, "%s.chunks: %zu for a blob of %llu bytes", where,
+			       count, (unsigned long long)file->blob.size);
+	file->chunk = must_calloc(count, sizeof(*file->chunk));
+	for (size_t i = 0; i < count; i++) {
+		const json_t *text = json_array_get(chunks, i);
+
+		if (!json_is_string(text))
+			return err_set(err, ERR_INVALID, "%s.chunks[%zu]: expected a string", where, i);
+		if (digest_parse_hex(json_string_value(text), &file->chunk[i], err) < 0)
+			return err_wrap(err, "%s.chunks[%zu]", where, i);
+		file->chunk_count++;
+	}
+	return 0;
+}
+
+static int parse_blob(const json_t *value, const char *where, struct record_file *file,
+		      struct err *err)
+{
+	struct json_reader reader = json_open(value, where, err);
+	const char *text = json_need_string(&reader, "digest", DIGEST_TEXT_MAX);
+	const json_t *chunks;
+
+	file->blob.size = json_need_number(&reader, "size", RECORD_FILE_MAX_BYTES);
+	chunks = json_want_array(&reader, "chunks", RECORD_FILE_MAX_BYTES / RECORD_CHUNK_BYTES);
+	if (json_close(&reader) < 0)
+		return -1;
+	if (digest_parse(text, &file->blob.digest, err) < 0)
+		return err_wrap(err, "%s", where);
+	return parse_chunks(chunks, where, file, err);
+}
+
+static int parse_file(const json_t *value, size_t i, struct record_file *file, struct err *err)
+{
+	char where[48];
+	struct json_reader reader;
+	const json_t *blob;
+
+	snprintf(where, sizeof(where), "files[%zu]", i);
+	reader = json_open(value, where, err);
+	file->path = json_need_string(&reader, "path", NAME_PATH_MAX_BYTES);
+	file->mode = json_need_number(&reader, "mode", 0777);
+	file->size = json_need_number(&reader, "size", RECORD_FILE_MAX_BYTES);
+	file->encoding = (enum record_encoding)need_word(&reader, "encoding", encodings,
+							 COUNT_OF(encodings));
+	blob = json_need_object(&reader, "blob");
+	if (file->path && !name_path_is_safe(file->path))
+		json_bad(&reader, "path", "unsafe path");
+	if (!reader.bad && file->mode != 0644 && file->mode != 0755)
+		json_bad(&reader, "mode", "expected 420 (0644) or 493 (0755)");
+	if (json_close(&reader) < 0)
+		return -1;
+	strcat(where, ".blob");
+	if (parse_blob(blob, where, file, err) < 0)
+		return -1;
+	if (file->encoding == RECORD_IDENTITY && file->size != file->blob.size)
+		return err_set(err, ERR_INVALID, "%s.size: differs from the identical file's", where);
+	return 0;
+}
+
+static int parse_files(const json_t *files, struct record *record, struct err *err)
+{
+	size_t count = json_array_size(files);
+
+	record->file = must_calloc(count, sizeof(*record->file));
+	for (size_t i = 0; i < count; i++) {
+		struct record_file *file = &record->file[i];
+
+		record->file_count++;
+		if (parse_file(json_array_get(files, i), i, file, err) < 0)
+			return -1;
+		if (i > 0 && strcmp(file[-1].path, file->path) >= 0)
+			return err_set(err, ERR_INVALID, "files[%zu]: not in order, or twice", i);
+	}
+	return 0;
+}
+
+static void check_step_files(struct json_reader *reader, const struct record *record,
+			     const struct record_step *step)
+{
+	for (size_t i = 0; i < step->files.count && !reader->bad; i++) {
+		if (!record_find(record, step->files.item[i]))
+			json_bad(reader, "files", "\"%s\" is no file of this bundle",
+				 step->files.item[i]);
+	}
+}
+
+static int parse_step(const json_t *value, size_t i, struct record *record, struct err *err)
+{
+	struct record_step *step = &record->step[i];
+	char where[32];
+	struct json_reader reader;
+
+	snprintf(where, sizeof(where), "install[%zu]", i);
+	reader = json_open(value, where, err);
+	step->kind = (enum record_do)need_word(&reader, "do", do_names, COUNT_OF(do_names));
+	if (step->kind == RECORD_DO_LOAD)
+		step->modules = json_need_strings(&reader, "modules", RECORD_MAX_MODULES,
+						  name_is_module, "a module name");
+	else
+		step->files = json_need_strings(&reader, "files", RECORD_MAX_FILES,
+						name_path_is_safe, "a safe path");
+	if (step->kind == RECORD_DO_FILES)
+		step->into = json_need_string(&reader, "into", NAME_PATH_MAX_BYTES);
+	if (step->into && !name_folder_is_safe(step->into))
+		json_bad(&reader, "into", "expected an absolute folder");
+	check_step_files(&reader, record, step);
+	return json_close(&reader);
+}
+
+static int parse_steps(const json_t *steps, struct record *record, struct err *err)
+{
+	size_t count = json_array_size(steps);
+
+	if (count == 0)
+		return err_set(err, ERR_INVALID, "install: expected at least one step");
+	record->step = must_calloc(count, sizeof(*record->step));
+	for (size_t i = 0; i < count; i++) {
+		record->step_count++;
+		if (parse_step(json_array_get(steps, i), i, record, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int parse_expect(const json_t *value, struct record_expect *expect, struct err *err)
+{
+	static const char *const layers[] = { "InfiniBand", "Ethernet" };
+	static const char *const ports[] = { "physical", "logical" };
+	struct json_reader reader = json_open(value, "expect", err);
+
+	expect->driver = json_want_string(&reader, "driver", NAME_MAX_BYTES);
+	if (expect->driver && !name_is_module(expect->driver))
+		json_bad(&reader, "driver", "expected a driver's name");
+	if (json_object_get(value, "link_layer"))
+		expect->link_layer = layers[need_word(&reader, "link_layer", layers, 2)];
+	if (json_object_get(value, "port"))
+		expect->port = ports[need_word(&reader, "port", ports, 2)];
+	expect->carrier = json_want_bool(&reader, "carrier", false);
+	return json_close(&reader);
+}
+
+static int parse_origins(const json_t *origins, struct record *record, struct err *err)
+{
+	size_t count = json_array_size(origins);
+
+	record->origin = must_calloc(count, sizeof(*record->origin));
+	for (size_t i = 0; i < count; i++) {
+		struct record_origin *origin = &record->origin[i];
+		struct json_reader reader;
+		const char *hex;
+		char where[32];
+
+		snprintf(where, sizeof(where), "origins[%zu]", i);
+		reader = json_open(json_array_get(origins, i), where, err);
+		origin->from = json_need_string(&reader, "from", NAME_TEXT_MAX_BYTES);
+		hex = json_need_string(&reader, "sha256", DIGEST_HEX_MAX);
+		origin->content.size = json_need_number(&reader, "size", JSON_MAX_INTEGER);
+		if (json_close(&reader) < 0)
+			return -1;
+		if (digest_parse_hex(hex, &origin->content.digest, err) < 0)
+			return err_wrap(err, "%s.sha256", where);
+		record->origin_count++;
+	}
+	return 0;
+}
+
+static int parse_document(struct record *record, struct err *err)
+{
+	struct json_reader reader = json_open(record->document, "", err);
+	const json_t *files = json_need_array(&reader, "files", RECORD_MAX_FILES);
+	const json_t *steps = json_need_array(&reader, "install", RECORD_MAX_STEPS);
+	const json_t *expect = json_need_object(&reader, "expect");
+	const json_t *origins = json_need_array(&reader, "origins", RECORD_MAX_ORIGINS);
+
+	record->licence = json_need_string(&reader, "licence", NAME_MAX_BYTES);
+	if (json_close(&reader) < 0)
+		return -1;
+	if (parse_files(files, record, err) < 0 || parse_steps(steps, record, err) < 0)
+		return -1;
+	if (parse_expect(expect, &record->expect, err) < 0)
+		return -1;
+	return parse_origins(origins, record, err);
+}
+
+int record_parse(const char *data, size_t size, struct record *out_record, struct err *err)
+{
+	AUTO_RECORD struct record record = { 0 };
+
+	if (json_parse(data, size, &record.document, err) < 0 || parse_document(&record, err) < 0)
+		return err_wrap(err, "record");
+	*out_record = record;
+	record = (struct record){ 0 };
+	return 0;
+}
+
+static json_t *file_json(const struct record_file *file)
+{
+	char text[DIGEST_TEXT_MAX];
+	json_t *blob = json_pack("{s:s, s:I}", "digest", digest_text(&file->blob.digest, text),
+				 "size", (json_int_t)file->blob.size);
+
+	if (file->chunk_count) {
+		json_t *chunks = json_array();
+		char hex[DIGEST_HEX_MAX];
+
+		for (size_t i = 0; i < file->chunk_count; i++)
+			json_array_append_new(chunks, json_string(digest_hex(&file->chunk[i], hex)));
+		json_object_set_new(blob, "chunks", chunks);
+	}
+	return json_pack("{s:s, s:I, s:I, s:s, s:o}", "path", file->path, "mode",
+			 (json_int_t)file->mode, "size", (json_int_t)file->size, "encoding",
+			 encodings[file->encoding], "blob", blob);
+}
+
+static json_t *step_json(const struct record_step *step)
+{
+	json_t *value = json_pack("{s:s}", "do", do_names[step->kind]);
+
+	if (step->kind == RECORD_DO_LOAD)
+		json_object_set_new(value, "modules", json_from_strings(&step->modules));
+	else
+		json_object_set_new(value, "files", json_from_strings(&step->files));
+	if (step->into)
+		json_object_set_new(value, "into", json_string(step->into));
+	return value;
+}
+
+static json_t *expect_json(const struct record_expect *expect)
+{
+	return json_pack("{s:s*, s:s*, s:s*, s:b}", "driver", expect->driver, "link_layer",
+			 expect->link_layer, "port", expect->port, "carrier", expect->carrier);
+}
+
+char *record_text(const struct record *record, size_t *out_size)
+{
+	json_t *files = json_array(), *steps = json_array(), *origins = json_array();
+	AUTO_JSON json_t *root =
+		json_pack("{s:o, s:o, s:o, s:o, s:s}", "files", files, "install", steps, "expect",
+			  expect_json(&record->expect), "origins", origins, "licence",
+			  record->licence);
+
+	for (size_t i = 0; i < record->file_count; i++)
+		json_array_append_new(files, file_json(&record->file[i]));
+	for (size_t i = 0; i < record->step_count; i++)
+		json_array_append_new(steps, step_json(&record->step[i]));
+	for (size_t i = 0; i < record->origin_count; i++) {
+		const struct record_origin *origin = &record->origin[i];
+		char hex[DIGEST_HEX_MAX];
+
+		digest_hex(&origin->content.digest, hex);
+		json_array_append_new(origins, json_pack("{s:s, s:s, s:I}", "from", origin->from,
+							 "sha256", hex, "size",
+							 (json_int_t)origin->content.size));
+	}
+	return json_text(root, out_size);
+}
+
+const struct record_file *record_find(const struct record *record, const char *path)
+{
+	size_t low = 0, high = record->file_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(path, record->file[middle].path);
+
+		if (order == 0)
+			return &record->file[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}

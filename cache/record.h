@@ -1,0 +1,79 @@
+/* record.h - a bundle's own JSON: its files, how they are installed, and what proves success. */
+#ifndef LARDER_RECORD_H
+#define LARDER_RECORD_H
+
+#include "cache/base/json.h"
+#include "cache/digest.h"
+
+#define RECORD_MAX_BYTES (UINT32_C(16) << 20)
+#define RECORD_MAX_FILES 65536
+#define RECORD_MAX_STEPS 64
+#define RECORD_MAX_MODULES 64 /* in one step */
+#define RECORD_MAX_ORIGINS 4096
+#define RECORD_FILE_MAX_BYTES (UINT64_C(16) << 30)
+#define RECORD_CHUNK_BYTES (UINT32_C(1) << 20)
+
+enum record_encoding { RECORD_IDENTITY, RECORD_ZSTD };
+
+/* Strings are borrowed from the record's document. */
+struct record_file {
+	const char *path; /* in the bundle */
+	uint64_t mode;	  /* 0644 or 0755 */
+	uint64_t size;	  /* bytes, once decoded */
+	enum record_encoding encoding;
+	struct digest_size blob;
+	struct digest *chunk; /* owned: one for each RECORD_CHUNK_BYTES of a blob larger than that */
+	size_t chunk_count;
+};
+
+enum record_do { RECORD_DO_FILES, RECORD_DO_MODULES, RECORD_DO_LOAD, RECORD_DO_PACKAGES };
+
+struct record_step {
+	enum record_do kind;
+	struct json_strings files;   /* paths of files of this record; not for load */
+	struct json_strings modules; /* for load: names, in order */
+	const char *into;	     /* for files: an absolute folder */
+};
+
+struct record_expect {
+	const char *driver;    /* the device is bound to it; NULL: not asked */
+	const char *link_layer; /* "InfiniBand" or "Ethernet"; NULL: not asked */
+	const char *port;      /* "physical" or "logical"; NULL: not asked */
+	bool carrier;
+};
+
+struct record_origin {
+	const char *from; /* a URL, or "package NAME VERSION ARCH (ARCHIVE)" */
+	struct digest_size content;
+};
+
+struct record {
+	json_t *document; /* owned; NULL in a record that was filled in by hand */
+	struct record_file *file; /* sorted by path */
+	size_t file_count;
+	struct record_step *step;
+	size_t step_count;
+	struct record_expect expect;
+	struct record_origin *origin;
+	size_t origin_count;
+	const char *licence;
+};
+#define AUTO_RECORD __attribute__((cleanup(record_free)))
+void record_free(struct record *record);
+
+MUST_USE int record_parse(const char *data, size_t size, struct record *out_record,
+			  struct err *err);
+/* Compact JSON. The caller frees. */
+char *record_text(const struct record *record, size_t *out_size);
+
+const struct record_file *record_find(const struct record *record, const char *path);
+
+/* How many chunk digests a blob of this many bytes has. */
+size_t record_chunks_of(uint64_t blob_size);
+
+const char *record_do_name(enum record_do kind);
+
+/* The steps that the early moment may run: no package manager, no waiting on services. */
+bool record_do_is_early(enum record_do kind);
+
+#endif
