@@ -1,0 +1,309 @@
+#include "cache/layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "cache/base/json.h"
+#include "cache/blob.h"
+#include "cache/envelope.h"
+
+#define LAYOUT_FILE "{\"imageLayoutVersion\":\"1.0.0\"}"
+#define TYPE_INDEX "application/vnd.oci.image.index.v1+json"
+#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define TYPE_EMPTY "application/vnd.oci.empty.v1+json"
+#define TYPE_CACHE "application/vnd.larder.cache.v1"
+#define TYPE_BUNDLE "application/vnd.larder.bundle.v1"
+#define TYPE_ENVELOPE "application/vnd.dsse.envelope.v1+json"
+#define TYPE_TABLE "application/vnd.larder.table.v1+json"
+#define TYPE_RECORD "application/vnd.larder.record.v1+json"
+#define TYPE_BLOB "application/vnd.larder.blob.v1"
+#define REF_NAME "org.opencontainers.image.ref.name"
+#define TITLE "org.opencontainers.image.title"
+
+void layout_close(struct layout *layout)
+{
+	if (layout->dir >= 0)
+		close(layout->dir);
+	if (layout->blobs >= 0)
+		close(layout->blobs);
+	*layout = (struct layout)LAYOUT_NONE;
+}
+
+int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct err why = { 0 };
+
+	if (fs_open_dir(dir, path, &layout.dir, err) < 0)
+		return -1;
+	if (!fs_exists(layout.dir, "index.json"))
+		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)", path);
+	if (fs_open_dir(layout.dir, "blobs/sha256", &layout.blobs, &why) < 0)
+		return err_set(err, ERR_DAMAGED, "%s: %s", path, why.text);
+	*out_layout = layout;
+	layout = (struct layout)LAYOUT_NONE;
+	return 0;
+}
+
+int layout_create(const char *path, struct layout *out_layout, struct err *err)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+	if (fs_make_dir(AT_FDCWD, path, 0755, &layout.dir, err) < 0)
+		return -1;
+	if (fs_make_dir(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
+		return err_wrap(err, "%s", path);
+	if (!fs_exists(layout.dir, "oci-layout") &&
+	    fs_replace(layout.dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, err) < 0)
+		return err_wrap(err, "%s", path);
+	*out_layout = layout;
+	layout = (struct layout)LAYOUT_NONE;
+	return 0;
+}
+
+/* The digest and size of a descriptor; other keys belong to OCI and are not looked at. */
+static int read_descriptor(const json_t *value, struct digest_size *out, struct err *err)
+{
+	const char *text = json_string_value(json_object_get(value, "digest"));
+	const json_t *size = json_object_get(value, "size");
+
+	if (!text || !json_is_integer(size) || json_integer_value(size) < 0)
+		return err_set(err, ERR_DAMAGED, "expected a descriptor with digest and size");
+	out->size = (uint64_t)json_integer_value(size);
+	return digest_parse(text, &out->digest, err);
+}
+
+static int read_manifest(const struct layout *layout, const struct digest_size *id,
+			 json_t **out_value, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+
+	if (blob_read(layout->blobs, id, LAYOUT_INDEX_MAX_BYTES, &data, err) < 0)
+		return -1;
+	return json_parse(data, id->size, out_value, err);
+}
+
+/* Follows the first descriptor of an array: index.json -> index -> cache manifest -> envelope. */
+static int follow_first(const struct layout *layout, const json_t *from, const char *array,
+			json_t **out_value, struct err *err)
+{
+	struct digest_size id;
+
+	if (read_descriptor(json_array_get(json_object_get(from, array), 0), &id, err) < 0)
+		return -1;
+	return read_manifest(layout, &id, out_value, err);
+}
+
+static int find_envelope(const struct layout *layout, struct digest_size *out, struct err *err)
+{
+	AUTO_JSON json_t *top = NULL, *index = NULL, *manifest = NULL;
+
+	if (json_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &top, err) < 0)
+		return -1;
+	if (follow_first(layout, top, "manifests", &index, err) < 0)
+		return err_wrap(err, "index");
+	if (follow_first(layout, index, "manifests", &manifest, err) < 0)
+		return err_wrap(err, "cache manifest");
+	return read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), out, err);
+}
+
+int layout_find_envelope(const struct layout *layout, struct digest_size *out, struct err *err)
+{
+	struct digest_size envelope;
+
+	if (find_envelope(layout, &envelope, err) < 0) {
+		if (err->kind != ERR_SYSTEM)
+			err->kind = ERR_DAMAGED;
+		return err_wrap(err, "index.json leads nowhere");
+	}
+	if (envelope.size > ENVELOPE_MAX_BYTES)
+		return err_set(err, ERR_DAMAGED, "index.json: envelope too large");
+	*out = envelope;
+	return 0;
+}
+
+int layout_put(const struct layout *layout, const void *data, size_t size, struct digest_size *out,
+	       struct err *err)
+{
+	struct digest_size id = { .size = size };
+	char name[DIGEST_HEX_MAX];
+	struct stat status;
+
+	digest_of(data, size, &id.digest);
+	digest_hex(&id.digest, name);
+	if (fstatat(layout->blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (uint64_t)status.st_size != size || !S_ISREG(status.st_mode)) {
+		if (fs_replace(layout->blobs, name, data, size, 0644, err) < 0)
+			return -1;
+	}
+	*out = id;
+	return 0;
+}
+
+static json_t *descriptor(const char *type, const struct digest_size *id)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	return json_pack("{s:s, s:s, s:I}", "mediaType", type, "digest",
+			 digest_text(&id->digest, text), "size", (json_int_t)id->size);
+}
+
+/* Names in use, sorted, so that the rest can go. */
+struct reachable {
+	struct digest *digest;
+	size_t count;
+};
+
+static void reach(struct reachable *set, const struct digest_size *id)
+{
+	set->digest = must_realloc(set->digest, set->count + 1, sizeof(*set->digest));
+	set->digest[set->count++] = id->digest;
+}
+
+static int put_json(const struct layout *layout, const json_t *value, struct reachable *set,
+		    struct digest_size *out, struct err *err)
+{
+	size_t size;
+	AUTO_FREE char *text = json_text(value, &size);
+
+	if (layout_put(layout, text, size, out, err) < 0)
+		return -1;
+	reach(set, out);
+	return 0;
+}
+
+static int put_manifest(const struct layout *layout, const char *type, json_t *layers,
+			struct reachable *set, json_t **out_descriptor, struct err *err)
+{
+	AUTO_JSON json_t *manifest = NULL;
+	struct digest_size empty, id;
+
+	if (layout_put(layout, "{}", 2, &empty, err) < 0) {
+		json_decref(layers);
+		return -1;
+	}
+	reach(set, &empty);
+	manifest = json_pack("{s:i, s:s, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType",
+			     TYPE_MANIFEST, "artifactType", type, "config",
+			     descriptor(TYPE_EMPTY, &empty), "layers", layers);
+	if (put_json(layout, manifest, set, &id, err) < 0)
+		return -1;
+	*out_descriptor = descriptor(TYPE_MANIFEST, &id);
+	return 0;
+}
+
+static int put_cache_manifest(const struct layout *layout, const struct layout_contents *contents,
+			      struct reachable *set, json_t *index, struct err *err)
+{
+	json_t *layers = json_array(), *entry;
+
+	json_array_append_new(layers, descriptor(TYPE_ENVELOPE, &contents->envelope));
+	reach(set, &contents->envelope);
+	for (size_t i = 0; i < contents->table_count; i++) {
+		json_array_append_new(layers, descriptor(TYPE_TABLE, &contents->tables[i]));
+		reach(set, &contents->tables[i]);
+	}
+	if (put_manifest(layout, TYPE_CACHE, layers, set, &entry, err) < 0)
+		return -1;
+	json_object_set_new(entry, "annotations", json_pack("{s:s}", TITLE, contents->name));
+	json_array_append_new(index, entry);
+	return 0;
+}
+
+static int put_bundle_manifest(const struct layout *layout, const struct layout_bundle *bundle,
+			       struct reachable *set, json_t *index, struct err *err)
+{
+	json_t *layers = json_array(), *entry;
+
+	json_array_append_new(layers, descriptor(TYPE_RECORD, &bundle->record));
+	reach(set, &bundle->record);
+	for (size_t i = 0; i < bundle->blob_count; i++) {
+		json_array_append_new(layers, descriptor(TYPE_BLOB, &bundle->blobs[i]));
+		reach(set, &bundle->blobs[i]);
+	}
+	if (put_manifest(layout, TYPE_BUNDLE, layers, set, &entry, err) < 0)
+		return -1;
+	json_object_set_new(entry, "annotations", json_pack("{s:s}", TITLE, bundle->title));
+	json_array_append_new(index, entry);
+	return 0;
+}
+
+static int write_index_json(const struct layout *layout, const char *name,
+			    const struct digest_size *index, struct err *err)
+{
+	json_t *entry = descriptor(TYPE_INDEX, index);
+	AUTO_JSON json_t *top = json_pack("{s:i, s:s, s:[o]}", "schemaVersion", 2, "mediaType",
+					  TYPE_INDEX, "manifests", entry);
+	AUTO_FREE char *text = NULL, *old = NULL;
+	size_t size, old_size;
+	struct err none = { 0 };
+
+	json_object_set_new(entry, "annotations", json_pack("{s:s}", REF_NAME, name));
+	text = json_text(top, &size);
+	if (fs_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &old, &old_size, &none) ==
+		    0 &&
+	    old_size == size && memcmp(old, text, size) == 0)
+		return 0;
+	return fs_replace(layout->dir, "index.json", text, size, 0644, err);
+}
+
+static int by_digest(const void *left, const void *right)
+{
+	return memcmp(left, right, DIGEST_BYTES);
+}
+
+/* Removes files in blobs/sha256 that no manifest reaches, drafts of a crash among them. */
+static int prune(const struct layout *layout, struct reachable *set, struct err *err)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	struct err none = { 0 };
+
+	qsort(set->digest, set->count, sizeof(*set->digest), by_digest);
+	if (fs_list(layout->blobs, ".", &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.count; i++) {
+		struct digest digest;
+
+		if (digest_parse_hex(names.name[i], &digest, &none) == 0 &&
+		    bsearch(&digest, set->digest, set->count, sizeof(digest), by_digest))
+			continue;
+		if (unlinkat(layout->blobs, names.name[i], 0) < 0 && errno != ENOENT)
+			return err_errno(err, "remove %s", names.name[i]);
+	}
+	return 0;
+}
+
+static int write_all(const struct layout *layout, const struct layout_contents *contents,
+		     struct reachable *set, struct err *err)
+{
+	json_t *manifests = json_array();
+	AUTO_JSON json_t *index = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType",
+					    TYPE_INDEX, "manifests", manifests);
+	struct digest_size id;
+
+	if (put_cache_manifest(layout, contents, set, manifests, err) < 0)
+		return -1;
+	for (size_t i = 0; i < contents->bundle_count; i++) {
+		if (put_bundle_manifest(layout, &contents->bundles[i], set, manifests, err) < 0)
+			return -1;
+	}
+	if (put_json(layout, index, set, &id, err) < 0)
+		return -1;
+	if (id.size > LAYOUT_INDEX_MAX_BYTES)
+		return err_set(err, ERR_INVALID, "index of %llu bytes: more than registries take",
+			       (unsigned long long)id.size);
+	if (write_index_json(layout, contents->name, &id, err) < 0)
+		return -1;
+	return prune(layout, set, err);
+}
+
+int layout_write(const struct layout *layout, const struct layout_contents *contents,
+		 struct err *err)
+{
+	struct reachable set = { 0 };
+	int result = write_all(layout, contents, &set, err);
+
+	free(set.digest);
+	return result;
+}

@@ -1,0 +1,86 @@
+#include "cache/open.h"
+
+#include <string.h>
+
+void cache_close(struct cache *cache)
+{
+	layout_close(&cache->layout);
+	statement_free(&cache->statement);
+}
+
+/* The envelope is found by a hint, so its bytes are judged by their signatures alone. */
+static int read_envelope(struct cache *cache, struct envelope *out, struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+	AUTO_FREE char *data = NULL;
+	struct digest_size id;
+	size_t size;
+
+	if (layout_find_envelope(&cache->layout, &id, err) < 0)
+		return -1;
+	if (blob_open(cache->layout.blobs, &id.digest, &fd, err) < 0) {
+		err->kind = err->kind == ERR_MISSING ? ERR_DAMAGED : err->kind;
+		return err_wrap(err, "envelope");
+	}
+	if (fs_read_fd(fd, ENVELOPE_MAX_BYTES, &data, &size, err) < 0)
+		return err_wrap(err, "envelope");
+	digest_of(data, size, &cache->envelope);
+	return envelope_parse(data, size, ENVELOPE_STATEMENT, out, err);
+}
+
+static int prove_envelope(struct cache *cache, const struct trust *trust, struct err *err)
+{
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+
+	if (read_envelope(cache, &envelope, err) < 0)
+		return -1;
+	if (trust && trust_check(trust, &envelope, err) < 0)
+		return -1;
+	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
+}
+
+int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
+	       struct cache *out_cache, struct err *err)
+{
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+
+	if (layout_open(dir, path, &cache.layout, err) < 0)
+		return -1;
+	if (prove_envelope(&cache, trust, err) < 0) {
+		if (err->kind == ERR_INVALID)
+			err->kind = ERR_REFUSED;
+		return err_wrap(err, "%s", path);
+	}
+	if (cache.statement.serial < floor)
+		return err_set(err, ERR_STALE,
+			       "%s: serial %llu is below %llu, the least that is accepted here", path,
+			       (unsigned long long)cache.statement.serial,
+			       (unsigned long long)floor);
+	*out_cache = cache;
+	cache = (struct cache){ .layout = LAYOUT_NONE };
+	return 0;
+}
+
+int cache_table(const struct cache *cache, size_t i, struct table *out_table, struct err *err)
+{
+	const struct statement_table *entry = &cache->statement.table[i];
+	AUTO_FREE char *data = NULL;
+
+	if (blob_read(cache->layout.blobs, &entry->content, TABLE_MAX_BYTES, &data, err) < 0)
+		return err_wrap(err, "table %s", entry->name);
+	if (table_parse(data, entry->content.size, out_table, err) < 0)
+		return err_wrap(err, "%s", entry->name);
+	return 0;
+}
+
+int cache_record(const struct cache *cache, const struct table_row *row,
+		 struct record *out_record, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+
+	if (blob_read(cache->layout.blobs, &row->record, RECORD_MAX_BYTES, &data, err) < 0)
+		return err_wrap(err, "record of %s %s (%s)", row->name, row->version, row->id);
+	if (record_parse(data, row->record.size, out_record, err) < 0)
+		return err_wrap(err, "%s %s (%s)", row->name, row->version, row->id);
+	return 0;
+}
