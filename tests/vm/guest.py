@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pieces
-from pieces import (add_module, add_report, check_disk, enable, install_modules, kernel_deb,  # noqa: F401
-                    kernel_files, kernel_release, list_folder, locked, make_disk, make_initrd,
-                    make_root, make_tiny_root, module_file, pack_initrd, read_file, root_folder,
-                    write)
+from pieces import (  # noqa: F401 - tests need only this module
+    add_module, add_report, check_disk, enable, install_modules, kernel_deb, kernel_files,
+    kernel_image, kernel_release, link, list_folder, locked, make_disk, make_initrd, make_root,
+    make_tiny_root, module_file, pack_initrd, read_file, root_folder, write)
 
 KVM_SECONDS = 10
 KVM_MARKER = "@guest-done"
@@ -83,7 +83,8 @@ class Result:
     def timeline(self, extra=()):
         """Sorted (seconds since QEMU's start, label); extra adds pairs of the test's own."""
         start = self.kernel_start()
-        events = [(0.0, "qemu starts"), (start, "kernel starts"), (self.seconds, "qemu ends"), *extra]
+        events = [(0.0, "qemu starts"), (start, "kernel starts"), (self.seconds, "qemu ends")]
+        events += extra
         events += [(start + uptime, label) for _, label, uptime in self.marks]
         events += [(start + seconds, label) for seconds, label in systemd_events(self.report)]
         return sorted(events)
@@ -178,14 +179,15 @@ def read_console(process, start, deadline, stop_at):
     """(lines with their seconds, why it was stopped) until QEMU ends or has to be stopped."""
     lines, rest, stopped = [], b"", None
     while stopped is None:
-        ready, _, _ = select.select([process.stdout], [], [], max(0, deadline - time.monotonic()))
-        chunk = os.read(process.stdout.fileno(), 65536) if ready else None
+        left = max(0, deadline - time.monotonic())
+        ready, _, _ = select.select([process.stdout], [], [], left)
+        chunk = os.read(process.stdout.fileno(), 65536) if ready else b""
         now = time.monotonic() - start
-        if chunk is None:
-            stopped = "timeout"
-        elif chunk == b"":
+        if ready and not chunk:
             break
-        *whole, rest = (rest + (chunk or b"")).split(b"\n")
+        if not left:
+            stopped = "timeout"
+        *whole, rest = (rest + chunk).split(b"\n")
         fresh = [(now, line.decode(errors="replace").strip("\r")) for line in whole]
         lines += fresh
         if stop_at and any(re.search(stop_at, text) for _, text in fresh):
@@ -194,19 +196,19 @@ def read_console(process, start, deadline, stop_at):
 
 
 def run_qemu(options, timeout, log, stop_at=None):
-    """Run QEMU with its serial port on a pipe; it dies with us, at the timeout, or at stop_at."""
+    """Run QEMU with its serial port on a pipe; it dies with us, in time, or at stop_at."""
     command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
-               "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", *options]
+               "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]
+    command += map(str, options)
     with tempfile.TemporaryFile("w+") as errors:
         start = time.monotonic()
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=errors)
+        stopped = "error"
         try:
             lines, stopped = read_console(process, start, start + timeout, stop_at)
         finally:
-            process.kill() if process.poll() is None and not closed(process) else None
-            status = process.wait()
-            process.stdout.close()
+            status = end_process(process, kill=stopped is not None)
         seconds = time.monotonic() - start
         errors.seek(0)
         said = errors.read()
@@ -214,13 +216,17 @@ def run_qemu(options, timeout, log, stop_at=None):
     return read_report(Result(lines, seconds, None if stopped else status, stopped, log, said))
 
 
-def closed(process):
-    """Whether QEMU ends by itself: it closes its console a moment before it exits."""
+def end_process(process, kill):
+    """Exit status; QEMU closes its console a moment before it exits, so give it that moment."""
     try:
-        process.wait(timeout=2)
-        return True
+        if kill:
+            process.kill()
+        return process.wait(timeout=5)
     except subprocess.TimeoutExpired:
-        return False
+        process.kill()
+        return process.wait()
+    finally:
+        process.stdout.close()
 
 
 def nic_options(nic, forward):
@@ -237,7 +243,7 @@ def nic_options(nic, forward):
 
 
 def disk_options(disks, snapshot):
-    """Virtio disks, the first /dev/vda; host caches are enough for a guest that is thrown away."""
+    """Virtio disks, the first /dev/vda; a throwaway guest need not sync the host's."""
     options = []
     for disk in disks:
         drive = f"file={disk},format=raw,if=virtio,cache=unsafe"
@@ -245,15 +251,15 @@ def disk_options(disks, snapshot):
     return options
 
 
-def machine_options(accel, memory_mib, initrd, append):
-    """Processor, memory and kernel."""
+def machine_options(accel, cpus, memory_mib, initrd, append):
+    """Processors, memory and kernel."""
     model = "host" if accel == "kvm" else "max"
-    return ["-accel", accel, "-cpu", model, "-smp", "1", "-m", memory_mib,
-            "-kernel", kernel_files()[0], "-initrd", initrd, "-append", f"{QUIET} {append}"]
+    return ["-accel", accel, "-cpu", model, "-smp", cpus, "-m", memory_mib,
+            "-kernel", kernel_image(), "-initrd", initrd, "-append", f"{QUIET} {append}"]
 
 
 def kvm_boots():
-    """Whether a real kernel reaches its init under KVM; /dev/kvm may be there and hang for ever."""
+    """Whether a real kernel reaches its init under KVM: /dev/kvm may be there and hang."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     with tempfile.TemporaryDirectory() as folder:
@@ -261,7 +267,7 @@ def kvm_boots():
         init = f"#!/bin/busybox sh\necho {KVM_MARKER}\nexec /bin/busybox poweroff -f\n"
         pieces.bare_root(root, init)
         initrd = pack_initrd(root, Path(folder) / "initrd")
-        options = machine_options("kvm", 256, initrd, "")
+        options = machine_options("kvm", 1, 256, initrd, "")
         return run_qemu(options, KVM_SECONDS, Path(folder) / "log").complete
 
 
@@ -281,25 +287,30 @@ def accelerator():
 # The two guests
 
 
-def boot(disk, nic="e1000e", *, disks=(), forward=None, append="", wait=20, timeout=180,
-         memory_mib=1024, snapshot=False, stop_at=None, log=None, extra=(), accel=None):
-    """Boot a full guest from disk until it powers off; returns a Result.
+def run_guest(initrd, disks, nic, log, *, timeout, wait, cpus, memory_mib, forward=None,
+              append="", snapshot=False, stop_at=None, extra=(), accel=None):
+    """What boot() and boot_tiny() share; returns a Result.
 
-    wait: seconds it may wait for an address. stop_at: a pattern; the power is cut at the first
-    console line that matches. snapshot: leave the disks as they are."""
-    disk = Path(disk)
-    options = machine_options(accel or accelerator(), memory_mib, make_initrd(),
-                              f"guest.wait={wait} {append}")
-    options += disk_options((disk, *disks), snapshot) + nic_options(nic, forward) + list(extra)
-    return run_qemu(options, timeout, Path(log or disk.with_suffix(".console")), stop_at)
-
-
-def boot_tiny(root, nic="e1000e", *, disks=(), forward=None, append="", wait=5, timeout=60,
-              memory_mib=512, snapshot=False, stop_at=None, log=None, extra=(), accel=None):
-    """Boot a folder made by make_tiny_root() from memory; as boot(), and nothing survives it."""
-    root = Path(root)
-    initrd = pack_initrd(root, root.with_name(root.name + ".initrd"))
-    options = machine_options(accel or accelerator(), memory_mib, initrd,
-                              f"guest.wait={wait} {append}")
+    nic: QEMU's model name, several, or None.   forward: see nic_options().
+    wait: seconds the guest waits for an address.   timeout: seconds until QEMU is killed.
+    stop_at: a pattern; the power is cut at the first console line that matches.
+    snapshot: leave the disks as they are.   append, extra: for the kernel, for QEMU."""
+    append = f"guest.wait={wait} {append}"
+    options = machine_options(accel or accelerator(), cpus, memory_mib, initrd, append)
     options += disk_options(disks, snapshot) + nic_options(nic, forward) + list(extra)
-    return run_qemu(options, timeout, Path(log or root.with_name(root.name + ".console")), stop_at)
+    return run_qemu(options, timeout, Path(log), stop_at)
+
+
+def boot(disk, nic="e1000e", *, disks=(), log=None, **options):
+    """Boot a full guest from disk until it powers off; more disks are /dev/vdb and on."""
+    usual = {"timeout": 180, "wait": 20, "cpus": 2, "memory_mib": 1024}
+    log = log or Path(disk).with_suffix(".console")
+    return run_guest(make_initrd(), (disk, *disks), nic, log, **usual | options)
+
+
+def boot_tiny(root, nic="e1000e", *, disks=(), log=None, **options):
+    """Boot a folder made by make_tiny_root() from memory; disks are /dev/vda and on."""
+    usual = {"timeout": 60, "wait": 10, "cpus": 1, "memory_mib": 512}
+    beside = Path(root).parent / Path(root).name
+    initrd = pack_initrd(root, f"{beside}.initrd")
+    return run_guest(initrd, disks, nic, log or f"{beside}.console", **usual | options)

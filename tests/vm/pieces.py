@@ -7,9 +7,8 @@ anew when the kernel package or this recipe changes.
 import contextlib
 import fcntl
 import functools
-import gzip
 import hashlib
-import os
+import lzma
 import platform
 import shutil
 import subprocess
@@ -23,24 +22,27 @@ CACHE = HERE.parents[1] / "build" / "vm"
 WITHHELD = ("e1000e",)  # the NIC driver that a guest must get from larder
 DISK_MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "ext4")
 NIC_MODULES = ("virtio_net", "vmxnet3", "8139cp", "e1000", "igb")
-ROOT_MODULES = DISK_MODULES + NIC_MODULES + ("drivers/net/ethernet/intel/", "autofs4", "isofs", "loop")
+ROOT_MODULES = DISK_MODULES + NIC_MODULES + ("drivers/net/ethernet/intel/", "autofs4", "isofs",
+                                             "loop")
 TINY_MODULES = ("virtio_pci", "virtio_blk") + NIC_MODULES
 
 PACKAGES = "systemd,systemd-sysv,udev,kmod,iproute2,dbus,iputils-ping"
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "getty.target",
           "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-          "systemd-pstore.service", "console-getty.service")
+          "systemd-pstore.service", "e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer")
 TEXTS = {
     "etc/hostname": "guest\n",
     "etc/hosts": "127.0.0.1 localhost guest\n",
     "etc/fstab": "/dev/vda1 / ext4 rw 0 0\n",
-    "etc/machine-id": "11112222333344445555666677778888\n",  # an empty one would re-enable every unit
+    # without a machine id systemd takes this for a first boot and presets every unit
+    "etc/machine-id": "11112222333344445555666677778888\n",
     "etc/systemd/network/20-e.network":
         "[Match]\nName=e*\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n",
     "etc/systemd/journald.conf.d/guest.conf": "[Journal]\nStorage=volatile\n",
     "etc/systemd/system/systemd-networkd-wait-online.service.d/guest.conf":
-        "[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-networkd-wait-online --timeout=20\n",
+        "[Service]\nExecStart=\n"
+        "ExecStart=/lib/systemd/systemd-networkd-wait-online --timeout=20\n",
 }
 
 PART_OFFSET = 1 << 20  # bytes
@@ -62,7 +64,7 @@ def run(*command, **options):
 
 @functools.cache
 def recipe_key():
-    """Short digest of what decides the pieces, so that an edited recipe is never served stale."""
+    """Short digest of what decides the pieces: an edited recipe is never served stale."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     digest.update((GUEST_FILES / "initrd-init.sh").read_bytes())
     digest.update(kernel_deb().name.encode())
@@ -113,27 +115,40 @@ def kernel_release():
 
 @functools.cache
 def kernel_deb(folder=None):
-    """The kernel's package: from folder if given and there, else from the cache, else fetched."""
+    """The kernel's package in the cache: copied from folder if it is there, else fetched."""
     name = f"linux-image-{kernel_release()}"
-    for place in filter(None, (folder, CACHE)):
-        for found in sorted(Path(place).glob(f"{name}_*.deb")):
+    with locked("deb"):
+        for found in sorted(CACHE.glob(f"{name}_*.deb")):
             return found
-    with locked("deb"), tempfile.TemporaryDirectory(dir=CACHE) as draft:
-        run("apt-get", "-o", "APT::Sandbox::User=root", "download", name, cwd=draft)
-        (found,) = Path(draft).glob("*.deb")
-        return found.rename(CACHE / found.name)
+        with tempfile.TemporaryDirectory(dir=CACHE) as draft:
+            for found in sorted(Path(folder).glob(f"{name}_*.deb")) if folder else ():
+                shutil.copy(found, draft)
+                break
+            else:
+                run("apt-get", "-o", "APT::Sandbox::User=root", "download", name, cwd=draft)
+            (found,) = Path(draft).glob("*.deb")
+            return found.rename(CACHE / found.name)
 
 
 def kernel_files():
     """(vmlinuz, folder of modules): the whole tree, to take modules from."""
     def build(draft):
-        remove(draft)
         run("dpkg-deb", "-x", kernel_deb(), draft)
         run("depmod", "-b", draft, kernel_release())
 
     root = piece("kernel", build)
     release = kernel_release()
     return root / "boot" / f"vmlinuz-{release}", root / "lib" / "modules" / release
+
+
+def kernel_image():
+    """What QEMU starts: the kernel out of its xz wrapper, which takes 3 s when emulated."""
+    packed = kernel_files()[0].read_bytes()
+    start = packed.find(b"\xfd7zXZ\0")
+    if start < 0:
+        return kernel_files()[0]
+    unpack = lzma.LZMADecompressor().decompress
+    return piece("vmlinux", lambda draft: draft.write_bytes(unpack(packed[start:])))
 
 
 def module_file(name):
@@ -187,18 +202,17 @@ def add_module(root, name, folder="updates"):
 
 
 def debian_sources():
-    """The host's own sources of its distribution, one line each, so a local mirror is used too."""
+    """(codename, the host's own source lines), so that a local mirror is used here too."""
     codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     wanted = "$(ORIGIN) $(CODENAME) deb $(SITE) $(RELEASE) $(COMPONENT)"
-    lines = run("apt-get", "indextargets", "--format", wanted, "Identifier: Packages").splitlines()
-    found = [line.split(" ", 2) for line in lines if line.startswith("Debian ")]
+    said = run("apt-get", "indextargets", "--format", wanted, "Identifier: Packages")
+    found = [line.split(" ", 2) for line in said.splitlines() if line.startswith("Debian ")]
     return codename, sorted({text for _, name, text in found if name.startswith(codename)})
 
 
 def root_folder():
     """A Debian root that boots to multi-user with networkd and without the withheld driver."""
     def build(draft):
-        remove(draft)
         codename, sources = debian_sources()
         run("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}",
             *(f"--dpkgopt=path-exclude={glob}" for glob in EXCLUDED), codename, draft, *sources)
@@ -251,13 +265,14 @@ def link(path, target):
 
 def enable(root, unit, target="multi-user.target"):
     """Have target want unit, as systemctl enable would."""
-    source = "/etc/systemd/system" if (Path(root) / "etc/systemd/system" / unit).exists() else "/lib/systemd/system"
-    link(Path(root) / "etc/systemd/system" / f"{target}.wants" / unit, f"{source}/{unit}")
+    local = Path(root) / "etc/systemd/system"
+    source = "/etc/systemd/system" if (local / unit).exists() else "/lib/systemd/system"
+    link(local / f"{target}.wants" / unit, f"{source}/{unit}")
 
 
-def install_report(root, script):
-    """Put a guest's report script and what it shares with the other guest into root."""
-    for name in (script, "report-lib.sh"):
+def install_report(root, *scripts):
+    """Put a guest's report scripts and what it shares with the other guest into root."""
+    for name in (*scripts, "report-lib.sh"):
         write(root, f"usr/lib/guest/{name}", (GUEST_FILES / name).read_text(), 0o755)
     (Path(root) / "usr/lib/guest/report.d").mkdir()
 
@@ -295,23 +310,20 @@ def make_tiny_root(dest):
 
     /init runs /test.sh if the test puts one there."""
     dest = busybox_root(dest, TINY_MODULES, "tiny-init.sh")
-    install_report(dest, "tiny-report.sh")
+    install_report(dest, "tiny-report.sh", "udhcpc.sh")
     shutil.copy("/etc/os-release", dest / "etc/os-release")
     write(dest, "etc/machine-id", TEXTS["etc/machine-id"])
     write(dest, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     write(dest, "etc/group", "root:x:0:\n")
-    udhcpc = (GUEST_FILES / "udhcpc.sh").read_text()
-    write(dest, "usr/share/udhcpc/default.script", udhcpc, 0o755)
     return dest
 
 
-def pack_initrd(folder, dest, level=0):
-    """Pack a folder as an initrd; uncompressed by default, for emulation unpacks slowly."""
+def pack_initrd(folder, dest):
+    """Pack a folder as an initrd, uncompressed: emulation unpacks slowly."""
     names = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
     with open(dest, "wb") as out:
-        packed = subprocess.run(["cpio", "--quiet", "-0", "-o", "-H", "newc", "-R", "0:0"], cwd=folder,
-                                input="\0".join(names).encode(), stdout=subprocess.PIPE, check=True)
-        out.write(gzip.compress(packed.stdout, level) if level else packed.stdout)
+        subprocess.run(["cpio", "--quiet", "-0", "-o", "-H", "newc", "-R", "0:0"], cwd=folder,
+                       input="\0".join(names).encode(), stdout=out, check=True)
     return Path(dest)
 
 
@@ -357,8 +369,8 @@ def list_folder(disk, path):
 def check_disk(disk, repair=False):
     """(e2fsck's exit status, its words) for the partition; 0 is clean.
 
-    repair=True replays the journal and preens first, as a boot after a power cut would. The
-    partition is taken out: e2fsck cannot recover a journal at an offset. The disk is unchanged."""
+    repair=True replays the journal and preens first, as a boot after a power cut would. That
+    happens on a copy of the partition, for e2fsck cannot recover a journal at an offset."""
     with tempfile.TemporaryDirectory(dir=Path(disk).resolve().parent) as folder:
         part = Path(folder) / "part"
         run("dd", f"if={disk}", f"of={part}", "bs=1M", "skip=1", "conv=sparse")

@@ -70,22 +70,29 @@ reach_gateway() {
 	ping -c 1 -W 3 10.0.2.2
 }
 
-report_network() {
+report_address() {
 	if [ -n "$(net_names)" ] && wait_for "$(wait_seconds)" has_ipv4; then
 		mark address
 		block ping reach_gateway
 		mark ping
 	fi
 	block ipv4 ipv4
+}
+
+report_devices() {
 	block net net_devices
 	block pci pci_nics
+}
+
+updates() {
+	find /lib/modules/*/updates ! -type d 2>/dev/null || true
 }
 
 report_larder() {
 	for pair in status:/run/larder/status.json result:/var/lib/larder/result.json; do
 		[ ! -e "${pair#*:}" ] || block "${pair%%:*}" cat "${pair#*:}"
 	done
-	block updates find /lib/modules/*/updates ! -type d 2>/dev/null
+	block updates updates
 }
 
 report_extra() {

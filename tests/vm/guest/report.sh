@@ -18,15 +18,17 @@ larder_journal() {
 		-u larder-download -u larder-net
 }
 
+# PID 1 said so before journald ran, so the line came through the kernel: look at all lines.
 ordering_cycles() {
-	journalctl -b -q --no-pager -o cat _PID=1 | grep -i 'ordering cycle' || true
+	journalctl -b -q --no-pager -o cat | grep -i 'ordering cycle' || true
 }
 
 dmesg -n 1
 state=$(systemctl is-system-running --wait)
 wait_for 60 no_jobs
 mark report
-report_network
+report_address
+report_devices
 block state echo "$state"
 block failed systemctl list-units --failed --plain --no-legend --no-pager
 block manager systemctl show -p UserspaceTimestampMonotonic,FinishTimestampMonotonic

@@ -9,7 +9,9 @@ mount -t tmpfs tmp /tmp
 . /usr/lib/guest/report-lib.sh
 mark init
 ip link set lo up
-modprobe -a virtio_pci $(sort -u /sys/bus/pci/devices/*/modalias) 2>/dev/null
+for bus in pci virtio; do # virtio devices appear once their PCI driver is there
+	modprobe -a $(cat /sys/bus/$bus/devices/*/modalias | sort -u)
+done 2>/dev/null
 mark coldplug
 [ ! -e /test.sh ] || block test sh /test.sh
 mark test
