@@ -33,8 +33,9 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps-build deps-demo deps-check deps demo check unit e2e vm vm-check lint layers \
+.PHONY: all programs man deps deps-build deps-demo deps-check demo check unit e2e vm vm-check lint layers \
 	werror sanitize install clean
+.SECONDARY:
 
 all: deps-build
 	@$(MAKE) --no-print-directory programs
@@ -42,13 +43,13 @@ all: deps-build
 programs: $(PROGRAMS)
 
 $(BUILD)/larder: $(BUILD)/obj/bake/main.o $(BUILD)/libbake.a $(BUILD)/libcache.a
-	$(CC) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(HOST_LIBS)
+	$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(HOST_LIBS)
 
 $(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/libverify.a $(BUILD)/libcache.a
-	$(CC) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(AGENT_LIBS)
+	$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(AGENT_LIBS)
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
-	$(CC) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
+	$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
 	strip -o $@ $@.full
 
 $(BUILD)/libcache.a: $(CACHE_OBJECTS)
@@ -77,6 +78,106 @@ $(BUILD)/gen/units.h: $(UNITS) Makefile
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libverify.a $(BUILD)/libcache.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.a,$^) -lcmocka $(HOST_LIBS)
+
+unit: $(UNIT_TESTS)
+	@failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
+
+# --- packages -----------------------------------------------------------------------------------
+# Debian 12 and later; Ubuntu 22.04 and later have the same names (not tested).
+
+DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libssl-dev libzstd-dev \
+	libjansson-dev libelf-dev zlib1g-dev
+DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
+	openssl jq
+DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
+	clang clang-format clang-tidy strace procps
+
+# Installs what is missing of a group, and says nothing when nothing is.
+define install_packages
+@missing=; for package in $(1); do \
+	case "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" in \
+	installed) ;; *) missing="$$missing $$package" ;; esac; done; \
+if [ -n "$$missing" ]; then \
+	if [ "$$(id -u)" != 0 ]; then \
+		echo "larder needs packages; as root: apt-get install --no-install-recommends$$missing" >&2; \
+		exit 1; \
+	fi; \
+	echo "installing:$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq -o Dpkg::Use-Pty=0 update && \
+	apt-get -qq -o Dpkg::Use-Pty=0 -y install --no-install-recommends $$missing \
+		>$(BUILD)/apt.log 2>&1 </dev/null || { cat $(BUILD)/apt.log >&2; exit 1; }; \
+fi
+endef
+
+deps: deps-build deps-demo deps-check
+deps-build deps-demo deps-check: deps-%: | $(BUILD)
+	$(call install_packages,$(DEPS_$*))
+$(BUILD):
+	@mkdir -p $@
+
+# --- the main job, and the tests ------------------------------------------------------------------
+
+PYTEST = LARDER_BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider --rootdir=tests -c tests/pytest.ini
+C_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit,$(wildcard $(dir)/*.c))
+H_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit,$(wildcard $(dir)/*.h))
+
+demo: all deps-demo
+	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/vm/demo.py
+
+check: all deps-check
+	$(MAKE) --no-print-directory layers lint werror
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory e2e
+	$(MAKE) --no-print-directory vm-check
+
+e2e: programs
+	$(PYTEST) tests/e2e
+
+# The guests of the main story, at most four full boots; vm runs all of them.
+vm-check: programs
+	$(PYTEST) tests/vm -m 'not slow'
+
+vm: all deps-check
+	$(PYTEST) tests/vm
+
+# Arrows point down only: base <- cache <- the programs, which do not know each other.
+layers:
+	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/[a-z0-9_]*\.h\)' cache/base/*.[ch]
+	@! grep -n '#include "\(bake\|verify\|firstboot\)/' cache/*.[ch]
+	@! grep -n '#include "\(verify\|firstboot\)/' bake/*.[ch]
+	@! grep -n '#include "\(bake\|firstboot\)/' verify/*.[ch]
+	@! grep -n '#include "\(bake\|verify\)/' firstboot/*.[ch]
+	@echo "layers: ok"
+
+lint: $(BUILD)/gen/units.h
+	@clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
+	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -I. -I$(BUILD) 2>/dev/null' tidy
+	@echo "lint: ok"
+
+werror: $(BUILD)/gen/units.h
+	@$(MAKE) --no-print-directory -s -j2 programs BUILD=$(BUILD)/gcc CC=gcc EXTRA=-Werror
+	@$(MAKE) --no-print-directory -s -j2 programs BUILD=$(BUILD)/clang CC=clang EXTRA=-Werror
+	@echo "werror: ok"
+
+# Dynamic builds: the sanitizers do not link statically.
+SANITIZE = BUILD=$(BUILD)/sanitize STATIC=-pie \
+	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+sanitize: all deps-check
+	$(MAKE) --no-print-directory -s -j2 programs $(SANITIZE)
+	$(MAKE) --no-print-directory -s unit $(SANITIZE)
+	$(MAKE) --no-print-directory e2e $(SANITIZE)
+
+man: programs
+	@mkdir -p $(BUILD)/man
+	@for program in $(PROGRAMS); do $$program --man > $(BUILD)/man/$$(basename $$program).1; done
+
+install: programs man
+	install -D -m 755 $(BUILD)/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 755 $(BUILD)/larder-verify $(DESTDIR)$(PREFIX)/bin/larder-verify
+	install -D -m 755 $(BUILD)/larder-firstboot $(DESTDIR)$(PREFIX)/libexec/larder/larder-firstboot
+	for page in $(BUILD)/man/*.1; do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page); done
 
 clean:
 	rm -rf $(BUILD)

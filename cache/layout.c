@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "cache/base/json.h"
 #include "cache/blob.h"
@@ -54,6 +55,8 @@ int layout_create(const char *path, struct layout *out_layout, struct err *err)
 		return -1;
 	if (fs_make_dir(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
 		return err_wrap(err, "%s", path);
+	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache", path);
 	if (!fs_exists(layout.dir, "oci-layout") &&
 	    fs_replace(layout.dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, err) < 0)
 		return err_wrap(err, "%s", path);

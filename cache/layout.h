@@ -20,7 +20,8 @@ void layout_close(struct layout *layout);
 
 /* ERR_MISSING: no such folder, or no layout in it. */
 MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err);
-/* Makes the folder and its skeleton where they are missing. */
+/* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
+ * ERR_TIMEOUT: another process writes there. */
 MUST_USE int layout_create(const char *path, struct layout *out_layout, struct err *err);
 
 /* Which blob says it is the envelope. ERR_DAMAGED: the index leads nowhere. */

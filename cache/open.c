@@ -9,30 +9,38 @@ void cache_close(struct cache *cache)
 }
 
 /* The envelope is found by a hint, so its bytes are judged by their signatures alone. */
-static int read_envelope(struct cache *cache, struct envelope *out, struct err *err)
+static int read_envelope(const struct layout *layout, struct envelope *out, struct digest *out_digest,
+			 struct err *err)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
 	struct digest_size id;
 	size_t size;
 
-	if (layout_find_envelope(&cache->layout, &id, err) < 0)
+	if (layout_find_envelope(layout, &id, err) < 0)
 		return -1;
-	if (blob_open(cache->layout.blobs, &id.digest, &fd, err) < 0) {
+	if (blob_open(layout->blobs, &id.digest, &fd, err) < 0) {
 		err->kind = err->kind == ERR_MISSING ? ERR_DAMAGED : err->kind;
 		return err_wrap(err, "envelope");
 	}
 	if (fs_read_fd(fd, ENVELOPE_MAX_BYTES, &data, &size, err) < 0)
 		return err_wrap(err, "envelope");
-	digest_of(data, size, &cache->envelope);
+	digest_of(data, size, out_digest);
 	return envelope_parse(data, size, ENVELOPE_STATEMENT, out, err);
+}
+
+int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err)
+{
+	struct digest digest;
+
+	return read_envelope(layout, out, &digest, err);
 }
 
 static int prove_envelope(struct cache *cache, const struct trust *trust, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 
-	if (read_envelope(cache, &envelope, err) < 0)
+	if (read_envelope(&cache->layout, &envelope, &cache->envelope, err) < 0)
 		return -1;
 	if (trust && trust_check(trust, &envelope, err) < 0)
 		return -1;

@@ -23,6 +23,9 @@ void cache_close(struct cache *cache);
 MUST_USE int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
 			struct cache *out_cache, struct err *err);
 
+/* The envelope that index.json leads to, unproven: for tools that add signatures. */
+MUST_USE int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err);
+
 /* Table i of the statement, and the record of a row. ERR_MISSING: not carried. ERR_DAMAGED. */
 MUST_USE int cache_table(const struct cache *cache, size_t i, struct table *out_table,
 			 struct err *err);

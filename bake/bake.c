@@ -1,0 +1,352 @@
+#include "bake/bake.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "bake/bundle.h"
+#include "cache/inventory.h"
+
+/* One table on its way: rows of bundles for one subject. */
+struct growing {
+	char *name; /* owned */
+	struct table table;
+};
+
+struct oven {
+	const struct bake_inputs *inputs;
+	struct layout layout;
+	struct bundle *bundles; /* owned: rows and records borrow from them */
+	size_t bundle_count;
+	struct growing *tables; /* sorted by name before they are written */
+	size_t table_count;
+	struct statement_table *entries; /* owned */
+};
+
+static void oven_free(struct oven *oven)
+{
+	for (size_t i = 0; i < oven->bundle_count; i++)
+		bundle_free(&oven->bundles[i]);
+	for (size_t i = 0; i < oven->table_count; i++) {
+		free(oven->tables[i].name);
+		free(oven->tables[i].table.row); /* the lists in it are the manifests' */
+	}
+	free(oven->bundles);
+	free(oven->tables);
+	free(oven->entries);
+	layout_close(&oven->layout);
+}
+
+/* "debian:12" on x86_64 is "linux/debian-12/x86_64". */
+static char *subject_of(const char *os, const char *arch)
+{
+	const char *family = strncmp(os, "windows", 7) == 0 ? "windows" : "linux";
+	char *subject = must_printf("%s/%s/%s", family, os, arch);
+	char *colon = strchr(subject, ':');
+
+	if (colon)
+		*colon = '-';
+	return subject;
+}
+
+static struct table *table_for(struct oven *oven, const char *os, const char *arch)
+{
+	AUTO_FREE char *name = subject_of(os, arch);
+
+	for (size_t i = 0; i < oven->table_count; i++) {
+		if (strcmp(oven->tables[i].name, name) == 0)
+			return &oven->tables[i].table;
+	}
+	oven->tables = must_realloc(oven->tables, oven->table_count + 1, sizeof(*oven->tables));
+	oven->tables[oven->table_count] = (struct growing){ .name = take_ptr(&name) };
+	return &oven->tables[oven->table_count++].table;
+}
+
+static void add_row(struct oven *oven, const struct manifest *manifest,
+		    const struct manifest_bundle *from, const struct digest_size *record,
+		    uint64_t bytes)
+{
+	struct table_row row = { .name = manifest->name,
+				 .version = from->version,
+				 .id = from->id,
+				 .rank = from->rank,
+				 .kernels = from->kernels,
+				 .devices = from->devices,
+				 .sizes = from->sizes,
+				 .excludes = from->excludes,
+				 .requires = from->requires,
+				 .early = from->early,
+				 .record = *record,
+				 .bytes = bytes };
+
+	for (size_t i = 0; i < from->os.count; i++) {
+		for (size_t j = 0; j < from->arch.count; j++) {
+			struct table *table =
+				table_for(oven, from->os.item[i], from->arch.item[j]);
+
+			table->row = must_realloc(table->row, table->count + 1,
+						  sizeof(*table->row));
+			table->row[table->count++] = row;
+		}
+	}
+}
+
+static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
+		       const struct manifest_bundle *from, struct err *err)
+{
+	struct bundle *bundle;
+	struct digest_size record;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	oven->bundles = must_realloc(oven->bundles, oven->bundle_count + 1, sizeof(*oven->bundles));
+	bundle = &oven->bundles[oven->bundle_count];
+	if (bundle_make(inputs, from, bundle, err) < 0)
+		return -1;
+	oven->bundle_count++;
+	text = record_text(&bundle->record, &size);
+	if (size > RECORD_MAX_BYTES)
+		return err_set(err, ERR_INVALID, "%s %s: record of %zu bytes", inputs->manifest->name,
+			       from->id, size);
+	if (layout_put(&oven->layout, text, size, &record, err) < 0)
+		return -1;
+	add_row(oven, inputs->manifest, from, &record, bundle->blob_bytes);
+	log_line(oven->inputs->log, "%s %s (%s): %zu files, %.1f MB", inputs->manifest->name,
+		 from->version, from->id, bundle->record.file_count,
+		 (double)bundle->blob_bytes / 1e6);
+	return 0;
+}
+
+static int bake_manifest(struct oven *oven, const struct manifest *manifest, struct err *err)
+{
+	AUTO_LOCK struct lock lock = { 0 };
+	struct bundle_inputs inputs = { .manifest = manifest,
+					.lock = &lock,
+					.store = oven->inputs->store,
+					.layout = &oven->layout,
+					.level = oven->inputs->level };
+
+	if (lock_load(manifest->path, &lock, err) < 0)
+		return -1;
+	if (manifest->licence_accept &&
+	    !site_accepts_licence(oven->inputs->site, manifest->licence_id))
+		return err_set(err, ERR_INVALID,
+			       "%s: licence %s wants acceptance; add it to licences_accepted in the "
+			       "site file",
+			       manifest->path, manifest->licence_id);
+	for (size_t i = 0; i < manifest->bundle_count; i++) {
+		if (bake_bundle(oven, &inputs, &manifest->bundles[i], err) < 0)
+			return err_wrap(err, "%s", manifest->path);
+	}
+	return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	return strcmp(((const struct growing *)left)->name, ((const struct growing *)right)->name);
+}
+
+static int by_row(const void *left, const void *right)
+{
+	return table_row_compare(left, right);
+}
+
+static int put_table(const struct oven *oven, struct growing *growing,
+		     struct statement_table *entry, struct err *err)
+{
+	struct table *table = &growing->table;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	qsort(table->row, table->count, sizeof(*table->row), by_row);
+	for (size_t i = 1; i < table->count; i++) {
+		const struct table_row *row = &table->row[i];
+
+		if (table_row_compare(&table->row[i - 1], row) == 0)
+			return err_set(err, ERR_INVALID, "%s %s (%s) stands twice in table %s",
+				       row->name, row->version, row->id, growing->name);
+	}
+	text = table_text(table, &size);
+	if (size > TABLE_MAX_BYTES || table->count > TABLE_MAX_ROWS)
+		return err_set(err, ERR_INVALID, "table %s: %zu rows, %zu bytes: too large",
+			       growing->name, table->count, size);
+	entry->name = growing->name;
+	return layout_put(&oven->layout, text, size, &entry->content, err);
+}
+
+static int put_tables(struct oven *oven, struct statement *statement, struct err *err)
+{
+	if (oven->table_count)
+		qsort(oven->tables, oven->table_count, sizeof(*oven->tables), by_name);
+	oven->entries = must_calloc(oven->table_count, sizeof(*oven->entries));
+	statement->table = oven->entries;
+	for (size_t i = 0; i < oven->table_count; i++) {
+		if (put_table(oven, &oven->tables[i], &oven->entries[i], err) < 0)
+			return -1;
+		statement->table_count++;
+	}
+	return 0;
+}
+
+/* Now, or what SOURCE_DATE_EPOCH says (reproducible-builds.org/specs/source-date-epoch). */
+static int created_text(char out[32], struct err *err)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	time_t now = time(NULL);
+	struct tm utc;
+	char *end;
+
+	if (epoch) {
+		now = (time_t)strtoll(epoch, &end, 10);
+		if (*epoch == '\0' || *end != '\0')
+			return err_set(err, ERR_USAGE, "SOURCE_DATE_EPOCH: expected seconds");
+	}
+	gmtime_r(&now, &utc);
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return 0;
+}
+
+static int choose_serial(const struct bake_inputs *inputs, const struct cache *old, bool have_old,
+			 uint64_t *out, struct err *err)
+{
+	uint64_t last = have_old ? old->statement.serial : 0;
+
+	if (inputs->serial && inputs->serial <= last)
+		return err_set(err, ERR_INVALID,
+			       "--serial %llu: this cache has %llu already; a machine that has seen it "
+			       "accepts only a higher one",
+			       (unsigned long long)inputs->serial, (unsigned long long)last);
+	*out = inputs->serial ? inputs->serial : last + 1;
+	return 0;
+}
+
+/* A cache that is there and can be read is continued; anything else in the folder is an error. */
+static int open_old(const struct bake_inputs *inputs, struct cache *old, bool *have_old,
+		    struct err *err)
+{
+	struct err why = { 0 };
+
+	*have_old = cache_open(AT_FDCWD, inputs->cache, NULL, 0, old, &why) == 0;
+	if (*have_old || why.kind == ERR_MISSING)
+		return 0;
+	return err_set(err, why.kind, "%s; remove the folder to bake a new cache, and give it a "
+		       "--serial above the last one", why.text);
+}
+
+static int fill_statement(struct oven *oven, const struct cache *old, bool have_old,
+			  char created[32], struct statement *statement, struct err *err)
+{
+	const struct bake_inputs *inputs = oven->inputs;
+
+	statement->name = inputs->name ? inputs->name : have_old ? old->statement.name : "larder";
+	statement->sources = inputs->sources;
+	statement->withdrawn = inputs->withdrawn;
+	if (created_text(created, err) < 0)
+		return -1;
+	statement->created = created;
+	if (choose_serial(inputs, old, have_old, &statement->serial, err) < 0)
+		return -1;
+	return put_tables(oven, statement, err);
+}
+
+static bool signed_by(const struct envelope *envelope, const struct key *key)
+{
+	struct key_public public;
+
+	key_to_public(key, &public);
+	for (size_t i = 0; i < envelope->count; i++) {
+		if (digest_equal(&envelope->signature[i].key_id, &public.id))
+			return true;
+	}
+	return false;
+}
+
+/* The envelope to write: the old one where the offer is the same, a signature added if it lacks ours. */
+static int make_envelope(const struct oven *oven, const struct statement *statement,
+			 const struct cache *old, bool have_old, struct digest_size *out,
+			 struct bake_result *result, struct err *err)
+{
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+	const struct key *key = oven->inputs->key;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	result->serial = statement->serial;
+	result->unchanged = have_old && !oven->inputs->serial &&
+			    statement_same_offer(&old->statement, statement);
+	if (result->unchanged) {
+		result->serial = old->statement.serial;
+		if (cache_envelope(&old->layout, &envelope, err) < 0)
+			return -1;
+	} else {
+		AUTO_FREE char *payload = statement_text(statement, &size);
+
+		if (size > STATEMENT_MAX_BYTES)
+			return err_set(err, ERR_INVALID, "statement of %zu bytes: too large", size);
+		envelope = envelope_around(ENVELOPE_STATEMENT, payload, size);
+	}
+	if (key && !signed_by(&envelope, key)) {
+		result->unchanged = false;
+		if (envelope_sign(&envelope, key, err) < 0)
+			return -1;
+	}
+	result->signatures = envelope.count;
+	text = envelope_text(&envelope, &size);
+	return layout_put(&oven->layout, text, size, out, err);
+}
+
+/* Everything is read back from what was just written, so the layout cannot disagree with it. */
+static int write_layout(const struct oven *oven, const struct digest_size *envelope,
+			const struct statement *statement, struct bake_result *result,
+			struct err *err)
+{
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	struct cache fresh = { .layout = oven->layout, .statement = *statement };
+
+	if (inventory_read(&fresh, &inventory, err) < 0)
+		return -1;
+	result->bundles = inventory.bundle_count;
+	result->tables = statement->table_count;
+	return inventory_write(&oven->layout, statement, envelope, &inventory, err);
+}
+
+static int finish(struct oven *oven, struct bake_result *result, struct err *err)
+{
+	AUTO_CACHE struct cache old = { .layout = LAYOUT_NONE };
+	struct statement statement = { 0 };
+	struct digest_size envelope;
+	char created[32];
+	bool have_old;
+
+	if (open_old(oven->inputs, &old, &have_old, err) < 0)
+		return -1;
+	if (fill_statement(oven, &old, have_old, created, &statement, err) < 0)
+		return -1;
+	if (make_envelope(oven, &statement, &old, have_old, &envelope, result, err) < 0)
+		return -1;
+	return write_layout(oven, &envelope, &statement, result, err);
+}
+
+static int bake_with(struct oven *oven, struct bake_result *result, struct err *err)
+{
+	const struct bake_inputs *inputs = oven->inputs;
+
+	if (layout_create(inputs->cache, &oven->layout, err) < 0)
+		return -1;
+	for (size_t i = 0; i < inputs->manifest_count; i++) {
+		if (bake_manifest(oven, &inputs->manifests[i], err) < 0)
+			return -1;
+	}
+	return finish(oven, result, err);
+}
+
+int bake(const struct bake_inputs *inputs, struct bake_result *out_result, struct err *err)
+{
+	struct oven oven = { .inputs = inputs, .layout = LAYOUT_NONE };
+	struct bake_result result = { 0 };
+	int code = bake_with(&oven, &result, err);
+
+	oven_free(&oven);
+	if (code == 0)
+		*out_result = result;
+	return code;
+}

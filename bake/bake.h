@@ -1,0 +1,36 @@
+/* bake.h - manifests, lock and store become a cache: blobs, records, tables, one statement. */
+#ifndef LARDER_BAKE_H
+#define LARDER_BAKE_H
+
+#include "bake/manifest.h"
+#include "bake/store.h"
+#include "cache/base/log.h"
+#include "cache/key.h"
+
+#define BAKE_LEVEL 3 /* of zstd */
+
+struct bake_inputs {
+	const struct manifest *manifests;
+	size_t manifest_count;
+	const struct site *site;
+	const struct store *store;
+	const char *cache;	/* the folder that receives the cache */
+	const char *name;	/* of the cache; NULL: as it was, else "larder" */
+	uint64_t serial;	/* 0: one more than it was */
+	const struct key *key;	/* NULL: left unsigned */
+	struct json_strings sources, withdrawn;
+	int level;
+	struct log *log;
+};
+
+struct bake_result {
+	uint64_t serial;
+	size_t bundles, tables, signatures;
+	bool unchanged; /* the same offer as before: statement and signatures were kept */
+};
+
+/* The old cache stays whole until index.json is renamed; what a crash leaves, the next run removes. */
+MUST_USE int bake(const struct bake_inputs *inputs, struct bake_result *out_result,
+		  struct err *err);
+
+#endif

@@ -1,0 +1,319 @@
+#include "bake/embed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "cache/inventory.h"
+#include "gen/units.h"
+
+#define AGENT_MAX_BYTES (UINT32_C(64) << 20)
+#define FLOOR_MAX_BYTES 32
+#define UNIT_DIR "usr/lib/systemd/system"
+
+static const char default_conf[] =
+	"# larder-firstboot: KEY=VALUE. Files in conf.d/*.conf and larder.KEY=VALUE on the kernel\n"
+	"# command line come after this one. See larder-firstboot(1).\n"
+	"#enabled=yes\n"
+	"#steps=files,modules,load,packages\n"
+	"#carrier_timeout_s=10\n"
+	"#step_timeout_s=600\n";
+
+struct job {
+	const struct embed_inputs *inputs;
+	int root; /* open folder */
+	struct cache cache;
+	struct inventory inventory;
+	struct embed_result result;
+};
+
+static bool same_content(int dir, const char *name, const void *data, size_t size, mode_t mode)
+{
+	AUTO_FREE char *old = NULL;
+	struct err none = { 0 };
+	struct stat status;
+	size_t old_size;
+
+	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+	       (status.st_mode & 07777) == mode && (uint64_t)status.st_size == size &&
+	       fs_read_at(dir, name, size, &old, &old_size, &none) == 0 && old_size == size &&
+	       memcmp(old, data, size) == 0;
+}
+
+/* folder is a path in the root; a name there is replaced unless it is the same already. */
+static int put_file(struct job *job, const char *folder, const char *name, const void *data,
+		    size_t size, mode_t mode, struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
+
+	if (fs_open_dir_in_root(job->root, folder, true, &dir, err) < 0)
+		return -1;
+	if (same_content(dir, name, data, size, mode))
+		return 0;
+	if (fs_replace(dir, name, data, size, mode, err) < 0)
+		return err_wrap(err, "/%s", folder);
+	job->result.files_written++;
+	return 0;
+}
+
+static int put_link(struct job *job, const char *folder, const char *name, const char *target,
+		    struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
+	char old[FS_PATH_MAX];
+	ssize_t length;
+
+	if (fs_open_dir_in_root(job->root, folder, true, &dir, err) < 0)
+		return -1;
+	length = readlinkat(dir, name, old, sizeof(old));
+	if (length == (ssize_t)strlen(target) && memcmp(old, target, (size_t)length) == 0)
+		return 0;
+	if (fs_replace_link(dir, name, target, err) < 0)
+		return err_wrap(err, "/%s", folder);
+	job->result.files_written++;
+	return 0;
+}
+
+static int put_agent(struct job *job, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	size_t size;
+
+	if (fs_read_at(AT_FDCWD, job->inputs->agent, AGENT_MAX_BYTES, &data, &size, err) < 0)
+		return err_wrap(err, "agent (--agent)");
+	if (size < 4 || memcmp(data, "\177ELF", 4) != 0)
+		return err_set(err, ERR_INVALID, "%s: not a program (--agent)", job->inputs->agent);
+	if (put_file(job, "usr/libexec/larder", "larder-firstboot", data, size, 0755, err) < 0)
+		return -1;
+	return put_link(job, "usr/sbin", "larder-firstboot", "../libexec/larder/larder-firstboot",
+			err);
+}
+
+/* Enables a unit as systemctl would, by the link that its WantedBy= asks for. */
+static int enable_unit(struct job *job, const struct unit *unit, struct err *err)
+{
+	const char *line = strstr(unit->text, "\nWantedBy=");
+	char folder[FS_NAME_MAX], target[FS_NAME_MAX];
+	int length;
+
+	if (!line)
+		return 0;
+	line += strlen("\nWantedBy=");
+	length = (int)strcspn(line, "\n");
+	snprintf(folder, sizeof(folder), "etc/systemd/system/%.*s.wants", length, line);
+	snprintf(target, sizeof(target), "/" UNIT_DIR "/%s", unit->name);
+	return put_link(job, folder, unit->name, target, err);
+}
+
+static int put_units(struct job *job, struct err *err)
+{
+	for (size_t i = 0; i < COUNT_OF(units); i++) {
+		if (put_file(job, UNIT_DIR, units[i].name, units[i].text, strlen(units[i].text),
+			     0644, err) < 0)
+			return -1;
+		if (enable_unit(job, &units[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What this image has accepted already: embedding an older cache would lock the machine out of it. */
+static int check_floor(const struct job *job, struct err *err)
+{
+	uint64_t serial = job->cache.statement.serial;
+	AUTO_CLOSE int dir = -1;
+	AUTO_FREE char *text = NULL;
+	struct err why = { 0 };
+	unsigned long long floor;
+	size_t size;
+
+	if (fs_open_dir_in_root(job->root, "etc/larder", false, &dir, &why) < 0 ||
+	    fs_read_at(dir, "floor", FLOOR_MAX_BYTES, &text, &size, &why) < 0) {
+		if (why.kind == ERR_MISSING)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	floor = strtoull(text, NULL, 10);
+	if (floor > serial)
+		return err_set(err, ERR_STALE,
+			       "%s: serial %llu, but /etc/larder/floor of this image is %llu; bake "
+			       "with --serial %llu or more",
+			       job->inputs->cache, (unsigned long long)serial, floor, floor);
+	return 0;
+}
+
+static int put_trust(struct job *job, struct err *err)
+{
+	AUTO_FREE char *data = NULL, *floor = NULL;
+	AUTO_CLOSE int dir = -1;
+	size_t size;
+
+	if (fs_read_at(AT_FDCWD, job->inputs->trust, TRUST_MAX_BYTES, &data, &size, err) < 0)
+		return -1;
+	if (put_file(job, "etc/larder", "trust.json", data, size, 0644, err) < 0)
+		return -1;
+	floor = must_printf("%llu\n", (unsigned long long)job->cache.statement.serial);
+	if (put_file(job, "etc/larder", "floor", floor, strlen(floor), 0644, err) < 0)
+		return -1;
+	if (fs_open_dir_in_root(job->root, "etc/larder/conf.d", true, &dir, err) < 0)
+		return -1;
+	close(take_fd(&dir));
+	if (fs_open_dir_in_root(job->root, "etc/larder", true, &dir, err) < 0)
+		return -1;
+	if (fs_exists(dir, "firstboot.conf"))
+		return 0;
+	return put_file(job, "etc/larder", "firstboot.conf", default_conf, strlen(default_conf),
+			0644, err);
+}
+
+static int copy_bytes(int from, struct fs_draft *draft, const struct digest_size *id,
+		      struct err *err)
+{
+	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
+	AUTO_FREE char *step = must_calloc(1, RECORD_CHUNK_BYTES);
+	struct digest got;
+	uint64_t size = 0;
+
+	for (;;) {
+		ssize_t part = read(from, step, RECORD_CHUNK_BYTES);
+
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return err_errno(err, "read");
+		if (part == 0)
+			break;
+		digest_stream_add(stream, step, (size_t)part);
+		size += (uint64_t)part;
+		if (fs_write_all(draft->fd, step, (size_t)part, err) < 0)
+			return -1;
+	}
+	digest_stream_end(stream, &got);
+	if (size != id->size || !digest_equal(&got, &id->digest))
+		return err_set(err, ERR_DAMAGED, "does not have the digest that was signed");
+	return 0;
+}
+
+static bool has_blob(const struct layout *layout, const struct digest_size *id)
+{
+	AUTO_CLOSE int fd = -1;
+	struct digest_size got;
+	struct err none = { 0 };
+
+	return blob_open(layout->blobs, &id->digest, &fd, &none) == 0 &&
+	       digest_of_fd(fd, &got, &none) == 0 && got.size == id->size &&
+	       digest_equal(&got.digest, &id->digest);
+}
+
+/* Hashed on the way: a blob that changed since it was signed never reaches the image. */
+static int put_blob(struct job *job, const struct layout *to, const struct digest_size *id,
+		    struct err *err)
+{
+	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
+	AUTO_CLOSE int from = -1;
+	char name[DIGEST_HEX_MAX];
+
+	digest_hex(&id->digest, name);
+	if (has_blob(to, id))
+		return 0;
+	if (blob_open(job->cache.layout.blobs, &id->digest, &from, err) < 0)
+		return -1;
+	if (fs_draft_open(&draft, to->blobs, name, 0644, err) < 0)
+		return -1;
+	if (copy_bytes(from, &draft, id, err) < 0)
+		return err_wrap(err, "%s: blob %.12s", job->inputs->cache, name);
+	if (fs_draft_commit(&draft, err) < 0)
+		return -1;
+	job->result.files_written++;
+	return 0;
+}
+
+static int put_bundle(struct job *job, const struct layout *to, struct inventory_bundle *bundle,
+		      struct err *err)
+{
+	for (size_t i = 0; bundle->carried && i < bundle->blob_count; i++) {
+		job->result.bytes += bundle->blobs[i].size;
+		if (put_blob(job, to, &bundle->blobs[i], err) < 0)
+			return err_wrap(err, "%s", bundle->title);
+	}
+	job->result.carried += bundle->carried;
+	return put_blob(job, to, &bundle->row->record, err) == 0 || err->kind == ERR_MISSING ? 0 :
+											       -1;
+}
+
+static int put_blobs(struct job *job, const struct layout *to, struct digest_size *envelope,
+		     struct err *err)
+{
+	const struct statement *statement = &job->cache.statement;
+
+	if (layout_find_envelope(&job->cache.layout, envelope, err) < 0)
+		return -1;
+	if (put_blob(job, to, envelope, err) < 0)
+		return -1;
+	for (size_t i = 0; i < statement->table_count; i++) {
+		if (put_blob(job, to, &statement->table[i].content, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < job->inventory.bundle_count; i++) {
+		struct inventory_bundle *bundle = &job->inventory.bundles[i];
+
+		if (put_bundle(job, to, bundle, err) < 0)
+			return -1;
+		log_step(job->inputs->log, "embed", i + 1, job->inventory.bundle_count);
+	}
+	return 0;
+}
+
+static int put_cache(struct job *job, struct err *err)
+{
+	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
+	AUTO_CLOSE int dir = -1;
+	struct digest_size envelope;
+
+	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0)
+		return -1;
+	if (layout_create(dir, ".", &to, err) < 0)
+		return -1;
+	if (put_blobs(job, &to, &envelope, err) < 0)
+		return -1;
+	job->result.bundles = job->inventory.bundle_count;
+	job->result.serial = job->cache.statement.serial;
+	return inventory_write(&to, &job->cache.statement, &envelope, &job->inventory, err);
+}
+
+/* The floor comes last: until then an image that lost power here accepts what it accepted before. */
+static int embed_with(struct job *job, struct err *err)
+{
+	const struct embed_inputs *inputs = job->inputs;
+	struct trust trust;
+
+	if (trust_load(AT_FDCWD, inputs->trust, &trust, err) < 0)
+		return -1;
+	if (cache_open(AT_FDCWD, inputs->cache, &trust, 0, &job->cache, err) < 0)
+		return -1;
+	if (inventory_read(&job->cache, &job->inventory, err) < 0)
+		return err_wrap(err, "%s", inputs->cache);
+	if (fs_open_dir(AT_FDCWD, inputs->root, &job->root, err) < 0)
+		return -1;
+	if (check_floor(job, err) < 0)
+		return -1;
+	if (put_cache(job, err) < 0 || put_agent(job, err) < 0 || put_units(job, err) < 0)
+		return -1;
+	return put_trust(job, err);
+}
+
+int embed(const struct embed_inputs *inputs, struct embed_result *out_result, struct err *err)
+{
+	struct job job = { .inputs = inputs, .root = -1, .cache = { .layout = LAYOUT_NONE } };
+	int code = embed_with(&job, err);
+
+	inventory_free(&job.inventory);
+	cache_close(&job.cache);
+	if (job.root >= 0)
+		close(job.root);
+	if (code < 0)
+		return err_wrap(err, "%s", inputs->root);
+	*out_result = job.result;
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* larder: bakes network drivers into images. */
+#include "bake/verbs.h"
+#include "cache/base/auto.h"
+
+static const char exits[] = "0: done. 1: failed; the reason is on standard error. 2: wrong usage. 3: the "
+			    "answer is no.";
+
+int main(int argc, char **argv)
+{
+	const struct cli_verb verbs[] = { verb_key_new, verb_trust_init, verb_fetch, verb_show,
+					  verb_bake,	verb_sign,	 verb_embed, { 0 } };
+	const struct cli_program larder = {
+		.name = "larder",
+		.summary = "bakes network drivers into images: fetch, bake, sign, embed",
+		.verbs = verbs,
+		.exits = exits,
+	};
+
+	return cli_main(&larder, argc, argv);
+}

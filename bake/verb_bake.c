@@ -1,0 +1,131 @@
+#include "bake/bake.h"
+#include "bake/verbs.h"
+
+struct bake_args {
+	const char *store, *cache, *site, *key, *name, *progress;
+	uint64_t serial;
+	bool is_unsigned, json;
+};
+
+static const struct cli_option options[] = {
+	{ "store", "DIR", "the folder that larder fetch filled", offsetof(struct bake_args, store),
+	  CLI_TEXT },
+	{ "cache", "DIR", "the folder that receives the cache", offsetof(struct bake_args, cache),
+	  CLI_TEXT },
+	{ "site", "FILE", "the site file", offsetof(struct bake_args, site), CLI_TEXT },
+	{ "key", "FILE", "private key that signs the statement", offsetof(struct bake_args, key),
+	  CLI_TEXT },
+	{ "unsigned", NULL, "leave the statement unsigned, for larder sign elsewhere",
+	  offsetof(struct bake_args, is_unsigned), CLI_TEXT },
+	{ "name", "NAME", "name of the cache (default: as it was, else \"larder\")",
+	  offsetof(struct bake_args, name), CLI_TEXT },
+	{ "serial", "N", "serial of the statement (default: one more than it was)",
+	  offsetof(struct bake_args, serial), CLI_NUMBER },
+	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct bake_args, progress),
+	  CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct bake_args, json), CLI_TEXT },
+	{ 0 },
+};
+
+static int check(const struct bake_args *args, struct err *err)
+{
+	if (!args->store || !args->cache)
+		return err_set(err, ERR_USAGE, "--store DIR and --cache DIR are needed");
+	if (!args->key == !args->is_unsigned)
+		return err_set(err, ERR_USAGE, "either --key FILE or --unsigned is needed");
+	return 0;
+}
+
+static void report(const struct bake_args *args, const struct bake_result *result)
+{
+	if (args->json) {
+		AUTO_JSON json_t *root =
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "cache", args->cache, "serial",
+				  (json_int_t)result->serial, "bundles",
+				  (json_int_t)result->bundles, "tables", (json_int_t)result->tables,
+				  "signatures", (json_int_t)result->signatures, "unchanged",
+				  result->unchanged);
+		size_t size;
+		AUTO_FREE char *text = json_pretty(root, &size);
+
+		fputs(text, stdout);
+		return;
+	}
+	printf("%s: serial %llu%s, %zu bundle%s in %zu table%s, %s\n", args->cache,
+	       (unsigned long long)result->serial, result->unchanged ? " (nothing changed)" : "",
+	       result->bundles, result->bundles == 1 ? "" : "s", result->tables,
+	       result->tables == 1 ? "" : "s",
+	       result->signatures ? "signed" : "not signed: run larder sign");
+}
+
+struct loaded {
+	struct manifest *item; /* owned */
+	size_t count;
+};
+
+static void loaded_free(struct loaded *loaded)
+{
+	for (size_t i = 0; i < loaded->count; i++)
+		manifest_free(&loaded->item[i]);
+	free(loaded->item);
+}
+
+static int load_all(const struct cli_operands *operands, const struct site *site,
+		    struct loaded *out, struct err *err)
+{
+	out->item = must_calloc((size_t)operands->count, sizeof(*out->item));
+	for (int i = 0; i < operands->count; i++) {
+		if (manifest_load(operands->item[i], site, &out->item[i], err) < 0)
+			return -1;
+		out->count++;
+	}
+	return 0;
+}
+
+static int run_bake(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct bake_args *args = arguments;
+	AUTO(loaded_free) struct loaded manifests = { 0 };
+	AUTO_SITE struct site site = { 0 };
+	AUTO_STORE struct store store = STORE_NONE;
+	AUTO_KEY struct key *key = NULL;
+	struct log log = { 0 };
+	struct bake_inputs inputs = { .site = &site, .store = &store, .cache = args->cache,
+				      .name = args->name, .serial = args->serial,
+				      .level = BAKE_LEVEL, .log = &log };
+	struct bake_result result;
+
+	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
+		return -1;
+	if (args->key && key_load(args->key, &key, err) < 0)
+		return -1;
+	if (args->site && site_load(args->site, &site, err) < 0)
+		return -1;
+	if (load_all(operands, &site, &manifests, err) < 0)
+		return -1;
+	if (store_open(args->store, &store, err) < 0)
+		return -1;
+	inputs.key = key;
+	inputs.manifests = manifests.item;
+	inputs.manifest_count = manifests.count;
+	inputs.sources = site_sources(&site);
+	inputs.withdrawn = site_withdrawn(&site);
+	if (bake(&inputs, &result, err) == 0) {
+		report(args, &result);
+		return CLI_DONE;
+	}
+	return -1;
+}
+
+const struct cli_verb verb_bake = {
+	.name = "bake",
+	.operands = "MANIFEST...",
+	.least = 1,
+	.most = -1,
+	.summary = "make a signed cache of what the manifests describe and the store holds",
+	.details = "Deterministic: the same inputs give the same tables, records and blobs, and where "
+		   "nothing would change nothing is written. Never uses the network.",
+	.options = options,
+	.args_size = sizeof(struct bake_args),
+	.run = run_bake,
+};

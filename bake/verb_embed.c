@@ -1,0 +1,97 @@
+#include <string.h>
+
+#include "bake/embed.h"
+#include "bake/verbs.h"
+#include "cache/base/fs.h"
+#include "cache/base/json.h"
+
+#define AGENT_INSTALLED "/usr/libexec/larder/larder-firstboot"
+
+struct embed_args {
+	const char *trust, *root, *agent, *progress;
+	bool json;
+};
+
+static const struct cli_option options[] = {
+	{ "trust", "FILE", "the trust root that the image will hold",
+	  offsetof(struct embed_args, trust), CLI_TEXT },
+	{ "root", "DIR", "a chroot, a mounted image, or / in a build that runs inside",
+	  offsetof(struct embed_args, root), CLI_TEXT },
+	{ "agent", "FILE", "larder-firstboot for the machine (default: the one beside larder)",
+	  offsetof(struct embed_args, agent), CLI_TEXT },
+	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct embed_args, progress),
+	  CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct embed_args, json), CLI_TEXT },
+	{ 0 },
+};
+
+/* Beside our own program, as in a build folder, else where it is installed. The caller frees. */
+static char *find_agent(void)
+{
+	char path[FS_PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	AUTO_FREE char *beside = NULL;
+
+	if (length <= 0)
+		return must_strdup(AGENT_INSTALLED);
+	path[length] = '\0';
+	*strrchr(path, '/') = '\0';
+	beside = must_printf("%s/larder-firstboot", path);
+	return access(beside, R_OK) == 0 ? take_ptr(&beside) : must_strdup(AGENT_INSTALLED);
+}
+
+static void report(const struct embed_args *args, const struct embed_result *result)
+{
+	AUTO_JSON json_t *root = NULL;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	if (!args->json) {
+		printf("%s: serial %llu, %zu of %zu bundles carried (%.1f MB), %s\n", args->root,
+		       (unsigned long long)result->serial, result->carried, result->bundles,
+		       (double)result->bytes / 1e6,
+		       result->files_written ? "written" : "nothing to write");
+		return;
+	}
+	root = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "root", args->root, "serial",
+			 (json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
+			 "carried", (json_int_t)result->carried, "bytes", (json_int_t)result->bytes,
+			 "files_written", (json_int_t)result->files_written);
+	text = json_pretty(root, &size);
+	fputs(text, stdout);
+}
+
+static int run_embed(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct embed_args *args = arguments;
+	AUTO_FREE char *agent = args->agent ? must_strdup(args->agent) : find_agent();
+	struct log log = { 0 };
+	struct embed_inputs inputs = { .cache = operands->item[0],
+				       .trust = args->trust,
+				       .root = args->root,
+				       .agent = agent,
+				       .log = &log };
+	struct embed_result result;
+
+	if (!args->trust || !args->root)
+		return err_set(err, ERR_USAGE, "--trust FILE and --root DIR are needed");
+	if (log_open(&log, stderr, "larder", args->progress, err) < 0)
+		return -1;
+	if (embed(&inputs, &result, err) < 0)
+		return -1;
+	report(args, &result);
+	return CLI_DONE;
+}
+
+const struct cli_verb verb_embed = {
+	.name = "embed",
+	.operands = "CACHE",
+	.least = 1,
+	.most = 1,
+	.summary = "put a cache, the first-boot agent and the trust root into an image",
+	.details = "Checks the cache with the trust root first. Configuration in /etc/larder is kept, the "
+		   "floor is raised to the serial of the cache, units are enabled.",
+	.options = options,
+	.args_size = sizeof(struct embed_args),
+	.run = run_embed,
+};

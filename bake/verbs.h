@@ -1,0 +1,15 @@
+/* verbs.h - the verbs of larder, one file each. */
+#ifndef LARDER_VERBS_H
+#define LARDER_VERBS_H
+
+#include "cache/base/cli.h"
+
+extern const struct cli_verb verb_key_new;
+extern const struct cli_verb verb_trust_init;
+extern const struct cli_verb verb_fetch;
+extern const struct cli_verb verb_bake;
+extern const struct cli_verb verb_sign;
+extern const struct cli_verb verb_embed;
+extern const struct cli_verb verb_show;
+
+#endif

@@ -1,0 +1,37 @@
+/* inventory.h - what a cache offers and which of it is carried whole, read from the signed side. */
+#ifndef LARDER_INVENTORY_H
+#define LARDER_INVENTORY_H
+
+#include "cache/open.h"
+
+struct inventory_bundle {
+	const struct table_row *row; /* borrowed; the first row that names this record */
+	struct record record;
+	struct digest_size *blobs; /* each once */
+	size_t blob_count;
+	char title[400]; /* "NAME VERSION ID" */
+	bool carried; /* every blob is here, with its size */
+};
+
+struct inventory {
+	struct table *tables; /* in the order of the statement */
+	size_t table_count;
+	struct inventory_bundle *bundles; /* each record once */
+	size_t bundle_count;
+};
+#define AUTO_INVENTORY __attribute__((cleanup(inventory_free)))
+void inventory_free(struct inventory *inventory);
+
+/* Reads every table and record. Sizes of blobs are looked at, their bytes are not. A record that is
+ * missing or whose blobs are not all here makes a bundle that is not carried. */
+MUST_USE int inventory_read(const struct cache *cache, struct inventory *out, struct err *err);
+
+/* Writes the layout anew around this envelope: the tables, and the bundles that are carried. */
+MUST_USE int inventory_write(const struct layout *layout, const struct statement *statement,
+			     const struct digest_size *envelope, const struct inventory *inventory,
+			     struct err *err);
+
+/* The blobs of a record, each once; returns their number. The caller frees. */
+size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs);
+
+#endif
