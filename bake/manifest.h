@@ -2,28 +2,25 @@
 #ifndef LARDER_MANIFEST_H
 #define LARDER_MANIFEST_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/base/err.h"
+#include "cache/base/json.h"
 #include "cache/digest.h"
+#include "cache/name.h"
 
 #define MANIFEST_MAX_BYTES (UINT32_C(8) << 20)
 #define MANIFEST_MAX_BUNDLES 4096
 #define MANIFEST_MAX_LIST 1024 /* elements of one array field, sets spliced in */
 
 /* All strings are borrowed from the manifest's flat document and live as long as it. */
-struct manifest_list {
-	const char **item;
-	size_t count;
-};
+#define manifest_list json_strings
 
 struct manifest_pin {
 	const char *url;
 	struct digest digest;
 	uint64_t size; /* bytes; 0: not known yet */
-	bool pinned;   /* false: the URL has no pin, only fetch --pin may take it */
+	bool pinned; /* false: the URL has no pin, only fetch --pin may take it */
 };
 
 enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES };
@@ -31,9 +28,9 @@ enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES };
 struct manifest_take {
 	enum manifest_take_kind kind;
 	const struct manifest_pin *file; /* for MANIFEST_TAKE_FILE */
-	struct manifest_list packages;	 /* for MANIFEST_TAKE_PACKAGES, of the build host's distribution */
-	struct manifest_list members;	 /* globs over paths in the archive; empty: the file itself */
-	const char *into;		 /* a folder in the bundle, "." for its top */
+	struct manifest_list packages; /* of the build host's distribution */
+	struct manifest_list members; /* globs over archive paths; empty: the file itself */
+	const char *into; /* a folder in the bundle, "." for its top */
 };
 
 struct manifest_bundle {
@@ -45,11 +42,11 @@ struct manifest_bundle {
 	struct manifest_take *takes;
 	size_t take_count;
 	const json_t *install; /* array of steps, file globs still in it */
-	const json_t *expect;  /* object, or NULL */
+	const json_t *expect; /* object, or NULL */
 };
 
 struct manifest {
-	json_t *flat;	  /* owned: what show --expand prints */
+	json_t *flat; /* owned: what show --expand prints */
 	const char *path; /* borrowed: the manifest's file name */
 	const char *name;
 	const char *licence_id;
@@ -64,16 +61,35 @@ struct manifest {
 /* The site file: sets, sources and what is withdrawn. Zeroed: no site file. */
 struct site {
 	json_t *document; /* owned */
+	const char *path; /* borrowed: the site file's name, for errors */
 };
 #define AUTO_SITE __attribute__((cleanup(site_free)))
+#define SITE_URL_MAX (2 * NAME_TEXT_MAX_BYTES + 1) /* of a URL behind a mirror, with the NUL */
 
 MUST_USE int site_load(const char *path, struct site *out_site, struct err *err);
 void site_free(struct site *site);
 
-/* Reads, expands (MANIFEST.md rules 1 to 3) and checks one manifest. Every error begins with the path
- * of the file and names the field: "m.json: bundles[2].take[0].into: ...". */
-MUST_USE int manifest_load(const char *path, const struct site *site, struct manifest *out_manifest,
-			   struct err *err);
+/* Writes the URL to fetch from in place of url, which is canonical: behind the mirror with the
+ * longest prefix of it, or url itself. A mirror may be http: only a pin makes that safe. */
+const char *site_mirror(const struct site *site, const char *url, char out[SITE_URL_MAX]);
+
+/* Arrays of strings, borrowed, for the statement; NULL where the site has none. */
+const json_t *site_sources(const struct site *site);
+const json_t *site_withdrawn(const struct site *site); /* "name@version" */
+
+/* Has the organisation accepted this licence? ERR_REFUSED: no, or not in full yet. */
+MUST_USE int site_check_licence(const struct site *site, const char *id, struct err *err);
+
+/* Reads, expands (MANIFEST.md rules 1 to 3) and checks one manifest. Every error begins with the
+ * path of the file and names the field: "m.json: bundles[2].take[0].into: ...". The caller owns the
+ * flat document. */
+MUST_USE int manifest_expand(const char *path, const struct site *site, json_t **out_flat,
+			     struct err *err);
+
+/* As manifest_expand, with the flat document taken apart. ERR_INVALID where a bundle has a
+ * closure: this version cannot resolve them. */
+MUST_USE int manifest_load(const char *path, const struct site *site,
+			   struct manifest *out_manifest, struct err *err);
 void manifest_free(struct manifest *manifest);
 
 #endif
