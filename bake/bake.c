@@ -1,5 +1,6 @@
 #include "bake/bake.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
@@ -128,11 +129,8 @@ static int bake_manifest(struct oven *oven, const struct manifest *manifest, str
 	if (lock_load(manifest->path, &lock, err) < 0)
 		return -1;
 	if (manifest->licence_accept &&
-	    !site_accepts_licence(oven->inputs->site, manifest->licence_id))
-		return err_set(err, ERR_INVALID,
-			       "%s: licence %s wants acceptance; add it to licences_accepted in the "
-			       "site file",
-			       manifest->path, manifest->licence_id);
+	    site_check_licence(oven->inputs->site, manifest->licence_id, err) < 0)
+		return err_wrap(err, "%s", manifest->path);
 	for (size_t i = 0; i < manifest->bundle_count; i++) {
 		if (bake_bundle(oven, &inputs, &manifest->bundles[i], err) < 0)
 			return err_wrap(err, "%s", manifest->path);
@@ -330,7 +328,7 @@ static int bake_with(struct oven *oven, struct bake_result *result, struct err *
 {
 	const struct bake_inputs *inputs = oven->inputs;
 
-	if (layout_create(inputs->cache, &oven->layout, err) < 0)
+	if (layout_create(AT_FDCWD, inputs->cache, &oven->layout, err) < 0)
 		return -1;
 	for (size_t i = 0; i < inputs->manifest_count; i++) {
 		if (bake_manifest(oven, &inputs->manifests[i], err) < 0)

@@ -35,4 +35,11 @@ MUST_USE int store_draft(const struct store *store, const char *name, struct fs_
 			 struct err *err);
 MUST_USE int store_keep(struct fs_draft *draft, const struct digest *digest, struct err *err);
 
+/* Keeps the finished download STORE/partial/NAME, open as fd, under the digest its bytes have. */
+MUST_USE int store_adopt(const struct store *store, const char *name, int fd,
+			 const struct digest *digest, struct err *err);
+
+/* Removes a file whose bytes turned out not to have its digest. */
+MUST_USE int store_remove(const struct store *store, const struct digest *digest, struct err *err);
+
 #endif

@@ -1,5 +1,7 @@
 #include "bake/bake.h"
 #include "bake/verbs.h"
+#include "cache/name.h"
+#include "cache/statement.h"
 
 struct bake_args {
 	const char *store, *cache, *site, *key, *name, *progress;
@@ -33,6 +35,10 @@ static int check(const struct bake_args *args, struct err *err)
 		return err_set(err, ERR_USAGE, "--store DIR and --cache DIR are needed");
 	if (!args->key == !args->is_unsigned)
 		return err_set(err, ERR_USAGE, "either --key FILE or --unsigned is needed");
+	if (args->name && !name_is_safe(args->name))
+		return err_set(err, ERR_USAGE, "--name: expected letters, digits and ._+~-");
+	if (args->serial > STATEMENT_MAX_SERIAL)
+		return err_set(err, ERR_USAGE, "--serial: at most 2^48");
 	return 0;
 }
 
@@ -82,6 +88,16 @@ static int load_all(const struct cli_operands *operands, const struct site *site
 	return 0;
 }
 
+static struct json_strings strings_of(const json_t *array)
+{
+	struct json_strings strings = { 0 };
+
+	strings.item = must_calloc(json_array_size(array), sizeof(*strings.item));
+	for (size_t i = 0; i < json_array_size(array); i++)
+		strings.item[strings.count++] = json_string_value(json_array_get(array, i));
+	return strings;
+}
+
 static int run_bake(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct bake_args *args = arguments;
@@ -89,6 +105,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
 	AUTO_KEY struct key *key = NULL;
+	AUTO(json_strings_free) struct json_strings sources = { 0 }, withdrawn = { 0 };
 	struct log log = { 0 };
 	struct bake_inputs inputs = { .site = &site, .store = &store, .cache = args->cache,
 				      .name = args->name, .serial = args->serial,
@@ -108,13 +125,12 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	inputs.key = key;
 	inputs.manifests = manifests.item;
 	inputs.manifest_count = manifests.count;
-	inputs.sources = site_sources(&site);
-	inputs.withdrawn = site_withdrawn(&site);
-	if (bake(&inputs, &result, err) == 0) {
-		report(args, &result);
-		return CLI_DONE;
-	}
-	return -1;
+	inputs.sources = sources = strings_of(site_sources(&site));
+	inputs.withdrawn = withdrawn = strings_of(site_withdrawn(&site));
+	if (bake(&inputs, &result, err) < 0)
+		return -1;
+	report(args, &result);
+	return CLI_DONE;
 }
 
 const struct cli_verb verb_bake = {

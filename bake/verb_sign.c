@@ -43,7 +43,7 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 		return -1;
 	if (cache_open(AT_FDCWD, operands->item[0], NULL, 0, &cache, err) < 0)
 		return -1;
-	if (layout_create(operands->item[0], &lock, err) < 0)
+	if (layout_create(AT_FDCWD, operands->item[0], &lock, err) < 0)
 		return -1;
 	if (cache_envelope(&cache.layout, &envelope, err) < 0)
 		return -1;

@@ -47,11 +47,11 @@ int layout_open(int dir, const char *path, struct layout *out_layout, struct err
 	return 0;
 }
 
-int layout_create(const char *path, struct layout *out_layout, struct err *err)
+int layout_create(int dir, const char *path, struct layout *out_layout, struct err *err)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 
-	if (fs_make_dir(AT_FDCWD, path, 0755, &layout.dir, err) < 0)
+	if (fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
 		return -1;
 	if (fs_make_dir(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
 		return err_wrap(err, "%s", path);

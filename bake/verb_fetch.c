@@ -1,0 +1,115 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "bake/fetch.h"
+#include "bake/verbs.h"
+#include "cache/base/json.h"
+
+#define STALL_SECONDS 30
+#define STALL_SECONDS_MAX 3600
+
+struct fetch_args {
+	const char *store, *site, *progress;
+	uint64_t timeout;
+	bool pin, frozen, offline, update, json;
+};
+
+static const struct cli_option options[] = {
+	{ "store", "DIR", "the folder that keeps what was fetched",
+	  offsetof(struct fetch_args, store), CLI_TEXT },
+	{ "site", "FILE", "the site file", offsetof(struct fetch_args, site), CLI_TEXT },
+	{ "pin", NULL, "trust what arrives where a pin is missing, and write the pin",
+	  offsetof(struct fetch_args, pin), CLI_TEXT },
+	{ "frozen", NULL, "take nothing that the lock does not name",
+	  offsetof(struct fetch_args, frozen), CLI_TEXT },
+	{ "offline", NULL, "use no network; say what the store lacks",
+	  offsetof(struct fetch_args, offline), CLI_TEXT },
+	{ "update", NULL, "take new versions of packages, and rewrite the lock",
+	  offsetof(struct fetch_args, update), CLI_TEXT },
+	{ "timeout", "SECONDS", "give up a transfer that stands still so long (30)",
+	  offsetof(struct fetch_args, timeout), CLI_NUMBER },
+	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct fetch_args, progress),
+	  CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct fetch_args, json), CLI_TEXT },
+	{ 0 },
+};
+
+static int check(const struct fetch_args *args, struct err *err)
+{
+	if (!args->store)
+		return err_set(err, ERR_USAGE, "--store DIR is needed");
+	if (args->update && (args->frozen || args->offline))
+		return err_set(err, ERR_USAGE, "--update goes with neither --frozen nor --offline");
+	if (args->pin && (args->frozen || args->offline))
+		return err_set(err, ERR_USAGE, "--pin goes with neither --frozen nor --offline");
+	if (args->timeout > STALL_SECONDS_MAX)
+		return err_set(err, ERR_USAGE, "--timeout: at most %d seconds", STALL_SECONDS_MAX);
+	return 0;
+}
+
+static void report(const struct fetch_args *args, const struct fetch_result *result)
+{
+	size_t size;
+
+	if (args->json) {
+		AUTO_JSON json_t *root = json_pack("{s:O, s:O}", "files", result->files, "packages",
+						   result->packages);
+		AUTO_FREE char *text = json_pretty(root, &size);
+
+		fputs(text, stdout);
+		return;
+	}
+	size = json_array_size(result->files) + json_array_size(result->packages);
+	if (result->fetched == 0)
+		printf("nothing to fetch: the store has all %zu\n", size);
+	else
+		printf("fetched %zu of %zu, %" PRIu64 " bytes\n", result->fetched, size,
+		       result->fetched_bytes);
+}
+
+static int run_fetch(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct fetch_args *args = arguments;
+	AUTO_SITE struct site site = { 0 };
+	AUTO_STORE struct store store = STORE_NONE;
+	AUTO_FETCH struct fetch_result result = { 0 };
+	struct log log = { 0 };
+	const struct fetch_inputs inputs = {
+		.paths = operands->item,
+		.path_count = (size_t)operands->count,
+		.site = &site,
+		.store = &store,
+		.log = &log,
+		.stall_seconds = args->timeout ? (unsigned)args->timeout : STALL_SECONDS,
+		.pin = args->pin,
+		.frozen = args->frozen,
+		.offline = args->offline,
+		.update = args->update,
+	};
+
+	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
+		return -1;
+	if (args->site && site_load(args->site, &site, err) < 0)
+		return -1;
+	if (store_open(args->store, &store, err) < 0)
+		return -1;
+	if (fetch(&inputs, &result, err) < 0)
+		return -1;
+	report(args, &result);
+	return CLI_DONE;
+}
+
+const struct cli_verb verb_fetch = {
+	.name = "fetch",
+	.operands = "MANIFEST...",
+	.least = 1,
+	.most = -1,
+	.summary = "bring what the manifests name into the store, checked",
+	.details = "Every file is held against its pin, in size and digest, while it arrives. What "
+		   "breaks off goes on in the next run. Packages come from the build host's own apt. "
+		   "NAME.lock.json beside each manifest says what was fetched. SSL_CERT_FILE and the "
+		   "usual proxy variables are obeyed.",
+	.options = options,
+	.args_size = sizeof(struct fetch_args),
+	.run = run_fetch,
+};
