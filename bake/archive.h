@@ -8,7 +8,7 @@
 #include "bake/store.h"
 
 #define ARCHIVE_MAX_MEMBERS 65536 /* taken from one archive */
-#define ARCHIVE_MAX_SEEN 1000000  /* entries looked at in one archive */
+#define ARCHIVE_MAX_SEEN 1000000 /* entries looked at in one archive */
 
 struct archive_member {
 	char *path; /* owned: as the archive names it, without a leading "./" or "/" */
@@ -26,7 +26,8 @@ struct archive_members {
  * Debian package is looked through to its data archive, an rpm to its payload.
  * ERR_INVALID: a glob that nothing fits (the text shows the nearest names), or no archive. */
 MUST_USE int archive_take(int fd, const char *name, const struct manifest_list *globs,
-			  const struct store *store, struct archive_members *out, struct err *err);
+			  const struct store *store, struct archive_members *out,
+			  struct err *err);
 void archive_members_free(struct archive_members *members);
 
 #endif

@@ -58,7 +58,7 @@ static struct table *table_for(struct oven *oven, const char *os, const char *ar
 			return &oven->tables[i].table;
 	}
 	oven->tables = must_realloc(oven->tables, oven->table_count + 1, sizeof(*oven->tables));
-	oven->tables[oven->table_count] = (struct growing){ .name = take_ptr(&name) };
+	oven->tables[oven->table_count] = (struct growing) { .name = take_ptr(&name) };
 	return &oven->tables[oven->table_count++].table;
 }
 
@@ -84,8 +84,8 @@ static void add_row(struct oven *oven, const struct manifest *manifest,
 			struct table *table =
 				table_for(oven, from->os.item[i], from->arch.item[j]);
 
-			table->row = must_realloc(table->row, table->count + 1,
-						  sizeof(*table->row));
+			table->row =
+				must_realloc(table->row, table->count + 1, sizeof(*table->row));
 			table->row[table->count++] = row;
 		}
 	}
@@ -99,15 +99,16 @@ static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
-	oven->bundles = must_realloc(oven->bundles, oven->bundle_count + 1, sizeof(*oven->bundles));
+	oven->bundles =
+		must_realloc(oven->bundles, oven->bundle_count + 1, sizeof(*oven->bundles));
 	bundle = &oven->bundles[oven->bundle_count];
 	if (bundle_make(inputs, from, bundle, err) < 0)
 		return -1;
 	oven->bundle_count++;
 	text = record_text(&bundle->record, &size);
 	if (size > RECORD_MAX_BYTES)
-		return err_set(err, ERR_INVALID, "%s %s: record of %zu bytes", inputs->manifest->name,
-			       from->id, size);
+		return err_set(err, ERR_INVALID, "%s %s: record of %zu bytes",
+			       inputs->manifest->name, from->id, size);
 	if (layout_put(&oven->layout, text, size, &record, err) < 0)
 		return -1;
 	add_row(oven, inputs->manifest, from, &record, bundle->blob_bytes);
@@ -140,7 +141,8 @@ static int bake_manifest(struct oven *oven, const struct manifest *manifest, str
 
 static int by_name(const void *left, const void *right)
 {
-	return strcmp(((const struct growing *)left)->name, ((const struct growing *)right)->name);
+	return strcmp(((const struct growing *)left)->name,
+		      ((const struct growing *)right)->name);
 }
 
 static int by_row(const void *left, const void *right)
@@ -203,14 +205,15 @@ static int created_text(char out[32], struct err *err)
 	return 0;
 }
 
-static int choose_serial(const struct bake_inputs *inputs, const struct cache *old, bool have_old,
-			 uint64_t *out, struct err *err)
+static int choose_serial(const struct bake_inputs *inputs, const struct cache *old,
+			 bool have_old, uint64_t *out, struct err *err)
 {
 	uint64_t last = have_old ? old->statement.serial : 0;
 
 	if (inputs->serial && inputs->serial <= last)
 		return err_set(err, ERR_INVALID,
-			       "--serial %llu: this cache has %llu already; a machine that has seen it "
+			       "--serial %llu: this cache has %llu already; a machine that has "
+			       "seen it "
 			       "accepts only a higher one",
 			       (unsigned long long)inputs->serial, (unsigned long long)last);
 	*out = inputs->serial ? inputs->serial : last + 1;
@@ -226,8 +229,10 @@ static int open_old(const struct bake_inputs *inputs, struct cache *old, bool *h
 	*have_old = cache_open(AT_FDCWD, inputs->cache, NULL, 0, old, &why) == 0;
 	if (*have_old || why.kind == ERR_MISSING)
 		return 0;
-	return err_set(err, why.kind, "%s; remove the folder to bake a new cache, and give it a "
-		       "--serial above the last one", why.text);
+	return err_set(err, why.kind,
+		       "%s; remove the folder to bake a new cache, and give it a "
+		       "--serial above the last one",
+		       why.text);
 }
 
 static int fill_statement(struct oven *oven, const struct cache *old, bool have_old,
@@ -235,7 +240,9 @@ static int fill_statement(struct oven *oven, const struct cache *old, bool have_
 {
 	const struct bake_inputs *inputs = oven->inputs;
 
-	statement->name = inputs->name ? inputs->name : have_old ? old->statement.name : "larder";
+	statement->name = inputs->name ? inputs->name
+			  : have_old   ? old->statement.name
+				       : "larder";
 	statement->sources = inputs->sources;
 	statement->withdrawn = inputs->withdrawn;
 	if (created_text(created, err) < 0)
@@ -279,7 +286,8 @@ static int make_envelope(const struct oven *oven, const struct statement *statem
 		AUTO_FREE char *payload = statement_text(statement, &size);
 
 		if (size > STATEMENT_MAX_BYTES)
-			return err_set(err, ERR_INVALID, "statement of %zu bytes: too large", size);
+			return err_set(err, ERR_INVALID, "statement of %zu bytes: too large",
+				       size);
 		envelope = envelope_around(ENVELOPE_STATEMENT, payload, size);
 	}
 	if (key && !signed_by(&envelope, key)) {

@@ -14,10 +14,10 @@ struct bake_inputs {
 	size_t manifest_count;
 	const struct site *site;
 	const struct store *store;
-	const char *cache;	/* the folder that receives the cache */
-	const char *name;	/* of the cache; NULL: as it was, else "larder" */
-	uint64_t serial;	/* 0: one more than it was */
-	const struct key *key;	/* NULL: left unsigned */
+	const char *cache; /* the folder that receives the cache */
+	const char *name; /* of the cache; NULL: as it was, else "larder" */
+	uint64_t serial; /* 0: one more than it was */
+	const struct key *key; /* NULL: left unsigned */
 	struct json_strings sources, withdrawn;
 	int level;
 	struct log *log;

@@ -24,7 +24,8 @@ struct job {
 
 static const char *keep(struct bundle *bundle, char *text)
 {
-	bundle->text = must_realloc(bundle->text, bundle->text_count + 1, sizeof(*bundle->text));
+	bundle->text =
+		must_realloc(bundle->text, bundle->text_count + 1, sizeof(*bundle->text));
 	bundle->text[bundle->text_count++] = text;
 	return text;
 }
@@ -35,7 +36,7 @@ void bundle_free(struct bundle *bundle)
 	for (size_t i = 0; i < bundle->text_count; i++)
 		free(bundle->text[i]);
 	free(bundle->text);
-	*bundle = (struct bundle){ 0 };
+	*bundle = (struct bundle) { 0 };
 }
 
 static const char *base_name(const char *path)
@@ -50,11 +51,12 @@ static int add_taken(struct job *job, const char *into, const char *name, mode_t
 {
 	struct taken taken = { .mode = mode, .content = *content };
 
-	taken.path = keep(job->bundle, strcmp(into, ".") == 0 ? must_strdup(name) :
-								must_printf("%s/%s", into, name));
+	taken.path =
+		keep(job->bundle, strcmp(into, ".") == 0 ? must_strdup(name)
+							 : must_printf("%s/%s", into, name));
 	if (!name_path_is_safe(taken.path))
-		return err_set(err, ERR_INVALID, "\"%s\" is no safe name for a file of a bundle",
-			       taken.path);
+		return err_set(err, ERR_INVALID,
+			       "\"%s\" is no safe name for a file of a bundle", taken.path);
 	if (job->count == RECORD_MAX_FILES)
 		return err_set(err, ERR_INVALID, "more than %d files", RECORD_MAX_FILES);
 	job->taken = must_realloc(job->taken, job->count + 1, sizeof(*job->taken));
@@ -66,10 +68,10 @@ static void add_origin(struct bundle *bundle, char *from, const struct digest_si
 {
 	struct record *record = &bundle->record;
 
-	record->origin = must_realloc(record->origin, record->origin_count + 1,
-				      sizeof(*record->origin));
+	record->origin =
+		must_realloc(record->origin, record->origin_count + 1, sizeof(*record->origin));
 	record->origin[record->origin_count++] =
-		(struct record_origin){ .from = keep(bundle, from), .content = *content };
+		(struct record_origin) { .from = keep(bundle, from), .content = *content };
 }
 
 static int take_members(struct job *job, const struct digest_size *archive, const char *name,
@@ -85,8 +87,8 @@ static int take_members(struct job *job, const struct digest_size *archive, cons
 	for (size_t i = 0; i < members.count; i++) {
 		const struct archive_member *member = &members.item[i];
 
-		if (add_taken(job, into, base_name(member->path), member->mode, &member->content,
-			      err) < 0)
+		if (add_taken(job, into, base_name(member->path), member->mode,
+			      &member->content, err) < 0)
 			return err_wrap(err, "%s", name);
 	}
 	return 0;
@@ -100,20 +102,19 @@ static int find_pinned(const struct job *job, const struct manifest_pin *pin,
 	struct err none = { 0 };
 
 	if (!pin->pinned)
-		return err_set(err, ERR_INVALID,
-			       "%s has no pin; run: larder fetch --pin %s", pin->url,
-			       job->inputs->manifest->path);
+		return err_set(err, ERR_INVALID, "%s has no pin; run: larder fetch --pin %s",
+			       pin->url, job->inputs->manifest->path);
 	out->digest = pin->digest;
 	out->size = pin->size;
 	if (lock_find_file(job->inputs->lock, pin->url, &locked, &none) == 0) {
 		if (!digest_equal(&locked.digest, &pin->digest))
-			return err_set(err, ERR_REFUSED, "%s: pin and lock name different digests",
-				       pin->url);
+			return err_set(err, ERR_REFUSED,
+				       "%s: pin and lock name different digests", pin->url);
 		out->size = locked.size;
 	}
 	if (!store_has(job->inputs->store, &out->digest))
-		return err_set(err, ERR_MISSING, "%s is not in the store; run larder fetch first",
-			       pin->url);
+		return err_set(err, ERR_MISSING,
+			       "%s is not in the store; run larder fetch first", pin->url);
 	return 0;
 }
 
@@ -125,7 +126,8 @@ static int take_file(struct job *job, const struct manifest_take *take, struct e
 		return -1;
 	add_origin(job->bundle, must_strdup(take->file->url), &content);
 	if (take->members.count)
-		return take_members(job, &content, take->file->url, &take->members, take->into, err);
+		return take_members(job, &content, take->file->url, &take->members, take->into,
+				    err);
 	return add_taken(job, take->into, base_name(take->file->url), 0644, &content, err);
 }
 
@@ -134,9 +136,10 @@ static int find_package(const struct job *job, const char *asked, struct lock_pa
 {
 	if (lock_find_package(job->inputs->lock, asked, out, err) < 0 ||
 	    !store_has(job->inputs->store, &out->content.digest))
-		return err_set(err, ERR_MISSING,
-			       "package %s is not in the lock and the store; run larder fetch first",
-			       asked);
+		return err_set(
+			err, ERR_MISSING,
+			"package %s is not in the lock and the store; run larder fetch first",
+			asked);
 	return 0;
 }
 
@@ -153,7 +156,8 @@ static int take_glob(struct job *job, const struct manifest_take *take, const ch
 
 		if (find_package(job, take->packages.item[i], &package, err) < 0)
 			return -1;
-		if (take_members(job, &package.content, package.file, &one, take->into, &why) == 0)
+		if (take_members(job, &package.content, package.file, &one, take->into, &why) ==
+		    0)
 			found = true;
 		else if (why.kind != ERR_INVALID || (!found && i + 1 == take->packages.count)) {
 			*err = why;
@@ -202,10 +206,11 @@ static int settle_taken(struct job *job, struct err *err)
 		if (!last || strcmp(last->path, job->taken[i].path) != 0)
 			job->taken[kept++] = job->taken[i];
 		else if (!digest_equal(&last->content.digest, &job->taken[i].content.digest))
-			return err_set(err, ERR_INVALID,
-				       "two different files would be \"%s\"; give the takes different "
-				       "\"into\" folders",
-				       last->path);
+			return err_set(
+				err, ERR_INVALID,
+				"two different files would be \"%s\"; give the takes different "
+				"\"into\" folders",
+				last->path);
 	}
 	job->count = kept;
 	return 0;
@@ -250,13 +255,14 @@ static int glob_fits_nothing(const struct record *record, const char *glob, stru
 	near = json_nearest(glob, paths, record->file_count);
 	if (!near && record->file_count)
 		near = paths[0];
-	return err_set(err, ERR_INVALID, "\"%s\" matches no file of the bundle; nearest: \"%s\"",
-		       glob, near ? near : "(the bundle has no files)");
+	return err_set(err, ERR_INVALID,
+		       "\"%s\" matches no file of the bundle; nearest: \"%s\"", glob,
+		       near ? near : "(the bundle has no files)");
 }
 
 /* Exact names for a list of globs, in the order of the globs and then of the paths. */
-static int settle_globs(const struct record *record, const json_t *globs, struct json_strings *out,
-			struct err *err)
+static int settle_globs(const struct record *record, const json_t *globs,
+			struct json_strings *out, struct err *err)
 {
 	struct json_strings names = { 0 };
 
@@ -286,8 +292,8 @@ static int settle_globs(const struct record *record, const json_t *globs, struct
 
 static int find_do(const char *word, enum record_do *out, struct err *err)
 {
-	static const enum record_do kinds[] = { RECORD_DO_FILES, RECORD_DO_MODULES, RECORD_DO_LOAD,
-						RECORD_DO_PACKAGES };
+	static const enum record_do kinds[] = { RECORD_DO_FILES, RECORD_DO_MODULES,
+						RECORD_DO_LOAD, RECORD_DO_PACKAGES };
 
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		if (strcmp(word, record_do_name(kinds[i])) == 0) {
@@ -295,11 +301,12 @@ static int find_do(const char *word, enum record_do *out, struct err *err)
 			return 0;
 		}
 	}
-	return err_set(err, ERR_INVALID, "\"do\": \"%s\" cannot be baked by this version", word);
+	return err_set(err, ERR_INVALID, "\"do\": \"%s\" cannot be baked by this version",
+		       word);
 }
 
-static int settle_step(const json_t *from, const struct record *record, struct record_step *step,
-		       struct err *err)
+static int settle_step(const json_t *from, const struct record *record,
+		       struct record_step *step, struct err *err)
 {
 	const json_t *modules = json_object_get(from, "modules");
 
@@ -343,8 +350,8 @@ static int take_all(struct job *job, struct err *err)
 	for (size_t i = 0; i < job->from->take_count; i++) {
 		const struct manifest_take *take = &job->from->takes[i];
 
-		if ((take->kind == MANIFEST_TAKE_FILE ? take_file(job, take, err) :
-							take_packages(job, take, err)) < 0)
+		if ((take->kind == MANIFEST_TAKE_FILE ? take_file(job, take, err)
+						      : take_packages(job, take, err)) < 0)
 			return err_wrap(err, "take[%zu]", i);
 	}
 	return settle_taken(job, err);
@@ -367,10 +374,11 @@ int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle
 		result = settle_steps(&job, err);
 	free(job.taken);
 	if (result < 0)
-		return err_wrap(err, "%s %s (%s)", inputs->manifest->name, from->version, from->id);
+		return err_wrap(err, "%s %s (%s)", inputs->manifest->name, from->version,
+				from->id);
 	for (size_t i = inventory_blobs_of(&bundle.record, &blobs); i > 0; i--)
 		bundle.blob_bytes += blobs[i - 1].size;
 	*out = bundle;
-	bundle = (struct bundle){ 0 };
+	bundle = (struct bundle) { 0 };
 	return 0;
 }

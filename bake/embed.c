@@ -12,7 +12,8 @@
 #define UNIT_DIR "usr/lib/systemd/system"
 
 static const char default_conf[] =
-	"# larder-firstboot: KEY=VALUE. Files in conf.d/*.conf and larder.KEY=VALUE on the kernel\n"
+	"# larder-firstboot: KEY=VALUE. Files in conf.d/*.conf and larder.KEY=VALUE on the "
+	"kernel\n"
 	"# command line come after this one. See larder-firstboot(1).\n"
 	"#enabled=yes\n"
 	"#steps=files,modules,load,packages\n"
@@ -34,8 +35,9 @@ static bool same_content(int dir, const char *name, const void *data, size_t siz
 	struct stat status;
 	size_t old_size;
 
-	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-	       (status.st_mode & 07777) == mode && (uint64_t)status.st_size == size &&
+	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode) && (status.st_mode & 07777) == mode &&
+	       (uint64_t)status.st_size == size &&
 	       fs_read_at(dir, name, size, &old, &old_size, &none) == 0 && old_size == size &&
 	       memcmp(old, data, size) == 0;
 }
@@ -82,11 +84,12 @@ static int put_agent(struct job *job, struct err *err)
 	if (fs_read_at(AT_FDCWD, job->inputs->agent, AGENT_MAX_BYTES, &data, &size, err) < 0)
 		return err_wrap(err, "agent (--agent)");
 	if (size < 4 || memcmp(data, "\177ELF", 4) != 0)
-		return err_set(err, ERR_INVALID, "%s: not a program (--agent)", job->inputs->agent);
+		return err_set(err, ERR_INVALID, "%s: not a program (--agent)",
+			       job->inputs->agent);
 	if (put_file(job, "usr/libexec/larder", "larder-firstboot", data, size, 0755, err) < 0)
 		return -1;
-	return put_link(job, "usr/sbin", "larder-firstboot", "../libexec/larder/larder-firstboot",
-			err);
+	return put_link(job, "usr/sbin", "larder-firstboot",
+			"../libexec/larder/larder-firstboot", err);
 }
 
 /* Enables a unit as systemctl would, by the link that its WantedBy= asks for. */
@@ -136,10 +139,11 @@ static int check_floor(const struct job *job, struct err *err)
 	}
 	floor = strtoull(text, NULL, 10);
 	if (floor > serial)
-		return err_set(err, ERR_STALE,
-			       "%s: serial %llu, but /etc/larder/floor of this image is %llu; bake "
-			       "with --serial %llu or more",
-			       job->inputs->cache, (unsigned long long)serial, floor, floor);
+		return err_set(
+			err, ERR_STALE,
+			"%s: serial %llu, but /etc/larder/floor of this image is %llu; bake "
+			"with --serial %llu or more",
+			job->inputs->cache, (unsigned long long)serial, floor, floor);
 	return 0;
 }
 
@@ -238,8 +242,9 @@ static int put_bundle(struct job *job, const struct layout *to, struct inventory
 			return err_wrap(err, "%s", bundle->title);
 	}
 	job->result.carried += bundle->carried;
-	return put_blob(job, to, &bundle->row->record, err) == 0 || err->kind == ERR_MISSING ? 0 :
-											       -1;
+	return put_blob(job, to, &bundle->row->record, err) == 0 || err->kind == ERR_MISSING
+		       ? 0
+		       : -1;
 }
 
 static int put_blobs(struct job *job, const struct layout *to, struct digest_size *envelope,

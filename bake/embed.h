@@ -9,16 +9,16 @@
 struct embed_inputs {
 	const char *cache; /* folder of a cache or a slice */
 	const char *trust; /* trust.json; what it does not prove is not embedded */
-	const char *root;  /* a chroot, a mounted image, or / */
+	const char *root; /* a chroot, a mounted image, or / */
 	const char *agent; /* the static larder-firstboot for the machine */
 	struct log *log;
 };
 
 struct embed_result {
 	uint64_t serial;
-	size_t bundles;	      /* offered */
-	size_t carried;	      /* of them, in the image now */
-	uint64_t bytes;	      /* of the blobs in the image */
+	size_t bundles; /* offered */
+	size_t carried; /* of them, in the image now */
+	uint64_t bytes; /* of the blobs in the image */
 	size_t files_written; /* 0: the image had all of it already */
 };
 

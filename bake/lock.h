@@ -10,10 +10,10 @@
 /* A package of the build host's distribution, as its package manager verified it. Strings are borrowed
  * from the lock's document, or from the caller in lock_put_package. */
 struct lock_package {
-	const char *asked;   /* the name in the manifest */
+	const char *asked; /* the name in the manifest */
 	const char *name, *version, *arch;
-	const char *file;    /* NAME_VERSION_ARCH.deb: a safe file name, without an epoch */
-	const char *origin;  /* archive, suite and component, no host: "Debian bookworm/main" */
+	const char *file; /* NAME_VERSION_ARCH.deb: a safe file name, without an epoch */
+	const char *origin; /* archive, suite and component, no host: "Debian bookworm/main" */
 	struct digest_size content;
 };
 
@@ -35,8 +35,9 @@ MUST_USE int lock_find_file(const struct lock *lock, const char *url, struct dig
 MUST_USE int lock_find_package(const struct lock *lock, const char *asked,
 			       struct lock_package *out, struct err *err);
 /* ERR_REFUSED: the lock already names other content for this URL or this package version. */
-MUST_USE int lock_put_file(struct lock *lock, const char *url, const struct digest_size *content,
-			   struct err *err);
-MUST_USE int lock_put_package(struct lock *lock, const struct lock_package *package, struct err *err);
+MUST_USE int lock_put_file(struct lock *lock, const char *url,
+			   const struct digest_size *content, struct err *err);
+MUST_USE int lock_put_package(struct lock *lock, const struct lock_package *package,
+			      struct err *err);
 
 #endif

@@ -92,10 +92,11 @@ int pack_file(const struct store *store, const struct layout *layout,
 		return err_wrap(err, "%s", file->path);
 	digest_of(from.data, from.size, &got);
 	if (!digest_equal(&got, &content->digest))
-		return err_set(err, ERR_DAMAGED,
-			       "%s: the store's copy changed since it was fetched; remove it and "
-			       "run larder fetch again",
-			       file->path);
+		return err_set(
+			err, ERR_DAMAGED,
+			"%s: the store's copy changed since it was fetched; remove it and "
+			"run larder fetch again",
+			file->path);
 	file->size = from.size;
 	file->encoding = RECORD_IDENTITY;
 	if (identity || from.size == 0 || from.size > PACK_ZSTD_MAX_BYTES)

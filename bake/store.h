@@ -10,12 +10,15 @@
 #define STORE_FILE_MAX_BYTES (UINT64_C(64) << 30)
 
 struct store {
-	int dir;     /* STORE/ */
-	int blobs;   /* STORE/blobs/sha256/, one file per digest, 0600 */
+	int dir; /* STORE/ */
+	int blobs; /* STORE/blobs/sha256/, one file per digest, 0600 */
 	int partial; /* STORE/partial/, unfinished downloads */
-	int lock;    /* held while the store is open */
+	int lock; /* held while the store is open */
 };
-#define STORE_NONE { -1, -1, -1, -1 }
+#define STORE_NONE                                                                             \
+	{                                                                                      \
+		-1, -1, -1, -1                                                                 \
+	}
 #define AUTO_STORE __attribute__((cleanup(store_close)))
 
 /* Makes the folder (0700) where it is missing and locks it. ERR_TIMEOUT: in use elsewhere. */
@@ -31,8 +34,8 @@ MUST_USE int store_get(const struct store *store, const struct digest *digest, i
 
 /* A new file of the store: write to draft.fd, then keep it under the digest its bytes have. The name of
  * the draft is the caller's (safe, and unique within the process). */
-MUST_USE int store_draft(const struct store *store, const char *name, struct fs_draft *out_draft,
-			 struct err *err);
+MUST_USE int store_draft(const struct store *store, const char *name,
+			 struct fs_draft *out_draft, struct err *err);
 MUST_USE int store_keep(struct fs_draft *draft, const struct digest *digest, struct err *err);
 
 /* Keeps the finished download STORE/partial/NAME, open as fd, under the digest its bytes have. */
@@ -40,6 +43,7 @@ MUST_USE int store_adopt(const struct store *store, const char *name, int fd,
 			 const struct digest *digest, struct err *err);
 
 /* Removes a file whose bytes turned out not to have its digest. */
-MUST_USE int store_remove(const struct store *store, const struct digest *digest, struct err *err);
+MUST_USE int store_remove(const struct store *store, const struct digest *digest,
+			  struct err *err);
 
 #endif

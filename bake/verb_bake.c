@@ -10,13 +10,13 @@ struct bake_args {
 };
 
 static const struct cli_option options[] = {
-	{ "store", "DIR", "the folder that larder fetch filled", offsetof(struct bake_args, store),
-	  CLI_TEXT },
-	{ "cache", "DIR", "the folder that receives the cache", offsetof(struct bake_args, cache),
-	  CLI_TEXT },
+	{ "store", "DIR", "the folder that larder fetch filled",
+	  offsetof(struct bake_args, store), CLI_TEXT },
+	{ "cache", "DIR", "the folder that receives the cache",
+	  offsetof(struct bake_args, cache), CLI_TEXT },
 	{ "site", "FILE", "the site file", offsetof(struct bake_args, site), CLI_TEXT },
-	{ "key", "FILE", "private key that signs the statement", offsetof(struct bake_args, key),
-	  CLI_TEXT },
+	{ "key", "FILE", "private key that signs the statement",
+	  offsetof(struct bake_args, key), CLI_TEXT },
 	{ "unsigned", NULL, "leave the statement unsigned, for larder sign elsewhere",
 	  offsetof(struct bake_args, is_unsigned), CLI_TEXT },
 	{ "name", "NAME", "name of the cache (default: as it was, else \"larder\")",
@@ -45,12 +45,11 @@ static int check(const struct bake_args *args, struct err *err)
 static void report(const struct bake_args *args, const struct bake_result *result)
 {
 	if (args->json) {
-		AUTO_JSON json_t *root =
-			json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "cache", args->cache, "serial",
-				  (json_int_t)result->serial, "bundles",
-				  (json_int_t)result->bundles, "tables", (json_int_t)result->tables,
-				  "signatures", (json_int_t)result->signatures, "unchanged",
-				  result->unchanged);
+		AUTO_JSON json_t *root = json_pack(
+			"{s:s, s:I, s:I, s:I, s:I, s:b}", "cache", args->cache, "serial",
+			(json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
+			"tables", (json_int_t)result->tables, "signatures",
+			(json_int_t)result->signatures, "unchanged", result->unchanged);
 		size_t size;
 		AUTO_FREE char *text = json_pretty(root, &size);
 
@@ -58,9 +57,9 @@ static void report(const struct bake_args *args, const struct bake_result *resul
 		return;
 	}
 	printf("%s: serial %llu%s, %zu bundle%s in %zu table%s, %s\n", args->cache,
-	       (unsigned long long)result->serial, result->unchanged ? " (nothing changed)" : "",
-	       result->bundles, result->bundles == 1 ? "" : "s", result->tables,
-	       result->tables == 1 ? "" : "s",
+	       (unsigned long long)result->serial,
+	       result->unchanged ? " (nothing changed)" : "", result->bundles,
+	       result->bundles == 1 ? "" : "s", result->tables, result->tables == 1 ? "" : "s",
 	       result->signatures ? "signed" : "not signed: run larder sign");
 }
 
@@ -107,9 +106,13 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	AUTO_KEY struct key *key = NULL;
 	AUTO(json_strings_free) struct json_strings sources = { 0 }, withdrawn = { 0 };
 	struct log log = { 0 };
-	struct bake_inputs inputs = { .site = &site, .store = &store, .cache = args->cache,
-				      .name = args->name, .serial = args->serial,
-				      .level = BAKE_LEVEL, .log = &log };
+	struct bake_inputs inputs = { .site = &site,
+				      .store = &store,
+				      .cache = args->cache,
+				      .name = args->name,
+				      .serial = args->serial,
+				      .level = BAKE_LEVEL,
+				      .log = &log };
 	struct bake_result result;
 
 	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
@@ -139,7 +142,8 @@ const struct cli_verb verb_bake = {
 	.least = 1,
 	.most = -1,
 	.summary = "make a signed cache of what the manifests describe and the store holds",
-	.details = "Deterministic: the same inputs give the same tables, records and blobs, and where "
+	.details = "Deterministic: the same inputs give the same tables, records and blobs, "
+		   "and where "
 		   "nothing would change nothing is written. Never uses the network.",
 	.options = options,
 	.args_size = sizeof(struct bake_args),

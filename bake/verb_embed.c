@@ -21,7 +21,8 @@ static const struct cli_option options[] = {
 	  offsetof(struct embed_args, agent), CLI_TEXT },
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct embed_args, progress),
 	  CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct embed_args, json), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct embed_args, json),
+	  CLI_TEXT },
 	{ 0 },
 };
 
@@ -47,21 +48,23 @@ static void report(const struct embed_args *args, const struct embed_result *res
 	size_t size;
 
 	if (!args->json) {
-		printf("%s: serial %llu, %zu of %zu bundles carried (%.1f MB), %s\n", args->root,
-		       (unsigned long long)result->serial, result->carried, result->bundles,
-		       (double)result->bytes / 1e6,
+		printf("%s: serial %llu, %zu of %zu bundles carried (%.1f MB), %s\n",
+		       args->root, (unsigned long long)result->serial, result->carried,
+		       result->bundles, (double)result->bytes / 1e6,
 		       result->files_written ? "written" : "nothing to write");
 		return;
 	}
 	root = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "root", args->root, "serial",
 			 (json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
-			 "carried", (json_int_t)result->carried, "bytes", (json_int_t)result->bytes,
-			 "files_written", (json_int_t)result->files_written);
+			 "carried", (json_int_t)result->carried, "bytes",
+			 (json_int_t)result->bytes, "files_written",
+			 (json_int_t)result->files_written);
 	text = json_pretty(root, &size);
 	fputs(text, stdout);
 }
 
-static int run_embed(const void *arguments, const struct cli_operands *operands, struct err *err)
+static int run_embed(const void *arguments, const struct cli_operands *operands,
+		     struct err *err)
 {
 	const struct embed_args *args = arguments;
 	AUTO_FREE char *agent = args->agent ? must_strdup(args->agent) : find_agent();
@@ -89,7 +92,8 @@ const struct cli_verb verb_embed = {
 	.least = 1,
 	.most = 1,
 	.summary = "put a cache, the first-boot agent and the trust root into an image",
-	.details = "Checks the cache with the trust root first. Configuration in /etc/larder is kept, the "
+	.details = "Checks the cache with the trust root first. Configuration in /etc/larder "
+		   "is kept, the "
 		   "floor is raised to the serial of the cache, units are enabled.",
 	.options = options,
 	.args_size = sizeof(struct embed_args),

@@ -12,19 +12,20 @@ struct key_args {
 };
 
 static const struct cli_option options[] = {
-	{ "ed25519", NULL, "an Ed25519 key instead of ECDSA P-256", offsetof(struct key_args, ed25519),
-	  CLI_TEXT },
+	{ "ed25519", NULL, "an Ed25519 key instead of ECDSA P-256",
+	  offsetof(struct key_args, ed25519), CLI_TEXT },
 	{ 0 },
 };
 
 /* A key is never overwritten: it may be the only one that a fleet of machines trusts. */
 static int write_new(const char *path, const char *text, mode_t mode, struct err *err)
 {
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	AUTO_CLOSE int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0 && errno == EEXIST)
-		return err_set(err, ERR_REFUSED, "%s exists already; a key is never overwritten",
-			       path);
+		return err_set(err, ERR_REFUSED,
+			       "%s exists already; a key is never overwritten", path);
 	if (fd < 0)
 		return err_errno(err, "create %s", path);
 	if (fchmod(fd, mode) < 0 || fs_write_all(fd, text, strlen(text), err) < 0 ||
@@ -49,7 +50,8 @@ static int key_new(const void *arguments, const struct cli_operands *operands, s
 
 	if (key_generate(args->ed25519 ? KEY_ED25519 : KEY_ECDSA_P256, &key, err) < 0)
 		return -1;
-	if (key_private_pem(key, &private_text, err) < 0 || key_public_pem(key, &public_text, err) < 0)
+	if (key_private_pem(key, &private_text, err) < 0 ||
+	    key_public_pem(key, &public_text, err) < 0)
 		return -1;
 	result = write_new(private_path, private_text, 0600, err);
 	OPENSSL_cleanse(private_text, strlen(private_text));

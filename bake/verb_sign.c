@@ -8,8 +8,8 @@ struct sign_args {
 };
 
 static const struct cli_option options[] = {
-	{ "key", "FILE", "private key that signs the statement", offsetof(struct sign_args, key),
-	  CLI_TEXT },
+	{ "key", "FILE", "private key that signs the statement",
+	  offsetof(struct sign_args, key), CLI_TEXT },
 	{ 0 },
 };
 
@@ -63,7 +63,8 @@ const struct cli_verb verb_sign = {
 	.least = 1,
 	.most = 1,
 	.summary = "add a signature to the statement of a cache",
-	.details = "For a cache that was baked with --unsigned, on the machine that holds the key. A second "
+	.details = "For a cache that was baked with --unsigned, on the machine that holds the "
+		   "key. A second "
 		   "signature by the same key replaces the first.",
 	.options = options,
 	.args_size = sizeof(struct sign_args),

@@ -20,17 +20,19 @@ static int add_key(struct trust *trust, const char *path, struct err *err)
 		return -1;
 	for (size_t i = 0; i < trust->count; i++) {
 		if (digest_equal(&trust->key[i].id, &key->id))
-			return err_set(err, ERR_INVALID, "%s: the same key as operand %zu", path,
-				       i + 1);
+			return err_set(err, ERR_INVALID, "%s: the same key as operand %zu",
+				       path, i + 1);
 	}
 	trust->count++;
 	return 0;
 }
 
-static int trust_init(const void *arguments, const struct cli_operands *operands, struct err *err)
+static int trust_init(const void *arguments, const struct cli_operands *operands,
+		      struct err *err)
 {
 	const struct trust_args *args = arguments;
-	struct trust trust = { .version = 1, .threshold = args->threshold ? args->threshold : 1 };
+	struct trust trust = { .version = 1,
+			       .threshold = args->threshold ? args->threshold : 1 };
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
@@ -52,7 +54,8 @@ const struct cli_verb verb_trust_init = {
 	.least = 1,
 	.most = TRUST_MAX_KEYS,
 	.summary = "print version 1 of a trust root that names these public keys",
-	.details = "Machines get the file through embed --trust. Keep it beside the manifests: every "
+	.details = "Machines get the file through embed --trust. Keep it beside the manifests: "
+		   "every "
 		   "later version of the trust root is checked against it.",
 	.options = options,
 	.args_size = sizeof(struct trust_args),

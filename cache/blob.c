@@ -67,7 +67,8 @@ static int check_digest(const char *data, size_t size, const struct digest *want
 	return 0;
 }
 
-int blob_read(int dir, const struct digest_size *id, size_t limit, char **out_data, struct err *err)
+int blob_read(int dir, const struct digest_size *id, size_t limit, char **out_data,
+	      struct err *err)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
@@ -81,7 +82,8 @@ int blob_read(int dir, const struct digest_size *id, size_t limit, char **out_da
 	if (read_step(fd, data, id->size + 1, &got, err) < 0)
 		return -1;
 	if (got != id->size)
-		return damaged(err, &id->digest, got < id->size ? "is cut short" : "is too long");
+		return damaged(err, &id->digest,
+			       got < id->size ? "is cut short" : "is too long");
 	if (check_digest(data, got, &id->digest, &id->digest, err) < 0)
 		return -1;
 	data[got] = '\0';
@@ -113,8 +115,8 @@ static int unpack_chunks(int fd, struct unpack *job, struct err *err)
 	uint64_t blob_left = file->blob.size;
 
 	for (size_t i = 0; i < file->chunk_count || i == 0; i++) {
-		size_t want = blob_left < RECORD_CHUNK_BYTES ? (size_t)blob_left :
-							       RECORD_CHUNK_BYTES;
+		size_t want =
+			blob_left < RECORD_CHUNK_BYTES ? (size_t)blob_left : RECORD_CHUNK_BYTES;
 		const struct digest *digest =
 			file->chunk_count ? &file->chunk[i] : &file->blob.digest;
 		size_t got;
@@ -142,8 +144,8 @@ int blob_unpack(int fd, const struct record_file *file, int out_fd, struct err *
 		return err_errno(err, "blob of %s", file->path);
 	if ((uint64_t)status.st_size != file->blob.size)
 		return damaged(err, &file->blob.digest,
-			       (uint64_t)status.st_size < file->blob.size ? "is cut short" :
-									    "is too long");
+			       (uint64_t)status.st_size < file->blob.size ? "is cut short"
+									  : "is too long");
 	if (file->encoding == RECORD_ZSTD)
 		job.unpacker = unpacker = codec_unpacker_new();
 	if (unpack_chunks(fd, &job, err) < 0)

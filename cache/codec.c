@@ -82,7 +82,8 @@ int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size,
 		if (ZSTD_isError(said))
 			return err_set(err, ERR_DAMAGED, "zstd: %s", ZSTD_getErrorName(said));
 		if (out.pos > *left)
-			return err_set(err, ERR_DAMAGED, "unpacks to more than its signed size");
+			return err_set(err, ERR_DAMAGED,
+				       "unpacks to more than its signed size");
 		if (out_fd >= 0 && fs_write_all(out_fd, unpacker->out, out.pos, err) < 0)
 			return -1;
 		*left -= out.pos;

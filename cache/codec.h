@@ -9,7 +9,7 @@
 #include "cache/base/err.h"
 
 #define CODEC_FRAME_BYTES (UINT32_C(4) << 20) /* unpacked bytes of each frame but the last */
-#define CODEC_WINDOW_LOG 23		      /* 8 MiB: the most memory that unpacking takes */
+#define CODEC_WINDOW_LOG 23 /* 8 MiB: the most memory that unpacking takes */
 
 /* Packs data whole; the same data gives the same bytes with the same libzstd. The caller frees. */
 MUST_USE int codec_pack(const void *data, size_t size, int level, void **out_data,

@@ -9,7 +9,7 @@
 #include "cache/base/err.h"
 
 #define DIGEST_BYTES 32
-#define DIGEST_HEX_MAX 65  /* bytes of "<64 hex digits>", with the NUL */
+#define DIGEST_HEX_MAX 65 /* bytes of "<64 hex digits>", with the NUL */
 #define DIGEST_TEXT_MAX 72 /* bytes of "sha256:<64 hex digits>", with the NUL */
 
 struct digest {

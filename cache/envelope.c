@@ -8,7 +8,7 @@
 void envelope_free(struct envelope *envelope)
 {
 	free(envelope->payload);
-	*envelope = (struct envelope){ 0 };
+	*envelope = (struct envelope) { 0 };
 }
 
 struct envelope envelope_around(const char *type, const char *payload, size_t size)
@@ -61,16 +61,16 @@ static int parse_fields(const json_t *root, struct envelope *envelope, struct er
 	if (base64_decode(payload, &envelope->payload, &envelope->size, err) < 0)
 		return err_wrap(err, "payload");
 	for (size_t i = 0; i < json_array_size(signatures); i++) {
-		if (parse_signature(json_array_get(signatures, i), i, &envelope->signature[i], err) <
-		    0)
+		if (parse_signature(json_array_get(signatures, i), i, &envelope->signature[i],
+				    err) < 0)
 			return -1;
 		envelope->count++;
 	}
 	return 0;
 }
 
-int envelope_parse(const char *data, size_t size, const char *type, struct envelope *out_envelope,
-		   struct err *err)
+int envelope_parse(const char *data, size_t size, const char *type,
+		   struct envelope *out_envelope, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { .type = type };
 	AUTO_JSON json_t *root = NULL;
@@ -96,9 +96,9 @@ char *envelope_text(const struct envelope *envelope, size_t *out_size)
 		AUTO_FREE char *sig = base64_encode(row->byte, row->size);
 		char id[DIGEST_HEX_MAX];
 
-		json_array_append_new(signatures, json_pack("{s:s, s:s}", "keyid",
-							    digest_hex(&row->key_id, id), "sig",
-							    sig));
+		json_array_append_new(signatures,
+				      json_pack("{s:s, s:s}", "keyid",
+						digest_hex(&row->key_id, id), "sig", sig));
 	}
 	return json_text(root, out_size);
 }

@@ -14,8 +14,8 @@
 /* What an envelope says before anybody has checked it: only trust_check makes it worth reading. */
 struct envelope {
 	const char *type; /* borrowed: one of the ENVELOPE_ payload types */
-	char *payload;	  /* owned, NUL-terminated */
-	size_t size;	  /* bytes of payload */
+	char *payload; /* owned, NUL-terminated */
+	size_t size; /* bytes of payload */
 	struct key_signature signature[ENVELOPE_MAX_SIGNATURES];
 	size_t count;
 };

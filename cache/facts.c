@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-#define VMBUS_NETWORK "vmbus:635161f83edfc546913ff2d2f965ed0e" /* f8615163-df3e-46c5-913f-f2d2f965ed0e */
+#define VMBUS_NETWORK                                                                          \
+	"vmbus:635161f83edfc546913ff2d2f965ed0e" /* f8615163-df3e-46c5-913f-f2d2f965ed0e */
 
 void facts_free(struct facts *facts)
 {
 	free(facts->device);
-	*facts = (struct facts){ 0 };
+	*facts = (struct facts) { 0 };
 }
 
 bool facts_device_is_network(const struct facts_device *device)
@@ -26,16 +27,16 @@ json_t *facts_json(const struct facts *facts)
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct facts_device *device = &facts->device[i];
 
-		json_array_append_new(devices, json_pack("{s:s, s:s, s:s, s:s, s:s}", "bus",
-							 device->bus, "address", device->address,
-							 "modalias", device->modalias, "driver",
-							 device->driver, "interface",
-							 device->interface));
+		json_array_append_new(devices,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "bus", device->bus,
+						"address", device->address, "modalias",
+						device->modalias, "driver", device->driver,
+						"interface", device->interface));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "format", "larder.facts.v1",
-			 "family", facts->family, "os_id", facts->os_id, "os_version",
-			 facts->os_version, "arch", facts->arch, "kernel", facts->kernel, "vm_size",
-			 facts->vm_size, "devices", devices);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "format",
+			 "larder.facts.v1", "family", facts->family, "os_id", facts->os_id,
+			 "os_version", facts->os_version, "arch", facts->arch, "kernel",
+			 facts->kernel, "vm_size", facts->vm_size, "devices", devices);
 }
 
 static void add_text(struct digest_stream *stream, const char *text)

@@ -8,26 +8,27 @@
 #include "cache/base/json.h"
 #include "cache/digest.h"
 
-#define FACTS_TEXT_MAX 132   /* bytes of a name, release or version, with the NUL */
+#define FACTS_TEXT_MAX 132 /* bytes of a name, release or version, with the NUL */
 #define FACTS_MODALIAS_MAX 256
 #define FACTS_MAX_DEVICES 4096
 #define FACTS_MAX_KERNELS 256
 
 struct facts_device {
-	char bus[16];	  /* "pci", "vmbus", "virtio" */
+	char bus[16]; /* "pci", "vmbus", "virtio" */
 	char address[64]; /* its name in /sys/bus/BUS/devices: no meaning in it */
 	char modalias[FACTS_MODALIAS_MAX];
-	char driver[64];    /* bound driver, or "" */
+	char driver[64]; /* bound driver, or "" */
 	char interface[16]; /* network interface, or "" */
 };
 
 struct facts {
-	char family[16];    /* "linux" */
-	char os_id[FACTS_TEXT_MAX], os_version[FACTS_TEXT_MAX]; /* os-release ID and VERSION_ID */
-	char arch[16];	    /* uname -m: "x86_64", "aarch64" */
+	char family[16]; /* "linux" */
+	char os_id[FACTS_TEXT_MAX],
+		os_version[FACTS_TEXT_MAX]; /* os-release ID and VERSION_ID */
+	char arch[16]; /* uname -m: "x86_64", "aarch64" */
 	char kernel[FACTS_TEXT_MAX]; /* running release */
 	char vm_size[FACTS_TEXT_MAX]; /* a hint, or "" */
-	struct facts_device *device;  /* owned; sorted by bus and address */
+	struct facts_device *device; /* owned; sorted by bus and address */
 	size_t device_count;
 };
 #define AUTO_FACTS __attribute__((cleanup(facts_free)))

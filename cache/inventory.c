@@ -13,7 +13,7 @@ void inventory_free(struct inventory *inventory)
 	}
 	free(inventory->tables);
 	free(inventory->bundles);
-	*inventory = (struct inventory){ 0 };
+	*inventory = (struct inventory) { 0 };
 }
 
 static int by_digest(const void *left, const void *right)
@@ -53,22 +53,24 @@ static int add_bundle(const struct cache *cache, const struct table_row *row,
 	struct inventory_bundle *bundle = &inventory->bundles[inventory->bundle_count];
 
 	bundle->row = row;
-	snprintf(bundle->title, sizeof(bundle->title), "%s %s %s", row->name, row->version, row->id);
+	snprintf(bundle->title, sizeof(bundle->title), "%s %s %s", row->name, row->version,
+		 row->id);
 	inventory->bundle_count++;
 	if (cache_record(cache, row, &bundle->record, err) < 0)
 		return err->kind == ERR_MISSING ? 0 : -1;
 	bundle->blob_count = inventory_blobs_of(&bundle->record, &bundle->blobs);
 	bundle->carried = true;
 	for (size_t i = 0; i < bundle->blob_count; i++)
-		bundle->carried = bundle->carried &&
-				  blob_is_here(&cache->layout, &bundle->blobs[i]);
+		bundle->carried =
+			bundle->carried && blob_is_here(&cache->layout, &bundle->blobs[i]);
 	return 0;
 }
 
 static bool is_known(const struct inventory *inventory, const struct table_row *row)
 {
 	for (size_t i = 0; i < inventory->bundle_count; i++) {
-		if (digest_equal(&inventory->bundles[i].row->record.digest, &row->record.digest))
+		if (digest_equal(&inventory->bundles[i].row->record.digest,
+				 &row->record.digest))
 			return true;
 	}
 	return false;
@@ -81,9 +83,9 @@ static int add_table(const struct cache *cache, struct inventory *inventory, str
 	if (cache_table(cache, inventory->table_count, table, err) < 0)
 		return -1;
 	inventory->table_count++;
-	inventory->bundles = must_realloc(inventory->bundles,
-					  inventory->bundle_count + table->count,
-					  sizeof(*inventory->bundles));
+	inventory->bundles =
+		must_realloc(inventory->bundles, inventory->bundle_count + table->count,
+			     sizeof(*inventory->bundles));
 	memset(inventory->bundles + inventory->bundle_count, 0,
 	       table->count * sizeof(*inventory->bundles));
 	for (size_t i = 0; i < table->count; i++) {
@@ -105,7 +107,7 @@ int inventory_read(const struct cache *cache, struct inventory *out, struct err 
 			return -1;
 	}
 	*out = inventory;
-	inventory = (struct inventory){ 0 };
+	inventory = (struct inventory) { 0 };
 	return 0;
 }
 
@@ -127,10 +129,10 @@ int inventory_write(const struct layout *layout, const struct statement *stateme
 		if (!from->carried)
 			continue;
 		bundles[contents.bundle_count++] =
-			(struct layout_bundle){ .title = from->title,
-						.record = from->row->record,
-						.blobs = from->blobs,
-						.blob_count = from->blob_count };
+			(struct layout_bundle) { .title = from->title,
+						 .record = from->row->record,
+						 .blobs = from->blobs,
+						 .blob_count = from->blob_count };
 	}
 	contents.tables = tables;
 	contents.bundles = bundles;

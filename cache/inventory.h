@@ -28,8 +28,8 @@ MUST_USE int inventory_read(const struct cache *cache, struct inventory *out, st
 
 /* Writes the layout anew around this envelope: the tables, and the bundles that are carried. */
 MUST_USE int inventory_write(const struct layout *layout, const struct statement *statement,
-			     const struct digest_size *envelope, const struct inventory *inventory,
-			     struct err *err);
+			     const struct digest_size *envelope,
+			     const struct inventory *inventory, struct err *err);
 
 /* The blobs of a record, each once; returns their number. The caller frees. */
 size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs);

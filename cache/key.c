@@ -16,6 +16,9 @@ struct key {
 	EVP_PKEY *pkey;
 };
 
+#define P256_SPKI_BYTES 91
+#define ED25519_SPKI_BYTES 44
+
 #define AUTO_PKEY AUTO(pkey_free)
 #define AUTO_BIO AUTO(bio_free)
 #define AUTO_CONTEXT AUTO(context_free)
@@ -63,8 +66,8 @@ static struct key *key_of(EVP_PKEY *pkey)
 
 int key_generate(enum key_algorithm algorithm, struct key **out_key, struct err *err)
 {
-	EVP_PKEY *pkey = algorithm == KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") :
-						    EVP_EC_gen("P-256");
+	EVP_PKEY *pkey = algorithm == KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+						  : EVP_EC_gen("P-256");
 
 	if (!pkey)
 		return openssl_error(err, "make key");
@@ -85,7 +88,8 @@ int key_private_pem(const struct key *key, char **out_text, struct err *err)
 {
 	AUTO_BIO BIO *bio = BIO_new(BIO_s_secmem());
 
-	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
+	if (!bio ||
+	    PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
 		return openssl_error(err, "write key");
 	return bio_text(bio, out_text);
 }
@@ -99,17 +103,30 @@ int key_public_pem(const struct key *key, char **out_text, struct err *err)
 	return bio_text(bio, out_text);
 }
 
+/* How a SubjectPublicKeyInfo of ours begins. Another spelling of the same key (a compressed point, a
+ * curve by its parameters) would give it a second id, and a second vote. */
+static const uint8_t p256_head[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+				     0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+				     0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
+static const uint8_t ed25519_head[] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+					0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
+
 static int check_algorithm(const EVP_PKEY *pkey, struct err *err)
 {
-	char group[32] = "";
+	uint8_t spki[KEY_SPKI_MAX], *at = spki;
+	int size = i2d_PUBKEY(pkey, NULL);
 
-	if (EVP_PKEY_is_a(pkey, "ED25519"))
-		return 0;
-	if (EVP_PKEY_is_a(pkey, "EC") &&
-	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
-	    strcmp(group, "prime256v1") == 0)
-		return 0;
-	return err_set(err, ERR_INVALID, "expected an ECDSA P-256 or Ed25519 key");
+	if (size > 0 && size <= KEY_SPKI_MAX && i2d_PUBKEY(pkey, &at) == size) {
+		if (size == P256_SPKI_BYTES && memcmp(spki, p256_head, sizeof(p256_head)) == 0)
+			return 0;
+		if (size == ED25519_SPKI_BYTES &&
+		    memcmp(spki, ed25519_head, sizeof(ed25519_head)) == 0)
+			return 0;
+	}
+	ERR_clear_error();
+	return err_set(err, ERR_INVALID,
+		       "expected an ECDSA P-256 key (named curve, uncompressed "
+		       "point) or an Ed25519 key");
 }
 
 static void to_public(const EVP_PKEY *pkey, struct key_public *out)
@@ -135,8 +152,8 @@ static int no_passphrase(char *buffer, int size, int writing, void *data)
 	return -1;
 }
 
-static int read_pem(const char *path, char **out_text, size_t *out_size, struct stat *out_status,
-		    struct err *err)
+static int read_pem(const char *path, char **out_text, size_t *out_size,
+		    struct stat *out_status, struct err *err)
 {
 	AUTO_CLOSE int fd = -1;
 
@@ -160,16 +177,18 @@ int key_load(const char *path, struct key **out_key, struct err *err)
 	if (read_pem(path, &text, &size, &status, err) < 0)
 		return -1;
 	if (status.st_mode & 077)
-		return err_set(err, ERR_REFUSED,
-			       "%s: mode %04o lets others read this private key; run: chmod 600 %s",
-			       path, status.st_mode & 07777, path);
+		return err_set(
+			err, ERR_REFUSED,
+			"%s: mode %04o lets others read this private key; run: chmod 600 %s",
+			path, status.st_mode & 07777, path);
 	bio = BIO_new_mem_buf(text, (int)size);
 	pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 	OPENSSL_cleanse(text, size);
 	if (!pkey) {
 		ERR_clear_error();
 		return err_set(err, ERR_INVALID,
-			       "%s: expected a PKCS#8 PEM private key without a passphrase", path);
+			       "%s: expected a PKCS#8 PEM private key without a passphrase",
+			       path);
 	}
 	if (check_algorithm(pkey, err) < 0)
 		return err_wrap(err, "%s", path);
@@ -191,8 +210,10 @@ int key_load_public(const char *path, struct key_public *out, struct err *err)
 	pkey = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
 	if (!pkey) {
 		ERR_clear_error();
-		return err_set(err, ERR_INVALID, "%s: expected a PEM public key (larder key new "
-			       "writes it as NAME.pub)", path);
+		return err_set(err, ERR_INVALID,
+			       "%s: expected a PEM public key (larder key new "
+			       "writes it as NAME.pub)",
+			       path);
 	}
 	if (check_algorithm(pkey, err) < 0)
 		return err_wrap(err, "%s", path);

@@ -7,9 +7,9 @@
 
 #include "cache/digest.h"
 
-#define KEY_SPKI_MAX 128	/* bytes of a DER SubjectPublicKeyInfo: 91 on P-256, 44 for Ed25519 */
-#define KEY_SIGNATURE_MIN 8	/* bytes; the least DER ECDSA signature */
-#define KEY_SIGNATURE_MAX 96	/* bytes; 72 for P-256, 64 for Ed25519 */
+#define KEY_SPKI_MAX 128 /* bytes of a DER SubjectPublicKeyInfo: 91 on P-256, 44 for Ed25519 */
+#define KEY_SIGNATURE_MIN 8 /* bytes; the least DER ECDSA signature */
+#define KEY_SIGNATURE_MAX 96 /* bytes; 72 for P-256, 64 for Ed25519 */
 #define KEY_PEM_MAX_BYTES 16384
 
 struct key_public {

@@ -39,7 +39,8 @@ int layout_open(int dir, const char *path, struct layout *out_layout, struct err
 	if (fs_open_dir(dir, path, &layout.dir, err) < 0)
 		return -1;
 	if (!fs_exists(layout.dir, "index.json"))
-		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)", path);
+		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)",
+			       path);
 	if (fs_open_dir(layout.dir, "blobs/sha256", &layout.blobs, &why) < 0)
 		return err_set(err, ERR_DAMAGED, "%s: %s", path, why.text);
 	*out_layout = layout;
@@ -56,9 +57,11 @@ int layout_create(int dir, const char *path, struct layout *out_layout, struct e
 	if (fs_make_dir(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
 		return err_wrap(err, "%s", path);
 	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache", path);
+		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",
+			       path);
 	if (!fs_exists(layout.dir, "oci-layout") &&
-	    fs_replace(layout.dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, err) < 0)
+	    fs_replace(layout.dir, "oci-layout", LAYOUT_FILE, strlen(LAYOUT_FILE), 0644, err) <
+		    0)
 		return err_wrap(err, "%s", path);
 	*out_layout = layout;
 	layout = (struct layout)LAYOUT_NONE;
@@ -108,7 +111,8 @@ static int find_envelope(const struct layout *layout, struct digest_size *out, s
 		return err_wrap(err, "index");
 	if (follow_first(layout, index, "manifests", &manifest, err) < 0)
 		return err_wrap(err, "cache manifest");
-	return read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), out, err);
+	return read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), out,
+			       err);
 }
 
 int layout_find_envelope(const struct layout *layout, struct digest_size *out, struct err *err)
@@ -126,8 +130,8 @@ int layout_find_envelope(const struct layout *layout, struct digest_size *out, s
 	return 0;
 }
 
-int layout_put(const struct layout *layout, const void *data, size_t size, struct digest_size *out,
-	       struct err *err)
+int layout_put(const struct layout *layout, const void *data, size_t size,
+	       struct digest_size *out, struct err *err)
 {
 	struct digest_size id = { .size = size };
 	char name[DIGEST_HEX_MAX];
@@ -196,8 +200,9 @@ static int put_manifest(const struct layout *layout, const char *type, json_t *l
 	return 0;
 }
 
-static int put_cache_manifest(const struct layout *layout, const struct layout_contents *contents,
-			      struct reachable *set, json_t *index, struct err *err)
+static int put_cache_manifest(const struct layout *layout,
+			      const struct layout_contents *contents, struct reachable *set,
+			      json_t *index, struct err *err)
 {
 	json_t *layers = json_array(), *entry;
 
@@ -244,8 +249,8 @@ static int write_index_json(const struct layout *layout, const char *name,
 
 	json_object_set_new(entry, "annotations", json_pack("{s:s}", REF_NAME, name));
 	text = json_text(top, &size);
-	if (fs_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &old, &old_size, &none) ==
-		    0 &&
+	if (fs_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &old, &old_size,
+		       &none) == 0 &&
 	    old_size == size && memcmp(old, text, size) == 0)
 		return 0;
 	return fs_replace(layout->dir, "index.json", text, size, 0644, err);
@@ -294,7 +299,8 @@ static int write_all(const struct layout *layout, const struct layout_contents *
 	if (put_json(layout, index, set, &id, err) < 0)
 		return -1;
 	if (id.size > LAYOUT_INDEX_MAX_BYTES)
-		return err_set(err, ERR_INVALID, "index of %llu bytes: more than registries take",
+		return err_set(err, ERR_INVALID,
+			       "index of %llu bytes: more than registries take",
 			       (unsigned long long)id.size);
 	if (write_index_json(layout, contents->name, &id, err) < 0)
 		return -1;

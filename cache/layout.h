@@ -11,10 +11,13 @@
 #define LAYOUT_MAX_BUNDLES 8192
 
 struct layout {
-	int dir;   /* CACHE/ */
+	int dir; /* CACHE/ */
 	int blobs; /* CACHE/blobs/sha256/ */
 };
-#define LAYOUT_NONE { -1, -1 }
+#define LAYOUT_NONE                                                                            \
+	{                                                                                      \
+		-1, -1                                                                         \
+	}
 #define AUTO_LAYOUT __attribute__((cleanup(layout_close)))
 void layout_close(struct layout *layout);
 
@@ -22,7 +25,8 @@ void layout_close(struct layout *layout);
 MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
  * ERR_TIMEOUT: another process writes there. */
-MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout, struct err *err);
+MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
+			   struct err *err);
 
 /* Which blob says it is the envelope. ERR_DAMAGED: the index leads nowhere. */
 MUST_USE int layout_find_envelope(const struct layout *layout, struct digest_size *out,

@@ -107,7 +107,7 @@ bool name_is_device_glob(const char *glob)
 		const char *bus;
 		size_t vendor_digits;
 	} buses[] = {
-		{ "pci:v", 8 },	   { "vmbus:", 32 },	  { "usb:v", 4 },
+		{ "pci:v", 8 },	   { "vmbus:", 32 },   { "usb:v", 4 },
 		{ "virtio:d", 8 }, { "PCI\\VEN_", 4 }, { "VMBUS\\{", 8 },
 	};
 

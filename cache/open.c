@@ -9,8 +9,8 @@ void cache_close(struct cache *cache)
 }
 
 /* The envelope is found by a hint, so its bytes are judged by their signatures alone. */
-static int read_envelope(const struct layout *layout, struct envelope *out, struct digest *out_digest,
-			 struct err *err)
+static int read_envelope(const struct layout *layout, struct envelope *out,
+			 struct digest *out_digest, struct err *err)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
@@ -61,11 +61,11 @@ int cache_open(int dir, const char *path, const struct trust *trust, uint64_t fl
 	}
 	if (cache.statement.serial < floor)
 		return err_set(err, ERR_STALE,
-			       "%s: serial %llu is below %llu, the least that is accepted here", path,
-			       (unsigned long long)cache.statement.serial,
+			       "%s: serial %llu is below %llu, the least that is accepted here",
+			       path, (unsigned long long)cache.statement.serial,
 			       (unsigned long long)floor);
 	*out_cache = cache;
-	cache = (struct cache){ .layout = LAYOUT_NONE };
+	cache = (struct cache) { .layout = LAYOUT_NONE };
 	return 0;
 }
 

@@ -44,8 +44,8 @@ static bool is_any(const char *subject)
 }
 
 /* Of two versions that fit, the longer says more; the any table stands beside either. */
-static void take_table(const struct statement *statement, size_t i, size_t index[PLAN_MAX_TABLES],
-		       size_t *count)
+static void take_table(const struct statement *statement, size_t i,
+		       size_t index[PLAN_MAX_TABLES], size_t *count)
 {
 	const char *name = statement->table[i].name;
 
@@ -193,7 +193,8 @@ static void summarise(struct plan *plan, const struct facts *facts, enum plan_mo
 		network += facts_device_is_network(&facts->device[i]);
 	plan->reason = REASON_NO_DEVICE;
 	snprintf(plan->text, sizeof(plan->text),
-		 "no %sbundle of this cache claims a device of this machine (%zu devices, %zu of them "
+		 "no %sbundle of this cache claims a device of this machine (%zu devices, %zu "
+		 "of them "
 		 "network)",
 		 moment == PLAN_EARLY ? "early " : "", facts->device_count, network);
 	for (size_t i = 0; i < plan->count; i++) {
@@ -220,9 +221,11 @@ void plan_make(const struct facts *facts, const struct statement *statement,
 		const struct facts_device *device = &facts->device[i];
 		struct plan_choice choice = { .device = device };
 
-		if (moment == PLAN_EARLY && (!facts_device_is_network(device) || device->driver[0]))
+		if (moment == PLAN_EARLY &&
+		    (!facts_device_is_network(device) || device->driver[0]))
 			continue;
-		if (choose(facts, statement, tables, table_count, moment == PLAN_EARLY, &choice))
+		if (choose(facts, statement, tables, table_count, moment == PLAN_EARLY,
+			   &choice))
 			plan.choice[plan.count++] = choice;
 	}
 	summarise(&plan, facts, moment);
@@ -232,5 +235,5 @@ void plan_make(const struct facts *facts, const struct statement *statement,
 void plan_free(struct plan *plan)
 {
 	free(plan->choice);
-	*plan = (struct plan){ 0 };
+	*plan = (struct plan) { 0 };
 }

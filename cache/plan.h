@@ -21,8 +21,8 @@ enum reason plan_tables(const struct statement *statement, const struct facts *f
 
 struct plan_choice {
 	const struct facts_device *device; /* borrowed from the facts */
-	const struct table_row *row;	   /* borrowed from its table; NULL: a miss */
-	enum reason reason;		   /* REASON_DONE with a row; else why there is none */
+	const struct table_row *row; /* borrowed from its table; NULL: a miss */
+	enum reason reason; /* REASON_DONE with a row; else why there is none */
 	char text[PLAN_TEXT_MAX];
 };
 

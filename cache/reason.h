@@ -39,7 +39,7 @@ enum reason {
 };
 
 const char *reason_name(enum reason reason); /* "no_device" */
-int reason_exit(enum reason reason);	     /* on Linux */
+int reason_exit(enum reason reason); /* on Linux */
 int reason_exit_windows(enum reason reason);
 /* One or two sentences: what the owner of the machine can do. "" for REASON_DONE. */
 const char *reason_remedy(enum reason reason);

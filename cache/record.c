@@ -4,7 +4,9 @@
 
 #include "cache/name.h"
 
-static const char *const encodings[] = { [RECORD_IDENTITY] = "identity", [RECORD_ZSTD] = "zstd" };
+static const char *const encodings[] = {
+	[RECORD_IDENTITY] = "identity", [RECORD_ZSTD] = "zstd"
+};
 static const char *const do_names[] = {
 	[RECORD_DO_FILES] = "files",
 	[RECORD_DO_MODULES] = "modules",
@@ -34,7 +36,7 @@ void record_free(struct record *record)
 	free(record->step);
 	free(record->origin);
 	json_decref(record->document);
-	*record = (struct record){ 0 };
+	*record = (struct record) { 0 };
 }
 
 size_t record_chunks_of(uint64_t blob_size)
@@ -65,14 +67,15 @@ static int parse_chunks(const json_t *chunks, const char *where, struct record_f
 	size_t count = chunks ? json_array_size(chunks) : 0;
 
 	if (count != record_chunks_of(file->blob.size))
-		return err_set(err, ERR_INVALID, "%s.chunks: %zu for a blob of %llu bytes", where,
-			       count, (unsigned long long)file->blob.size);
+		return err_set(err, ERR_INVALID, "%s.chunks: %zu for a blob of %llu bytes",
+			       where, count, (unsigned long long)file->blob.size);
 	file->chunk = must_calloc(count, sizeof(*file->chunk));
 	for (size_t i = 0; i < count; i++) {
 		const json_t *text = json_array_get(chunks, i);
 
 		if (!json_is_string(text))
-			return err_set(err, ERR_INVALID, "%s.chunks[%zu]: expected a string", where, i);
+			return err_set(err, ERR_INVALID, "%s.chunks[%zu]: expected a string",
+				       where, i);
 		if (digest_parse_hex(json_string_value(text), &file->chunk[i], err) < 0)
 			return err_wrap(err, "%s.chunks[%zu]", where, i);
 		file->chunk_count++;
@@ -120,7 +123,8 @@ static int parse_file(const json_t *value, size_t i, struct record_file *file, s
 	if (parse_blob(blob, where, file, err) < 0)
 		return -1;
 	if (file->encoding == RECORD_IDENTITY && file->size != file->blob.size)
-		return err_set(err, ERR_INVALID, "%s.size: differs from the identical file's", where);
+		return err_set(err, ERR_INVALID, "%s.size: differs from the identical file's",
+			       where);
 	return 0;
 }
 
@@ -136,7 +140,8 @@ static int parse_files(const json_t *files, struct record *record, struct err *e
 		if (parse_file(json_array_get(files, i), i, file, err) < 0)
 			return -1;
 		if (i > 0 && strcmp(file[-1].path, file->path) >= 0)
-			return err_set(err, ERR_INVALID, "files[%zu]: not in order, or twice", i);
+			return err_set(err, ERR_INVALID, "files[%zu]: not in order, or twice",
+				       i);
 	}
 	return 0;
 }
@@ -253,10 +258,11 @@ int record_parse(const char *data, size_t size, struct record *out_record, struc
 {
 	AUTO_RECORD struct record record = { 0 };
 
-	if (json_parse(data, size, &record.document, err) < 0 || parse_document(&record, err) < 0)
+	if (json_parse(data, size, &record.document, err) < 0 ||
+	    parse_document(&record, err) < 0)
 		return err_wrap(err, "record");
 	*out_record = record;
-	record = (struct record){ 0 };
+	record = (struct record) { 0 };
 	return 0;
 }
 
@@ -271,7 +277,8 @@ static json_t *file_json(const struct record_file *file)
 		char hex[DIGEST_HEX_MAX];
 
 		for (size_t i = 0; i < file->chunk_count; i++)
-			json_array_append_new(chunks, json_string(digest_hex(&file->chunk[i], hex)));
+			json_array_append_new(chunks,
+					      json_string(digest_hex(&file->chunk[i], hex)));
 		json_object_set_new(blob, "chunks", chunks);
 	}
 	return json_pack("{s:s, s:I, s:I, s:s, s:o}", "path", file->path, "mode",
@@ -301,10 +308,9 @@ static json_t *expect_json(const struct record_expect *expect)
 char *record_text(const struct record *record, size_t *out_size)
 {
 	json_t *files = json_array(), *steps = json_array(), *origins = json_array();
-	AUTO_JSON json_t *root =
-		json_pack("{s:o, s:o, s:o, s:o, s:s}", "files", files, "install", steps, "expect",
-			  expect_json(&record->expect), "origins", origins, "licence",
-			  record->licence);
+	AUTO_JSON json_t *root = json_pack(
+		"{s:o, s:o, s:o, s:o, s:s}", "files", files, "install", steps, "expect",
+		expect_json(&record->expect), "origins", origins, "licence", record->licence);
 
 	for (size_t i = 0; i < record->file_count; i++)
 		json_array_append_new(files, file_json(&record->file[i]));
@@ -315,8 +321,8 @@ char *record_text(const struct record *record, size_t *out_size)
 		char hex[DIGEST_HEX_MAX];
 
 		digest_hex(&origin->content.digest, hex);
-		json_array_append_new(origins, json_pack("{s:s, s:s, s:I}", "from", origin->from,
-							 "sha256", hex, "size",
+		json_array_append_new(origins, json_pack("{s:s, s:s, s:I}", "from",
+							 origin->from, "sha256", hex, "size",
 							 (json_int_t)origin->content.size));
 	}
 	return json_text(root, out_size);

@@ -18,11 +18,12 @@ enum record_encoding { RECORD_IDENTITY, RECORD_ZSTD };
 /* Strings are borrowed from the record's document. */
 struct record_file {
 	const char *path; /* in the bundle */
-	uint64_t mode;	  /* 0644 or 0755 */
-	uint64_t size;	  /* bytes, once decoded */
+	uint64_t mode; /* 0644 or 0755 */
+	uint64_t size; /* bytes, once decoded */
 	enum record_encoding encoding;
 	struct digest_size blob;
-	struct digest *chunk; /* owned: one for each RECORD_CHUNK_BYTES of a blob larger than that */
+	struct digest
+		*chunk; /* owned: one for each RECORD_CHUNK_BYTES of a blob larger than that */
 	size_t chunk_count;
 };
 
@@ -30,15 +31,15 @@ enum record_do { RECORD_DO_FILES, RECORD_DO_MODULES, RECORD_DO_LOAD, RECORD_DO_P
 
 struct record_step {
 	enum record_do kind;
-	struct json_strings files;   /* paths of files of this record; not for load */
+	struct json_strings files; /* paths of files of this record; not for load */
 	struct json_strings modules; /* for load: names, in order */
-	const char *into;	     /* for files: an absolute folder */
+	const char *into; /* for files: an absolute folder */
 };
 
 struct record_expect {
-	const char *driver;    /* the device is bound to it; NULL: not asked */
+	const char *driver; /* the device is bound to it; NULL: not asked */
 	const char *link_layer; /* "InfiniBand" or "Ethernet"; NULL: not asked */
-	const char *port;      /* "physical" or "logical"; NULL: not asked */
+	const char *port; /* "physical" or "logical"; NULL: not asked */
 	bool carrier;
 };
 

@@ -15,7 +15,7 @@ void statement_free(struct statement *statement)
 	free(statement->table);
 	json_strings_free(&statement->sources);
 	json_strings_free(&statement->withdrawn);
-	*statement = (struct statement){ 0 };
+	*statement = (struct statement) { 0 };
 }
 
 static bool subject_is_good(const char *name)
@@ -72,7 +72,8 @@ static int parse_subject(const json_t *value, size_t i, struct statement_table *
 	if (json_close(&reader) < 0)
 		return -1;
 	if (!subject_is_good(table->name))
-		return err_set(err, ERR_INVALID, "%s.name: expected FAMILY/ID-VERSION/ARCH", where);
+		return err_set(err, ERR_INVALID, "%s.name: expected FAMILY/ID-VERSION/ARCH",
+			       where);
 	strcat(where, ".digest");
 	reader = json_open(digests, where, err);
 	hex = json_need_string(&reader, "sha256", DIGEST_HEX_MAX);
@@ -83,8 +84,8 @@ static int parse_subject(const json_t *value, size_t i, struct statement_table *
 	return 0;
 }
 
-static int parse_tables(const json_t *subjects, const json_t *tables, struct statement *statement,
-			struct err *err)
+static int parse_tables(const json_t *subjects, const json_t *tables,
+			struct statement *statement, struct err *err)
 {
 	size_t count = json_array_size(subjects);
 
@@ -100,7 +101,8 @@ static int parse_tables(const json_t *subjects, const json_t *tables, struct sta
 		if (parse_subject(json_array_get(subjects, i), i, table, err) < 0)
 			return -1;
 		if (i > 0 && strcmp(table[-1].name, table->name) >= 0)
-			return err_set(err, ERR_INVALID, "subject[%zu]: not in order, or twice", i);
+			return err_set(err, ERR_INVALID, "subject[%zu]: not in order, or twice",
+				       i);
 		snprintf(where, sizeof(where), "predicate.tables[%zu]", i);
 		reader = json_open(json_array_get(tables, i), where, err);
 		table->content.size = json_need_number(&reader, "size", TABLE_MAX_BYTES);
@@ -153,7 +155,8 @@ static int parse_document(const json_t *document, struct statement *statement, s
 	return parse_predicate(predicate, subjects, statement, err);
 }
 
-int statement_parse(const char *data, size_t size, struct statement *out_statement, struct err *err)
+int statement_parse(const char *data, size_t size, struct statement *out_statement,
+		    struct err *err)
 {
 	AUTO_STATEMENT struct statement statement = { 0 };
 
@@ -164,20 +167,20 @@ int statement_parse(const char *data, size_t size, struct statement *out_stateme
 	    parse_document(statement.document, &statement, err) < 0)
 		return err_wrap(err, "statement");
 	*out_statement = statement;
-	statement = (struct statement){ 0 };
+	statement = (struct statement) { 0 };
 	return 0;
 }
 
 char *statement_text(const struct statement *statement, size_t *out_size)
 {
 	json_t *subjects = json_array(), *tables = json_array();
-	AUTO_JSON json_t *root = json_pack(
-		"{s:s, s:o, s:s, s:{s:I, s:s, s:s, s:o, s:o, s:o}}", "_type", STATEMENT_TYPE,
-		"subject", subjects, "predicateType", PREDICATE_TYPE, "predicate", "serial",
-		(json_int_t)statement->serial, "created", statement->created, "name",
-		statement->name, "tables", tables, "sources",
-		json_from_strings(&statement->sources), "withdrawn",
-		json_from_strings(&statement->withdrawn));
+	AUTO_JSON json_t *root =
+		json_pack("{s:s, s:o, s:s, s:{s:I, s:s, s:s, s:o, s:o, s:o}}", "_type",
+			  STATEMENT_TYPE, "subject", subjects, "predicateType", PREDICATE_TYPE,
+			  "predicate", "serial", (json_int_t)statement->serial, "created",
+			  statement->created, "name", statement->name, "tables", tables,
+			  "sources", json_from_strings(&statement->sources), "withdrawn",
+			  json_from_strings(&statement->withdrawn));
 
 	for (size_t i = 0; i < statement->table_count; i++) {
 		const struct statement_table *table = &statement->table[i];
@@ -186,13 +189,14 @@ char *statement_text(const struct statement *statement, size_t *out_size)
 		digest_hex(&table->content.digest, hex);
 		json_array_append_new(subjects, json_pack("{s:s, s:{s:s}}", "name", table->name,
 							  "digest", "sha256", hex));
-		json_array_append_new(tables,
-				      json_pack("{s:I}", "size", (json_int_t)table->content.size));
+		json_array_append_new(
+			tables, json_pack("{s:I}", "size", (json_int_t)table->content.size));
 	}
 	return json_text(root, out_size);
 }
 
-bool statement_withdraws(const struct statement *statement, const char *name, const char *version)
+bool statement_withdraws(const struct statement *statement, const char *name,
+			 const char *version)
 {
 	size_t length = strlen(name);
 

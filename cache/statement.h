@@ -22,7 +22,8 @@ struct statement_table {
 struct statement {
 	json_t *document; /* owned; NULL in a statement that was filled in by hand */
 	const char *name;
-	const char *created; /* RFC 3339, UTC, whole seconds: for people, no decision reads it */
+	const char
+		*created; /* RFC 3339, UTC, whole seconds: for people, no decision reads it */
 	uint64_t serial;
 	struct statement_table *table;
 	size_t table_count;
@@ -37,7 +38,8 @@ MUST_USE int statement_parse(const char *data, size_t size, struct statement *ou
 char *statement_text(const struct statement *statement, size_t *out_size);
 
 /* Is bundle NAME at VERSION in the withdrawn list ("name@version")? */
-bool statement_withdraws(const struct statement *statement, const char *name, const char *version);
+bool statement_withdraws(const struct statement *statement, const char *name,
+			 const char *version);
 
 /* Do both offer the same, apart from serial and creation time? */
 bool statement_same_offer(const struct statement *left, const struct statement *right);

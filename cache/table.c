@@ -20,7 +20,7 @@ void table_free(struct table *table)
 		row_free(&table->row[i]);
 	free(table->row);
 	json_decref(table->document);
-	*table = (struct table){ 0 };
+	*table = (struct table) { 0 };
 }
 
 static const char *need_name(struct json_reader *reader, const char *key)
@@ -60,8 +60,9 @@ static int parse_row(const json_t *value, size_t i, struct table_row *row, struc
 	row->rank = json_need_number(&reader, "rank", TABLE_MAX_RANK);
 	row->kernels = json_need_strings(&reader, "kernels", TABLE_MAX_LIST, name_is_glob,
 					 "a kernel glob");
-	row->devices = json_need_strings(&reader, "devices", TABLE_MAX_LIST, name_is_device_glob,
-					 "a device glob with a literal bus and vendor");
+	row->devices =
+		json_need_strings(&reader, "devices", TABLE_MAX_LIST, name_is_device_glob,
+				  "a device glob with a literal bus and vendor");
 	row->sizes = json_need_strings(&reader, "sizes", TABLE_MAX_LIST, name_is_glob,
 				       "a VM size glob");
 	row->excludes = json_need_strings(&reader, "excludes", TABLE_MAX_LIST, name_is_safe,
@@ -94,7 +95,8 @@ static int parse_rows(const json_t *document, struct table *table, struct err *e
 		if (parse_row(json_array_get(rows, i), i, &table->row[i], err) < 0)
 			return -1;
 		if (i > 0 && table_row_compare(&table->row[i - 1], &table->row[i]) >= 0)
-			return err_set(err, ERR_INVALID, "rows[%zu]: not in order, or twice", i);
+			return err_set(err, ERR_INVALID, "rows[%zu]: not in order, or twice",
+				       i);
 	}
 	return 0;
 }
@@ -107,7 +109,7 @@ int table_parse(const char *data, size_t size, struct table *out_table, struct e
 	    parse_rows(table.document, &table, err) < 0)
 		return err_wrap(err, "table");
 	*out_table = table;
-	table = (struct table){ 0 };
+	table = (struct table) { 0 };
 	return 0;
 }
 
@@ -116,15 +118,14 @@ static json_t *row_json(const struct table_row *row)
 	char digest[DIGEST_TEXT_MAX];
 
 	digest_text(&row->record.digest, digest);
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:{s:s, s:I}, s:I}",
-			 "name", row->name, "version", row->version, "id", row->id, "rank",
-			 (json_int_t)row->rank, "kernels", json_from_strings(&row->kernels),
-			 "devices", json_from_strings(&row->devices), "sizes",
-			 json_from_strings(&row->sizes), "excludes",
-			 json_from_strings(&row->excludes), "requires",
-			 json_from_strings(&row->requires), "early", row->early, "record", "digest",
-			 digest, "size", (json_int_t)row->record.size, "bytes",
-			 (json_int_t)row->bytes);
+	return json_pack(
+		"{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:{s:s, s:I}, s:I}", "name",
+		row->name, "version", row->version, "id", row->id, "rank",
+		(json_int_t)row->rank, "kernels", json_from_strings(&row->kernels), "devices",
+		json_from_strings(&row->devices), "sizes", json_from_strings(&row->sizes),
+		"excludes", json_from_strings(&row->excludes), "requires",
+		json_from_strings(&row->requires), "early", row->early, "record", "digest",
+		digest, "size", (json_int_t)row->record.size, "bytes", (json_int_t)row->bytes);
 }
 
 char *table_text(const struct table *table, size_t *out_size)
@@ -159,6 +160,7 @@ int table_row_compare(const struct table_row *left, const struct table_row *righ
 	if (order == 0)
 		order = compare_lists(&left->kernels, &right->kernels);
 	if (order == 0)
-		order = memcmp(left->record.digest.byte, right->record.digest.byte, DIGEST_BYTES);
+		order = memcmp(left->record.digest.byte, right->record.digest.byte,
+			       DIGEST_BYTES);
 	return order;
 }

@@ -17,7 +17,7 @@ struct table_row {
 	/* Globs; an empty list of kernels or sizes fits all. */
 	struct json_strings kernels, devices, sizes;
 	struct json_strings excludes, requires; /* bundle names */
-	bool early;		   /* may be installed before the network is configured */
+	bool early; /* may be installed before the network is configured */
 	struct digest_size record;
 	uint64_t bytes; /* of all its blobs */
 };
@@ -30,7 +30,8 @@ struct table {
 #define AUTO_TABLE __attribute__((cleanup(table_free)))
 void table_free(struct table *table);
 
-MUST_USE int table_parse(const char *data, size_t size, struct table *out_table, struct err *err);
+MUST_USE int table_parse(const char *data, size_t size, struct table *out_table,
+			 struct err *err);
 /* Compact JSON. The caller frees. */
 char *table_text(const struct table *table, size_t *out_size);
 

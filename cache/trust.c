@@ -26,7 +26,8 @@ static int parse_key(const json_t *value, size_t i, struct trust *trust, struct 
 		return err_wrap(err, "%s.public", where);
 	for (size_t j = 0; j < i; j++) {
 		if (digest_equal(&trust->key[j].id, &trust->key[i].id))
-			return err_set(err, ERR_INVALID, "%s: the same key as keys[%zu]", where, j);
+			return err_set(err, ERR_INVALID, "%s: the same key as keys[%zu]", where,
+				       j);
 	}
 	return 0;
 }
@@ -48,7 +49,8 @@ static int parse_payload(const json_t *root, struct trust *trust, struct err *er
 		return err_set(err, ERR_INVALID, "version: expected at least 1");
 	trust->count = json_array_size(keys);
 	if (trust->threshold == 0 || trust->threshold > trust->count)
-		return err_set(err, ERR_INVALID, "threshold: expected 1 to %zu, the number of keys",
+		return err_set(err, ERR_INVALID,
+			       "threshold: expected 1 to %zu, the number of keys",
 			       trust->count);
 	for (size_t i = 0; i < trust->count; i++) {
 		if (parse_key(json_array_get(keys, i), i, trust, err) < 0)
@@ -87,10 +89,9 @@ int trust_load(int dir, const char *path, struct trust *out_trust, struct err *e
 char *trust_text(const struct trust *trust, size_t *out_size)
 {
 	json_t *keys = json_array();
-	AUTO_JSON json_t *root =
-		json_pack("{s:s, s:I, s:I, s:o}", "format", TRUST_FORMAT, "version",
-			  (json_int_t)trust->version, "threshold", (json_int_t)trust->threshold,
-			  "keys", keys);
+	AUTO_JSON json_t *root = json_pack("{s:s, s:I, s:I, s:o}", "format", TRUST_FORMAT,
+					   "version", (json_int_t)trust->version, "threshold",
+					   (json_int_t)trust->threshold, "keys", keys);
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 	AUTO_FREE char *payload = NULL;
 	size_t size;
@@ -124,11 +125,13 @@ static int refuse(const struct trust *trust, const struct envelope *envelope, ui
 	if (envelope->count == 0)
 		return err_set(err, ERR_REFUSED, "not signed");
 	if (damaged)
-		return err_set(err, ERR_REFUSED, "a signature by a trusted key does not fit: the "
-						 "signed bytes were changed");
+		return err_set(err, ERR_REFUSED,
+			       "a signature by a trusted key does not fit: the "
+			       "signed bytes were changed");
 	if (good == 0)
-		return err_set(err, ERR_REFUSED, "signed by key %.16s..., which this trust root does "
-						 "not know",
+		return err_set(err, ERR_REFUSED,
+			       "signed by key %.16s..., which this trust root does "
+			       "not know",
 			       digest_hex(&envelope->signature[0].key_id, id));
 	return err_set(err, ERR_REFUSED, "signed by %llu trusted keys, but %llu are needed",
 		       (unsigned long long)good, (unsigned long long)trust->threshold);

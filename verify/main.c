@@ -11,14 +11,17 @@ struct verify_args {
 };
 
 static const struct cli_option options[] = {
-	{ "trust", "FILE", "the trust root to judge by", offsetof(struct verify_args, trust), CLI_TEXT },
-	{ "serial-at-least", "N", "refuse an older statement", offsetof(struct verify_args, serial),
-	  CLI_NUMBER },
-	{ "json", NULL, "print one JSON document", offsetof(struct verify_args, json), CLI_TEXT },
+	{ "trust", "FILE", "the trust root to judge by", offsetof(struct verify_args, trust),
+	  CLI_TEXT },
+	{ "serial-at-least", "N", "refuse an older statement",
+	  offsetof(struct verify_args, serial), CLI_NUMBER },
+	{ "json", NULL, "print one JSON document", offsetof(struct verify_args, json),
+	  CLI_TEXT },
 	{ 0 },
 };
 
-static int run_verify(const void *arguments, const struct cli_operands *operands, struct err *err)
+static int run_verify(const void *arguments, const struct cli_operands *operands,
+		      struct err *err)
 {
 	const struct verify_args *args = arguments;
 	struct verify_result result = { 0 };
@@ -60,8 +63,10 @@ int main(int argc, char **argv)
 		.name = "larder-verify",
 		.summary = "checks that a cache is what its signers signed",
 		.verbs = verbs,
-		.exits = "0: clean. 1: could not be checked. 2: wrong usage. Else the worst that was "
-			 "found, in this order: 4 untrusted, 3 damaged, 5 incomplete, 6 stale. A blob "
+		.exits = "0: clean. 1: could not be checked. 2: wrong usage. Else the worst "
+			 "that was "
+			 "found, in this order: 4 untrusted, 3 damaged, 5 incomplete, 6 stale. "
+			 "A blob "
 			 "that a slice does not carry is no finding.",
 	};
 

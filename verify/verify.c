@@ -105,7 +105,7 @@ void verify_folder(const char *path, const struct trust *trust, uint64_t least_s
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
 	struct err err = { 0 };
 
-	*out = (struct verify_result){ 0 };
+	*out = (struct verify_result) { 0 };
 	if (cache_open(AT_FDCWD, path, trust, least_serial, &cache, &err) < 0) {
 		find(out, &err, true);
 		return;
@@ -129,11 +129,12 @@ json_t *verify_json(const char *path, const struct verify_result *result)
 		json_array_append_new(findings, json_pack("{s:s, s:s}", "finding",
 							  code_name(result->finding[i].code),
 							  "text", result->finding[i].text));
-	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "cache", path, "verdict",
-			 code_name(result->code), "code", result->code, "serial",
+	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "cache", path,
+			 "verdict", code_name(result->code), "code", result->code, "serial",
 			 (json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
-			 "carried", (json_int_t)result->carried, "blobs", (json_int_t)result->blobs,
-			 "bytes", (json_int_t)result->bytes, "findings", findings);
+			 "carried", (json_int_t)result->carried, "blobs",
+			 (json_int_t)result->blobs, "bytes", (json_int_t)result->bytes,
+			 "findings", findings);
 }
 
 void verify_print(const char *path, const struct verify_result *result, FILE *to)
@@ -143,7 +144,8 @@ void verify_print(const char *path, const struct verify_result *result, FILE *to
 			result->finding[i].text);
 	fprintf(to, "%s: %s", path, code_name(result->code));
 	if (result->serial)
-		fprintf(to, ", serial %llu, %zu of %zu bundles carried, %zu blobs read (%.1f MB)",
+		fprintf(to,
+			", serial %llu, %zu of %zu bundles carried, %zu blobs read (%.1f MB)",
 			(unsigned long long)result->serial, result->carried, result->bundles,
 			result->blobs, (double)result->bytes / 1e6);
 	fputc('\n', to);

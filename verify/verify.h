@@ -21,7 +21,7 @@ struct verify_finding {
 };
 
 struct verify_result {
-	int code;   /* the worst finding's; 1 when there was nothing to check */
+	int code; /* the worst finding's; 1 when there was nothing to check */
 	uint64_t serial;
 	size_t bundles, carried, blobs;
 	uint64_t bytes; /* of the blobs that were read */

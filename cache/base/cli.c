@@ -32,7 +32,8 @@ static bool verb_fits(const struct cli_verb *verb, int argc, char **argv)
 	return strcmp(joined, verb->name) == 0;
 }
 
-static const struct cli_verb *find_verb(const struct cli_program *program, int argc, char **argv)
+static const struct cli_verb *find_verb(const struct cli_program *program, int argc,
+					char **argv)
 {
 	for (const struct cli_verb *verb = program->verbs; verb->name; verb++) {
 		if (verb_fits(verb, argc, argv))
@@ -69,7 +70,8 @@ static void print_verb_help(const struct cli_program *program, const struct cli_
 
 static void print_program_help(const struct cli_program *program)
 {
-	printf("usage: %s VERB [OPTION...] [OPERAND...]\n\n%s\n\n", program->name, program->summary);
+	printf("usage: %s VERB [OPTION...] [OPERAND...]\n\n%s\n\n", program->name,
+	       program->summary);
 	for (const struct cli_verb *verb = program->verbs; verb->name; verb++)
 		printf("  %-18s %s\n", verb->name, verb->summary);
 	printf("\n'%s VERB --help' shows the options of a verb.\n", program->name);
@@ -120,7 +122,8 @@ static void print_man(const struct cli_program *program)
 	printf(".TH %s 1 \"\" \"larder %s\" \"larder\"\n.SH NAME\n%s \\- ", program->name,
 	       LARDER_VERSION, program->name);
 	print_roff(program->summary);
-	printf("\n.SH SYNOPSIS\n.B %s\n[\\fIverb\\fR] [\\fIoption\\fR...] [\\fIoperand\\fR...]\n",
+	printf("\n.SH SYNOPSIS\n.B %s\n[\\fIverb\\fR] [\\fIoption\\fR...] "
+	       "[\\fIoperand\\fR...]\n",
 	       program->name);
 	printf(".SH DESCRIPTION\n");
 	for (const struct cli_verb *verb = program->verbs; verb->name; verb++)
@@ -150,7 +153,8 @@ static int unknown_option(const struct cli_verb *verb, const char *name, struct 
 		names[count++] = row->name;
 	near = json_nearest(name, names, count);
 	if (near)
-		return err_set(err, ERR_USAGE, "unknown option --%s; did you mean --%s?", name, near);
+		return err_set(err, ERR_USAGE, "unknown option --%s; did you mean --%s?", name,
+			       near);
 	return err_set(err, ERR_USAGE, "unknown option --%s", name);
 }
 
@@ -164,8 +168,10 @@ static int unknown_verb(const struct cli_program *program, const char *name, str
 		names[count++] = verb->name;
 	near = json_nearest(name, names, count);
 	if (near)
-		return err_set(err, ERR_USAGE, "unknown verb '%s'; did you mean '%s'?", name, near);
-	return err_set(err, ERR_USAGE, "unknown verb '%s'; see '%s --help'", name, program->name);
+		return err_set(err, ERR_USAGE, "unknown verb '%s'; did you mean '%s'?", name,
+			       near);
+	return err_set(err, ERR_USAGE, "unknown verb '%s'; see '%s --help'", name,
+		       program->name);
 }
 
 static void list_add(struct cli_list *list, char *text)
@@ -194,14 +200,14 @@ static int store_value(const struct cli_option *row, char *value, void *args, st
 	char *field = (char *)args + row->offset;
 
 	if (!row->argument) {
-		memcpy(field, &(bool){ true }, sizeof(bool));
+		memcpy(field, &(bool) { true }, sizeof(bool));
 		return 0;
 	}
 	if (*value == '\0')
 		return err_set(err, ERR_USAGE, "--%s: empty argument", row->name);
 	switch (row->kind) {
 	case CLI_TEXT:
-		memcpy(field, &(const char *){ value }, sizeof(const char *));
+		memcpy(field, &(const char *) { value }, sizeof(const char *));
 		return 0;
 	case CLI_NUMBER:
 		return parse_number(row->name, value, (uint64_t *)(void *)field, err);
@@ -230,7 +236,8 @@ static int parse_option(const struct cli_verb *verb, char **argv, int argc, int 
 		return err_set(err, ERR_USAGE, "--%s takes no argument", row->name);
 	if (row->argument && !value) {
 		if (*at + 1 >= argc)
-			return err_set(err, ERR_USAGE, "--%s needs %s", row->name, row->argument);
+			return err_set(err, ERR_USAGE, "--%s needs %s", row->name,
+				       row->argument);
 		value = argv[++*at];
 	}
 	return store_value(row, value, args, err);
@@ -258,7 +265,8 @@ static int parse(const struct cli_verb *verb, int argc, char **argv, void *args,
 
 		if (options && strcmp(word, "--") == 0) {
 			options = false;
-		} else if (options && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+		} else if (options &&
+			   (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
 			return 1;
 		} else if (options && strncmp(word, "--", 2) == 0) {
 			if (parse_option(verb, argv, argc, &i, args, err) < 0)
@@ -279,8 +287,8 @@ static int fail(const struct cli_program *program, const struct cli_verb *verb,
 		verb && verb->name[0] ? ": " : "", err->text);
 	if (err->kind != ERR_USAGE)
 		return CLI_FAILED;
-	fprintf(stderr, "see '%s%s%s --help'\n", program->name, verb && verb->name[0] ? " " : "",
-		verb ? verb->name : "");
+	fprintf(stderr, "see '%s%s%s --help'\n", program->name,
+		verb && verb->name[0] ? " " : "", verb ? verb->name : "");
 	return CLI_WRONG_USAGE;
 }
 
@@ -324,7 +332,8 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	}
 	if (verb)
 		return run_verb(program, verb, argc - 1, argv + 1);
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+	    strcmp(word, "help") == 0) {
 		print_program_help(program);
 		return argc > 1 ? CLI_DONE : CLI_WRONG_USAGE;
 	}

@@ -16,10 +16,10 @@ enum err_kind {
 	ERR_INVALID, /* malformed: no retry can help */
 	ERR_REFUSED, /* well formed but not trusted: say so before anything else */
 	ERR_DAMAGED, /* the bytes do not have the digest that was signed for them */
-	ERR_STALE,   /* signed and whole, but older than the floor allows */
+	ERR_STALE, /* signed and whole, but older than the floor allows */
 	ERR_TIMEOUT, /* a time limit ran out */
-	ERR_USAGE,   /* the command line is wrong */
-	ERR_SYSTEM,  /* the kernel refused: the text ends with strerror() */
+	ERR_USAGE, /* the command line is wrong */
+	ERR_SYSTEM, /* the kernel refused: the text ends with strerror() */
 	ERR_KINDS,
 };
 

@@ -108,7 +108,8 @@ static int enter_dir(int *at, const char *name, mode_t mode, int flags, struct e
 	return 0;
 }
 
-static int make_dir(int dir, const char *path, mode_t mode, int flags, int *out_fd, struct err *err)
+static int make_dir(int dir, const char *path, mode_t mode, int flags, int *out_fd,
+		    struct err *err)
 {
 	AUTO_CLOSE int at = -1;
 	AUTO_FREE char *copy = must_strdup(path);
@@ -117,7 +118,8 @@ static int make_dir(int dir, const char *path, mode_t mode, int flags, int *out_
 	if (flags & O_NOFOLLOW)
 		at = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	else
-		at = openat(dir, path[0] == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		at = openat(dir, path[0] == '/' ? "/" : ".",
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return err_errno(err, "open folder of %s", path);
 	for (char *name = strsep(&rest, "/"); name; name = strsep(&rest, "/")) {
@@ -218,7 +220,8 @@ int fs_draft_open(struct fs_draft *out_draft, int dir, const char *name, mode_t 
 	draft_name(&draft, temporary);
 	if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
 		return err_errno(err, "remove %s", temporary);
-	draft.fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	draft.fd = openat(dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			  0600);
 	if (draft.fd < 0)
 		return err_errno(err, "create %s", name);
 	if (fchmod(draft.fd, mode) < 0) {
@@ -326,7 +329,7 @@ void fs_names_free(struct fs_names *names)
 	for (size_t i = 0; i < names->count; i++)
 		free(names->name[i]);
 	free(names->name);
-	*names = (struct fs_names){ 0 };
+	*names = (struct fs_names) { 0 };
 }
 
 int fs_remove_tree(int dir, const char *name, struct err *err)

@@ -16,11 +16,12 @@
 /* Reads the whole regular file or sysfs attribute beneath dir, which is a directory fd or
  * AT_FDCWD; links are followed. The caller frees; a NUL follows the last byte.
  * ERR_MISSING: no such file. ERR_INVALID: more than limit bytes. */
-MUST_USE int fs_read_at(int dir, const char *path, size_t limit, char **out_data, size_t *out_size,
-			struct err *err);
+MUST_USE int fs_read_at(int dir, const char *path, size_t limit, char **out_data,
+			size_t *out_size, struct err *err);
 
 /* As fs_read_at from an open fd, from where it stands to its end. */
-MUST_USE int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct err *err);
+MUST_USE int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size,
+			struct err *err);
 
 MUST_USE int fs_write_all(int fd, const void *data, size_t size, struct err *err);
 
@@ -45,10 +46,13 @@ MUST_USE int fs_open_dir_in_root(int root, const char *path, bool make, int *out
  * caller holds a lock where two writers are possible. */
 struct fs_draft {
 	int dir; /* borrowed */
-	int fd;	 /* open for writing until commit or discard */
+	int fd; /* open for writing until commit or discard */
 	char name[FS_NAME_MAX];
 };
-#define FS_DRAFT_NONE { .dir = -1, .fd = -1 }
+#define FS_DRAFT_NONE                                                                          \
+	{                                                                                      \
+		.dir = -1, .fd = -1                                                            \
+	}
 #define AUTO_DRAFT AUTO(fs_draft_discard)
 
 MUST_USE int fs_draft_open(struct fs_draft *out_draft, int dir, const char *name, mode_t mode,

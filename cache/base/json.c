@@ -25,18 +25,21 @@ static int check_value(const json_t *value, int depth, struct err *err)
 	if (depth > JSON_MAX_DEPTH)
 		return err_set(err, ERR_INVALID, "nested deeper than %d", JSON_MAX_DEPTH);
 	if (json_is_real(value))
-		return err_set(err, ERR_INVALID, "number with a fraction: only integers are allowed");
+		return err_set(err, ERR_INVALID,
+			       "number with a fraction: only integers are allowed");
 	if (json_is_integer(value) && (json_integer_value(value) > JSON_MAX_INTEGER ||
 				       json_integer_value(value) < -JSON_MAX_INTEGER))
 		return err_set(err, ERR_INVALID, "integer beyond 2^53");
 	if (json_is_string(value) &&
 	    !text_is_clean(json_string_value(value), json_string_length(value)))
 		return err_set(err, ERR_INVALID, "control character in a string");
-	json_array_foreach ((json_t *)(uintptr_t)value, i, element) {
+	json_array_foreach((json_t *)(uintptr_t)value, i, element)
+	{
 		if (check_value(element, depth + 1, err) < 0)
 			return -1;
 	}
-	json_object_foreach ((json_t *)(uintptr_t)value, key, element) {
+	json_object_foreach((json_t *)(uintptr_t)value, key, element)
+	{
 		if (!text_is_clean(key, strlen(key)))
 			return err_set(err, ERR_INVALID, "control character in a key");
 		if (check_value(element, depth + 1, err) < 0)
@@ -270,7 +273,8 @@ static struct json_strings strings_of(struct json_reader *reader, const char *ke
 		const char *text = json_string_at(reader, key, array, i, JSON_STRING_MAX);
 
 		if (text && !valid(text))
-			json_bad(reader, key, "element %zu: expected %s, got \"%s\"", i, what, text);
+			json_bad(reader, key, "element %zu: expected %s, got \"%s\"", i, what,
+				 text);
 		for (size_t j = 0; text && j < i && !reader->bad; j++) {
 			if (strcmp(text, strings.item[j]) == 0)
 				json_bad(reader, key, "\"%s\" stands twice", text);
@@ -281,14 +285,16 @@ static struct json_strings strings_of(struct json_reader *reader, const char *ke
 	return strings;
 }
 
-struct json_strings json_need_strings(struct json_reader *reader, const char *key, size_t max_count,
-				      bool (*valid)(const char *), const char *what)
+struct json_strings json_need_strings(struct json_reader *reader, const char *key,
+				      size_t max_count, bool (*valid)(const char *),
+				      const char *what)
 {
 	return strings_of(reader, key, json_need_array(reader, key, max_count), valid, what);
 }
 
-struct json_strings json_want_strings(struct json_reader *reader, const char *key, size_t max_count,
-				      bool (*valid)(const char *), const char *what)
+struct json_strings json_want_strings(struct json_reader *reader, const char *key,
+				      size_t max_count, bool (*valid)(const char *),
+				      const char *what)
 {
 	return strings_of(reader, key, json_want_array(reader, key, max_count), valid, what);
 }
@@ -296,7 +302,7 @@ struct json_strings json_want_strings(struct json_reader *reader, const char *ke
 void json_strings_free(struct json_strings *strings)
 {
 	free(strings->item);
-	*strings = (struct json_strings){ 0 };
+	*strings = (struct json_strings) { 0 };
 }
 
 json_t *json_from_strings(const struct json_strings *strings)
@@ -316,7 +322,8 @@ int json_close(struct json_reader *reader)
 
 	if (reader->bad)
 		return -1;
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value)
+	{
 		const char *near;
 		bool known = false;
 
@@ -326,7 +333,8 @@ int json_close(struct json_reader *reader)
 			continue;
 		near = json_nearest(key, reader->known, reader->known_count);
 		if (near)
-			return json_bad(reader, key, "unknown field; did you mean \"%s\"?", near);
+			return json_bad(reader, key, "unknown field; did you mean \"%s\"?",
+					near);
 		return json_bad(reader, key, "unknown field");
 	}
 	return 0;

@@ -10,8 +10,8 @@
 #include "cache/base/err.h"
 
 #define JSON_MAX_DEPTH 32
-#define JSON_MAX_KEYS 48   /* that one object reader can know */
-#define JSON_PATH_MAX 256  /* bytes of "bundles[3].take[0].into" */
+#define JSON_MAX_KEYS 48 /* that one object reader can know */
+#define JSON_PATH_MAX 256 /* bytes of "bundles[3].take[0].into" */
 #define JSON_STRING_MAX 4096 /* bytes of one string in a list */
 #define JSON_MAX_INTEGER (INT64_C(1) << 53) /* what every JSON implementation holds exactly */
 
@@ -56,14 +56,16 @@ int json_bad(struct json_reader *reader, const char *key, const char *format, ..
 
 /* Strings are borrowed from the value and hold 1 to max bytes. */
 const char *json_need_string(struct json_reader *reader, const char *key, size_t max);
-const char *json_want_string(struct json_reader *reader, const char *key, size_t max); /* or NULL */
+const char *json_want_string(struct json_reader *reader, const char *key,
+			     size_t max); /* or NULL */
 uint64_t json_need_number(struct json_reader *reader, const char *key, uint64_t max);
 uint64_t json_want_number(struct json_reader *reader, const char *key, uint64_t max,
 			  uint64_t otherwise);
 bool json_want_bool(struct json_reader *reader, const char *key, bool otherwise);
 /* Arrays hold at most max elements. */
 const json_t *json_need_array(struct json_reader *reader, const char *key, size_t max);
-const json_t *json_want_array(struct json_reader *reader, const char *key, size_t max); /* or NULL */
+const json_t *json_want_array(struct json_reader *reader, const char *key,
+			      size_t max); /* or NULL */
 const json_t *json_need_object(struct json_reader *reader, const char *key);
 const json_t *json_want_object(struct json_reader *reader, const char *key); /* or NULL */
 /* Any type: for values that are read later. */
@@ -82,10 +84,12 @@ void json_strings_free(struct json_strings *strings);
 
 /* An array of at most max_count strings for which valid holds, each once. what names them in errors:
  * "expected a device glob". The _want_ form gives an empty list where the key is absent. */
-struct json_strings json_need_strings(struct json_reader *reader, const char *key, size_t max_count,
-				      bool (*valid)(const char *), const char *what);
-struct json_strings json_want_strings(struct json_reader *reader, const char *key, size_t max_count,
-				      bool (*valid)(const char *), const char *what);
+struct json_strings json_need_strings(struct json_reader *reader, const char *key,
+				      size_t max_count, bool (*valid)(const char *),
+				      const char *what);
+struct json_strings json_want_strings(struct json_reader *reader, const char *key,
+				      size_t max_count, bool (*valid)(const char *),
+				      const char *what);
 json_t *json_from_strings(const struct json_strings *strings);
 
 /* The known word nearest to a mistyped one, or NULL when none is near. */

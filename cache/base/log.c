@@ -26,10 +26,12 @@ int log_open(struct log *out_log, FILE *console, const char *prefix, const char 
 	}
 	if (!found)
 		return err_set(err, ERR_USAGE,
-			       "--progress: expected auto, plain, json or none, got '%s'", progress);
+			       "--progress: expected auto, plain, json or none, got '%s'",
+			       progress);
 	if (log.progress == LOG_PROGRESS_AUTO) {
 		log.progress = LOG_PROGRESS_PLAIN;
-		log.on_terminal = isatty(fileno(console)) && !(term && strcmp(term, "dumb") == 0);
+		log.on_terminal =
+			isatty(fileno(console)) && !(term && strcmp(term, "dumb") == 0);
 	}
 	*out_log = log;
 	return 0;
@@ -74,7 +76,8 @@ static void draw(struct log *log, const char *what, uint64_t done, uint64_t tota
 
 	if (total)
 		snprintf(amount, sizeof(amount), "%3u%% of %.1f MB",
-			 (unsigned)(done >= total ? 100 : done * 100 / total), (double)total / 1e6);
+			 (unsigned)(done >= total ? 100 : done * 100 / total),
+			 (double)total / 1e6);
 	else
 		snprintf(amount, sizeof(amount), "%.1f MB", (double)done / 1e6);
 	if (log->on_terminal)
@@ -92,12 +95,13 @@ void log_step(struct log *log, const char *what, uint64_t done, uint64_t total)
 
 	if (!log->console || log->progress == LOG_PROGRESS_NONE)
 		return;
-	if (!last && now - log->last_ms < (log->on_terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS))
+	if (!last &&
+	    now - log->last_ms < (log->on_terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS))
 		return;
 	log->last_ms = now;
 	if (log->progress == LOG_PROGRESS_JSON)
-		fprintf(log->console, "{\"progress\":\"%s\",\"done\":%llu,\"total\":%llu}\n", what,
-			(unsigned long long)done, (unsigned long long)total);
+		fprintf(log->console, "{\"progress\":\"%s\",\"done\":%llu,\"total\":%llu}\n",
+			what, (unsigned long long)done, (unsigned long long)total);
 	else
 		draw(log, what, done, total);
 }

@@ -8,22 +8,27 @@
 
 #include "cache/base/err.h"
 
-enum log_progress { LOG_PROGRESS_AUTO, LOG_PROGRESS_PLAIN, LOG_PROGRESS_JSON, LOG_PROGRESS_NONE };
+enum log_progress {
+	LOG_PROGRESS_AUTO,
+	LOG_PROGRESS_PLAIN,
+	LOG_PROGRESS_JSON,
+	LOG_PROGRESS_NONE
+};
 
 /* Zeroed, a log says nothing. */
 struct log {
-	FILE *console;		    /* borrowed: stderr; NULL for none */
-	FILE *file;		    /* borrowed: a log file, lines with seconds since boot; or NULL */
-	const char *prefix;	    /* borrowed: the program's name, before each console line */
+	FILE *console; /* borrowed: stderr; NULL for none */
+	FILE *file; /* borrowed: a log file, lines with seconds since boot; or NULL */
+	const char *prefix; /* borrowed: the program's name, before each console line */
 	enum log_progress progress; /* never LOG_PROGRESS_AUTO once log_open was called */
 	bool on_terminal;
-	bool line_open;	  /* a progress line stands on the terminal, without a newline */
+	bool line_open; /* a progress line stands on the terminal, without a newline */
 	uint64_t last_ms; /* when progress was last shown */
 };
 
 /* progress: "auto", "plain", "json", "none", or NULL for auto. ERR_USAGE: another word. */
-MUST_USE int log_open(struct log *out_log, FILE *console, const char *prefix, const char *progress,
-		      struct err *err);
+MUST_USE int log_open(struct log *out_log, FILE *console, const char *prefix,
+		      const char *progress, struct err *err);
 
 void log_line(struct log *log, const char *format, ...) PRINTF_LIKE(2, 3);
 

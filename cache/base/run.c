@@ -81,15 +81,16 @@ static bool drain(int fd, size_t keep, struct run_result *result)
 	return got > 0;
 }
 
-static int left_ms(uint64_t deadline)
+/* How long to wait for more. Once the output is closed, the end is near and nothing else tells of it. */
+static int left_ms(uint64_t deadline, bool open)
 {
-	uint64_t now = fs_boot_ms();
+	uint64_t now = fs_boot_ms(), step = open ? 100 : 2;
 
 	if (deadline == 0)
-		return 100;
+		return (int)step;
 	if (now >= deadline)
 		return 0;
-	return deadline - now < 100 ? (int)(deadline - now) : 100;
+	return (int)(deadline - now < step ? deadline - now : step);
 }
 
 /* Reads output and awaits the end. A daemon that keeps the pipe open does not hold us up. */
@@ -103,7 +104,7 @@ static int follow(pid_t pid, int fd, const struct run_spec *spec, struct run_res
 	while (running || open) {
 		struct pollfd poller = { .fd = open ? fd : -1, .events = POLLIN };
 
-		if (poll(&poller, 1, left_ms(deadline)) > 0)
+		if (poll(&poller, 1, left_ms(deadline, open)) > 0)
 			open = drain(fd, spec->keep, result);
 		if (running && waitpid(pid, &status, WNOHANG) == pid) {
 			running = false;

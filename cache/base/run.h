@@ -10,20 +10,21 @@
 #define RUN_OUTPUT_MAX (UINT32_C(4) << 20) /* bytes that a caller may ask to keep */
 
 struct run_spec {
-	const char *const *argv; /* ends with NULL; argv[0] is looked up on a fixed system PATH */
-	const char *const *env;	 /* "NAME=VALUE", ends with NULL; added to a minimal environment;
+	const char *const
+		*argv; /* ends with NULL; argv[0] is looked up on a fixed system PATH */
+	const char *const *env; /* "NAME=VALUE", ends with NULL; added to a minimal environment;
 				  * NULL for none */
-	int dir;		 /* an open folder to work in; 0 for / */
-	int root;		 /* an open folder that becomes / first; 0 for none */
-	int timeout_ms;		 /* then the process group is killed; 0 for none */
-	size_t keep;		 /* how many bytes of output to keep; beyond it the oldest go */
-	bool keep_errors;	 /* stderr goes with the output; else it goes to ours */
+	int dir; /* an open folder to work in; 0 for / */
+	int root; /* an open folder that becomes / first; 0 for none */
+	int timeout_ms; /* then the process group is killed; 0 for none */
+	size_t keep; /* how many bytes of output to keep; beyond it the oldest go */
+	bool keep_errors; /* stderr goes with the output; else it goes to ours */
 };
 
 struct run_result {
-	int code;     /* exit code; 128 + signal when a signal ended it */
+	int code; /* exit code; 128 + signal when a signal ended it */
 	char *output; /* owned: what was kept, NUL-terminated; free() it */
-	size_t size;  /* bytes of output kept */
+	size_t size; /* bytes of output kept */
 };
 
 /* ERR_MISSING: no such program. ERR_TIMEOUT. A code other than 0 is no error here. */

@@ -4,7 +4,7 @@
 
 struct span span_of(const void *data, size_t size)
 {
-	return (struct span){ .data = data, .size = size };
+	return (struct span) { .data = data, .size = size };
 }
 
 struct span span_of_text(const char *text)
@@ -18,7 +18,7 @@ struct span span_take(struct span *span, size_t size)
 
 	if (span->bad || size > span->size) {
 		span->bad = true;
-		return (struct span){ .bad = true };
+		return (struct span) { .bad = true };
 	}
 	span->data = size ? span->data + size : span->data;
 	span->size -= size;
@@ -57,7 +57,7 @@ struct span span_take_until(struct span *span, uint8_t delimiter)
 		end = memchr(span->data, delimiter, span->size);
 	if (!end) {
 		span->bad = true;
-		return (struct span){ .bad = true };
+		return (struct span) { .bad = true };
 	}
 	taken = span_take(span, (size_t)(end - span->data));
 	span_take(span, 1);

@@ -10,7 +10,7 @@
  * empty spans and zeros. So a record is read in plain lines and judged once. */
 struct span {
 	const uint8_t *data; /* borrowed */
-	size_t size;	     /* bytes left */
+	size_t size; /* bytes left */
 	bool bad;
 };
 

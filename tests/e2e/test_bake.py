@@ -144,7 +144,7 @@ def test_the_same_inputs_give_the_same_bytes(baked, tmp_path):
 def test_a_change_raises_the_serial_and_leaves_no_litter(baked):
     assert baked.statement()["predicate"]["serial"] == 1
     old = set(baked.blobs())
-    baked.write_manifest(lambda document: document["bundles"][0].update(rank=51))
+    baked.write_manifest(lambda document: document["template"].update(rank=51))
     assert "serial 2" in baked.bake()
     assert baked.table()["rows"][0]["rank"] == 51
     gone = old - set(baked.blobs())
@@ -278,8 +278,8 @@ def recipe():
 
 
 def test_the_signature_with_openssl_and_jq_alone(baked):
-    script = (recipe().replace("cd CACHE", f"cd {baked.cache}").replace("fleet.pub", f"{baked.folder}/fleet.pub")
-              .replace("/tmp/", f"{baked.folder}/"))
+    script = (recipe().replace("/tmp/", f"{baked.folder}/").replace("cd CACHE", f"cd {baked.cache}")
+              .replace("fleet.pub", f"{baked.folder}/fleet.pub"))
     done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0 and "Verified OK" in done.stdout, done.stderr
     other = baked.keys("other")

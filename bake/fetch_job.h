@@ -1,0 +1,57 @@
+/* fetch_job.h - one run of fetch, as its parts share it. */
+#ifndef LARDER_FETCH_JOB_H
+#define LARDER_FETCH_JOB_H
+
+#include "bake/apt.h"
+#include "bake/fetch.h"
+#include "bake/lock.h"
+
+/* One manifest with its lock. */
+struct fetch_source {
+	const char *path;
+	struct manifest manifest;
+	struct lock lock;
+};
+
+/* One URL, from whichever manifests name it. */
+struct fetch_wanted {
+	const char *url;
+	char from[SITE_URL_MAX];
+	bool known;		     /* its digest is */
+	struct digest_size expected; /* size 0: not known */
+	bool ready;		     /* the store has it, as content says */
+	struct digest_size content;
+	const char *state; /* "present", "fetched", "pinned" */
+};
+
+struct fetch_packaged {
+	struct apt_package package;
+	const char *state;
+};
+
+struct fetch_job {
+	const struct fetch_inputs *inputs;
+	struct fetch_source *sources; /* one per path */
+	struct fetch_wanted *wanted;
+	size_t wanted_count;
+	struct fetch_packaged *packaged;
+	size_t packaged_count;
+	size_t failures;
+	struct err first;
+};
+
+/* The first failure is returned in the end, the others are said at once. */
+void fetch_note(struct fetch_job *job, const struct err *err);
+
+/* Pins and locks become the list of wanted files. Failures: no pin, not in the lock, contradictions. */
+void fetch_plan_files(struct fetch_job *job);
+struct fetch_wanted *fetch_find_wanted(const struct fetch_job *job, const char *url);
+
+/* Marks what the store already has; offline, what it lacks is a failure. */
+void fetch_look_at_files(struct fetch_job *job);
+void fetch_download_files(struct fetch_job *job);
+
+/* Every package of every manifest, into the store and into its lock. */
+void fetch_take_packages(struct fetch_job *job);
+
+#endif
