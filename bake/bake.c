@@ -16,6 +16,7 @@ struct growing {
 struct oven {
 	const struct bake_inputs *inputs;
 	struct layout layout;
+	struct harvest harvest;
 	struct bundle *bundles; /* owned: rows and records borrow from them */
 	size_t bundle_count;
 	struct growing *tables; /* sorted by name before they are written */
@@ -34,6 +35,7 @@ static void oven_free(struct oven *oven)
 	free(oven->bundles);
 	free(oven->tables);
 	free(oven->entries);
+	harvest_free(&oven->harvest);
 	layout_close(&oven->layout);
 }
 
@@ -112,9 +114,9 @@ static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
 	if (layout_put(&oven->layout, text, size, &record, err) < 0)
 		return -1;
 	add_row(oven, inputs->manifest, from, &record, bundle->blob_bytes);
-	log_line(oven->inputs->log, "%s %s (%s): %zu files, %.1f MB", inputs->manifest->name,
+	log_line(oven->inputs->log, "%s %s (%s): %zu file%s, %.1f MB", inputs->manifest->name,
 		 from->version, from->id, bundle->record.file_count,
-		 (double)bundle->blob_bytes / 1e6);
+		 bundle->record.file_count == 1 ? "" : "s", (double)bundle->blob_bytes / 1e6);
 	return 0;
 }
 
@@ -125,6 +127,7 @@ static int bake_manifest(struct oven *oven, const struct manifest *manifest, str
 					.lock = &lock,
 					.store = oven->inputs->store,
 					.layout = &oven->layout,
+					.harvest = &oven->harvest,
 					.level = oven->inputs->level };
 
 	if (lock_load(manifest->path, &lock, err) < 0)

@@ -2,6 +2,7 @@
 #ifndef LARDER_BUNDLE_H
 #define LARDER_BUNDLE_H
 
+#include "bake/harvest.h"
 #include "bake/lock.h"
 #include "bake/manifest.h"
 #include "bake/store.h"
@@ -13,6 +14,7 @@ struct bundle_inputs {
 	const struct lock *lock;
 	const struct store *store;
 	const struct layout *layout;
+	struct harvest *harvest; /* of this run */
 	int level; /* of zstd */
 };
 
@@ -25,6 +27,9 @@ struct bundle {
 };
 #define AUTO_BUNDLE __attribute__((cleanup(bundle_free)))
 void bundle_free(struct bundle *bundle);
+
+/* The bundle owns text from here on, and lends it. */
+const char *bundle_keep(struct bundle *bundle, char *text);
 
 /* Errors begin with the bundle's id and name the take or step. Nothing but blobs is written. */
 MUST_USE int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle *from,
