@@ -247,13 +247,30 @@ static int put_bundle(struct job *job, const struct layout *to, struct inventory
 		       : -1;
 }
 
+static uint64_t carried_bytes(const struct inventory *inventory)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < inventory->bundle_count; i++) {
+		const struct inventory_bundle *bundle = &inventory->bundles[i];
+
+		for (size_t j = 0; bundle->carried && j < bundle->blob_count; j++)
+			total += bundle->blobs[j].size;
+	}
+	return total;
+}
+
 static int put_blobs(struct job *job, const struct layout *to, struct digest_size *envelope,
 		     struct err *err)
 {
 	const struct statement *statement = &job->cache.statement;
+	uint64_t total = carried_bytes(&job->inventory);
 
 	if (layout_find_envelope(&job->cache.layout, envelope, err) < 0)
 		return -1;
+	if (!digest_equal(&envelope->digest, &job->cache.envelope))
+		return err_set(err, ERR_DAMAGED, "%s: index.json names another envelope",
+			       job->inputs->cache);
 	if (put_blob(job, to, envelope, err) < 0)
 		return -1;
 	for (size_t i = 0; i < statement->table_count; i++) {
@@ -265,7 +282,7 @@ static int put_blobs(struct job *job, const struct layout *to, struct digest_siz
 
 		if (put_bundle(job, to, bundle, err) < 0)
 			return -1;
-		log_step(job->inputs->log, "embed", i + 1, job->inventory.bundle_count);
+		log_step(job->inputs->log, "embed", job->result.bytes, total);
 	}
 	return 0;
 }

@@ -19,7 +19,7 @@ import pieces
 from pieces import (  # noqa: F401 - tests need only this module
     add_module, add_report, check_disk, enable, install_modules, kernel_deb, kernel_files,
     kernel_image, kernel_release, link, list_folder, locked, make_disk, make_initrd, make_root,
-    make_tiny_root, module_file, pack_initrd, read_file, root_folder, write)
+    make_tiny_root, module_file, pack_initrd, read_file, remove_modules, root_folder, write)
 
 KVM_SECONDS = 10
 KVM_MARKER = "@guest-done"

@@ -198,6 +198,13 @@ def add_module(root, name, folder="updates"):
     run("depmod", "-b", root, kernel_release())
 
 
+def remove_modules(root, pattern):
+    """Take modules out of a root, as an image without them would be."""
+    for path in Path(root).rglob(pattern):
+        path.unlink()
+    run("depmod", "-b", root, kernel_release())
+
+
 # The full guest's root
 
 

@@ -20,12 +20,12 @@ class Failed(Exception):
 
 def call(program, *args, echo=None):
     """Run a program of larder and return its standard output."""
-    command = [str(BUILD / program), *map(str, args)]
+    words = [shown(arg) for arg in args]
+    done = subprocess.run([BUILD / program, *words], capture_output=True, text=True, cwd=TOP,
+                          stdin=subprocess.DEVNULL)
     if echo:
-        echo("$ " + " ".join([program, *(shown(arg) for arg in args)]))
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if echo:
-        for line in (done.stdout + done.stderr).splitlines():
+        echo("$ " + " ".join([program, *words]))
+        for line in (done.stderr + done.stdout).splitlines():
             echo("  " + line)
     if done.returncode != 0:
         raise Failed(f"{program} {args[0]}: exit {done.returncode}\n{done.stdout}{done.stderr}")
@@ -76,7 +76,8 @@ def fetch(manifest, site, store=STORE, echo=None):
 
 def bake(manifest, site, cache, *options, store=STORE, echo=None):
     """Bake a cache; options are --key FILE or --unsigned and others."""
-    larder("bake", manifest, "--store", store, "--site", site, "--cache", cache, *options, echo=echo)
+    larder("bake", manifest, "--store", store, "--site", site, "--cache", cache, *options,
+           echo=echo)
     return cache
 
 
@@ -130,6 +131,5 @@ def events(status):
     rows = []
     for name, moment in moments(status).items():
         for row in moment.get("timeline", ()):
-            detail = f": {row['detail']}" if row.get("detail") else ""
-            rows.append((row["at_ms"] / 1000, f"{name}: {row['event']}{detail}"))
+            rows.append((row["at_ms"] / 1000, f"{name:<6}{row['event']:<18}{row.get('detail', '')}"))
     return sorted(rows)
