@@ -43,14 +43,14 @@ all: deps-build
 programs: $(PROGRAMS)
 
 $(BUILD)/larder: $(BUILD)/obj/bake/main.o $(BUILD)/libbake.a $(BUILD)/libcache.a
-	$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(HOST_LIBS)
+	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(HOST_LIBS)
 
 $(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/libverify.a $(BUILD)/libcache.a
-	$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(AGENT_LIBS)
+	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(AGENT_LIBS)
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
-	$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
-	strip -o $@ $@.full
+	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
+	@strip -o $@ $@.full
 
 $(BUILD)/libcache.a: $(CACHE_OBJECTS)
 $(BUILD)/libbake.a: $(BAKE_OBJECTS)
@@ -58,11 +58,13 @@ $(BUILD)/libverify.a: $(VERIFY_OBJECTS)
 $(BUILD)/libfirstboot.a: $(FIRSTBOOT_OBJECTS)
 $(BUILD)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
+# make V=1 shows the commands.
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The systemd units are part of larder: embed writes them.
 $(BUILD)/obj/bake/embed.o: $(BUILD)/gen/units.h
@@ -77,7 +79,7 @@ $(BUILD)/gen/units.h: $(UNITS) Makefile
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libverify.a $(BUILD)/libcache.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.a,$^) -lcmocka $(HOST_LIBS)
+	$(call say,TEST)$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.a,$^) -lcmocka $(HOST_LIBS)
 
 unit: $(UNIT_TESTS)
 	@failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed

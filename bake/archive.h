@@ -19,13 +19,15 @@ struct archive_member {
 struct archive_members {
 	struct archive_member *item; /* in the order of the globs, then of the archive */
 	size_t count;
+	char **near; /* owned: for each glob NULL, or where nothing fits it, the nearest names */
+	size_t near_count;
 };
 #define AUTO_MEMBERS __attribute__((cleanup(archive_members_free)))
 
 /* Puts every member that fits one of the globs into the store. name is what errors call the archive. A
  * Debian package is looked through to its data archive, an rpm to its payload.
- * ERR_INVALID: a glob that nothing fits (the text shows the nearest names), or no archive. */
-MUST_USE int archive_take(int fd, const char *name, const struct manifest_list *globs,
+ * ERR_INVALID: no archive, or one that is damaged. */
+MUST_USE int archive_take(int fd, const char *name, const struct json_strings *globs,
 			  const struct store *store, struct archive_members *out,
 			  struct err *err);
 void archive_members_free(struct archive_members *members);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "bake/manifest.h"
+#include "cache/base/json.h"
 
 struct archive;
 
@@ -31,6 +31,6 @@ enum archive_frame {
 };
 
 /* Reads the archive on fd and writes frames to out, without privileges. For a child process only. */
-_Noreturn void archive_child(int fd, int out, const struct manifest_list *globs);
+_Noreturn void archive_child(int fd, int out, const struct json_strings *globs);
 
 #endif

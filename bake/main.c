@@ -2,8 +2,9 @@
 #include "bake/verbs.h"
 #include "cache/base/auto.h"
 
-static const char exits[] = "0: done. 1: failed; the reason is on standard error. 2: wrong usage. 3: the "
-			    "answer is no.";
+static const char exits[] =
+	"0: done. 1: failed; the reason is on standard error. 2: wrong usage. 3: the "
+	"answer is no.";
 
 int main(int argc, char **argv)
 {

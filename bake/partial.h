@@ -17,7 +17,6 @@ struct partial {
 	char validator[RESPONSE_VALIDATOR_MAX]; /* of the bytes so far; "": they cannot be continued */
 	bool lasting;				/* a later run may go on */
 };
-#define PARTIAL_NONE { .fd = -1 }
 
 /* expected is NULL for a file without a pin: nothing would prove what an earlier run left, so that is
  * thrown away. Otherwise its bytes are read back from the disk and hashed. */
@@ -41,7 +40,7 @@ MUST_USE int partial_keep(struct partial *partial, const struct digest *digest, 
 /* Removes it from the disk. */
 void partial_drop(struct partial *partial);
 
-/* Releases what is held; drops what no later run could continue. Accepts PARTIAL_NONE. */
+/* Releases what is held; drops what no later run could continue. Accepts a zeroed one. */
 void partial_close(struct partial *partial);
 
 #endif

@@ -30,7 +30,8 @@ static const struct cli_option options[] = {
 	  offsetof(struct fetch_args, timeout), CLI_NUMBER },
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct fetch_args, progress),
 	  CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct fetch_args, json), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct fetch_args, json),
+	  CLI_TEXT },
 	{ 0 },
 };
 
@@ -39,11 +40,14 @@ static int check(const struct fetch_args *args, struct err *err)
 	if (!args->store)
 		return err_set(err, ERR_USAGE, "--store DIR is needed");
 	if (args->update && (args->frozen || args->offline))
-		return err_set(err, ERR_USAGE, "--update goes with neither --frozen nor --offline");
+		return err_set(err, ERR_USAGE,
+			       "--update goes with neither --frozen nor --offline");
 	if (args->pin && (args->frozen || args->offline))
-		return err_set(err, ERR_USAGE, "--pin goes with neither --frozen nor --offline");
+		return err_set(err, ERR_USAGE,
+			       "--pin goes with neither --frozen nor --offline");
 	if (args->timeout > STALL_SECONDS_MAX)
-		return err_set(err, ERR_USAGE, "--timeout: at most %d seconds", STALL_SECONDS_MAX);
+		return err_set(err, ERR_USAGE, "--timeout: at most %d seconds",
+			       STALL_SECONDS_MAX);
 	return 0;
 }
 
@@ -52,8 +56,8 @@ static void report(const struct fetch_args *args, const struct fetch_result *res
 	size_t size;
 
 	if (args->json) {
-		AUTO_JSON json_t *root = json_pack("{s:O, s:O}", "files", result->files, "packages",
-						   result->packages);
+		AUTO_JSON json_t *root = json_pack("{s:O, s:O}", "files", result->files,
+						   "packages", result->packages);
 		AUTO_FREE char *text = json_pretty(root, &size);
 
 		fputs(text, stdout);
@@ -67,7 +71,8 @@ static void report(const struct fetch_args *args, const struct fetch_result *res
 		       result->fetched_bytes);
 }
 
-static int run_fetch(const void *arguments, const struct cli_operands *operands, struct err *err)
+static int run_fetch(const void *arguments, const struct cli_operands *operands,
+		     struct err *err)
 {
 	const struct fetch_args *args = arguments;
 	AUTO_SITE struct site site = { 0 };
@@ -105,10 +110,10 @@ const struct cli_verb verb_fetch = {
 	.least = 1,
 	.most = -1,
 	.summary = "bring what the manifests name into the store, checked",
-	.details = "Every file is held against its pin, in size and digest, while it arrives. What "
-		   "breaks off goes on in the next run. Packages come from the build host's own apt. "
-		   "NAME.lock.json beside each manifest says what was fetched. SSL_CERT_FILE and the "
-		   "usual proxy variables are obeyed.",
+	.details = "Every file is held against its pin, in size and digest, while it arrives. "
+		   "What breaks off goes on in the next run. Packages come from the build "
+		   "host's own apt. NAME.lock.json beside each manifest says what was fetched. "
+		   "SSL_CERT_FILE and the usual proxy variables are obeyed.",
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,

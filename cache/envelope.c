@@ -24,7 +24,7 @@ static int parse_signature(const json_t *value, size_t i, struct key_signature *
 			   struct err *err)
 {
 	AUTO_FREE char *data = NULL;
-	char where[32];
+	char where[48];
 	struct json_reader reader;
 	const char *id, *text;
 	size_t size;

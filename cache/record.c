@@ -66,7 +66,7 @@ static int parse_chunks(const json_t *chunks, const char *where, struct record_f
 {
 	size_t count = chunks ? json_array_size(chunks) : 0;
 
-	if (count != record_chunks_of(file->blob.size))
+	if (count != record_chunks_of(file->blob.size) || (chunks && count == 0))
 		return err_set(err, ERR_INVALID, "%s.chunks: %zu for a blob of %llu bytes",
 			       where, count, (unsigned long long)file->blob.size);
 	file->chunk = must_calloc(count, sizeof(*file->chunk));

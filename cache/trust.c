@@ -124,6 +124,8 @@ static int refuse(const struct trust *trust, const struct envelope *envelope, ui
 
 	if (envelope->count == 0)
 		return err_set(err, ERR_REFUSED, "not signed");
+	if (trust->threshold == 0)
+		return err_set(err, ERR_REFUSED, "the trust root asks for no signature");
 	if (damaged)
 		return err_set(err, ERR_REFUSED,
 			       "a signature by a trusted key does not fit: the "
@@ -157,7 +159,7 @@ int trust_check(const struct trust *trust, const struct envelope *envelope, stru
 		else
 			damaged = true;
 	}
-	if (good >= trust->threshold)
+	if (trust->threshold > 0 && good >= trust->threshold)
 		return 0;
 	return refuse(trust, envelope, good, damaged, err);
 }

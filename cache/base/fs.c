@@ -42,13 +42,17 @@ int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct e
 
 int fs_open_read(int dir, const char *path, int *out_fd, struct err *err)
 {
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int wait = dir == AT_FDCWD ? 0 : O_NONBLOCK; /* a fifo would wait for its writer */
+	AUTO_CLOSE int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
+	struct stat status;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(err, ERR_MISSING, "%s: no such file", path);
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &status) < 0)
 		return err_errno(err, "open %s", path);
-	*out_fd = fd;
+	if (dir != AT_FDCWD && !S_ISREG(status.st_mode))
+		return err_set(err, ERR_INVALID, "%s: no regular file", path);
+	*out_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -172,8 +176,8 @@ int fs_open_dir_in_root(int root, const char *path, bool make, int *out_fd, stru
 	char part[FS_PATH_MAX];
 	AUTO_CLOSE int fd = -1;
 
-	if (strlen(path) >= sizeof(part))
-		return err_set(err, ERR_INVALID, "path too long");
+	if (path[0] == '\0' || strlen(path) >= sizeof(part))
+		return err_set(err, ERR_INVALID, "path empty or too long");
 	for (size_t end = 0; path[end] != '\0';) {
 		AUTO_CLOSE int parent = take_fd(&fd);
 		size_t start = end + strspn(path + end, "/");

@@ -13,9 +13,9 @@
 #define FS_NAME_MAX 256 /* bytes of one path component, with the NUL */
 #define FS_PATH_MAX 4096
 
-/* Reads the whole regular file or sysfs attribute beneath dir, which is a directory fd or
- * AT_FDCWD; links are followed. The caller frees; a NUL follows the last byte.
- * ERR_MISSING: no such file. ERR_INVALID: more than limit bytes. */
+/* Reads the whole regular file or sysfs attribute beneath dir, which is a directory fd, or AT_FDCWD
+ * for what a user named (a pipe, too); links are followed. The caller frees; a NUL follows the last
+ * byte. ERR_MISSING: no such file. ERR_INVALID: no regular file, or more than limit bytes. */
 MUST_USE int fs_read_at(int dir, const char *path, size_t limit, char **out_data,
 			size_t *out_size, struct err *err);
 

@@ -261,6 +261,26 @@ const char *json_string_at(struct json_reader *reader, const char *key, const js
 	return string_of(reader, where, json_array_get(array, i), max);
 }
 
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void refuse_twice(struct json_reader *reader, const char *key,
+			 const struct json_strings *strings)
+{
+	AUTO_FREE const char **sorted = must_calloc(strings->count, sizeof(*sorted));
+
+	if (strings->count < 2)
+		return;
+	memcpy(sorted, strings->item, strings->count * sizeof(*sorted));
+	qsort(sorted, strings->count, sizeof(*sorted), by_text);
+	for (size_t i = 1; i < strings->count; i++) {
+		if (strcmp(sorted[i - 1], sorted[i]) == 0)
+			json_bad(reader, key, "\"%s\" stands twice", sorted[i]);
+	}
+}
+
 static struct json_strings strings_of(struct json_reader *reader, const char *key,
 				      const json_t *array, bool (*valid)(const char *),
 				      const char *what)
@@ -275,13 +295,13 @@ static struct json_strings strings_of(struct json_reader *reader, const char *ke
 		if (text && !valid(text))
 			json_bad(reader, key, "element %zu: expected %s, got \"%s\"", i, what,
 				 text);
-		for (size_t j = 0; text && j < i && !reader->bad; j++) {
-			if (strcmp(text, strings.item[j]) == 0)
-				json_bad(reader, key, "\"%s\" stands twice", text);
-		}
 		strings.item[i] = text;
-		strings.count = reader->bad ? 0 : i + 1;
+		strings.count = i + 1;
 	}
+	if (!reader->bad)
+		refuse_twice(reader, key, &strings);
+	if (reader->bad)
+		strings.count = 0;
 	return strings;
 }
 

@@ -80,14 +80,18 @@ bool span_is(const struct span *span, const char *text)
 {
 	size_t length = strlen(text);
 
-	return !span->bad && span->size == length && memcmp(span->data, text, length) == 0;
+	return !span->bad && span->size == length &&
+	       (length == 0 || memcmp(span->data, text, length) == 0);
 }
 
 bool span_copy_text(const struct span *span, char *out, size_t out_size)
 {
-	if (span->bad || span->size >= out_size || memchr(span->data, 0, span->size))
+	if (span->bad || span->size >= out_size)
 		return false;
-	memcpy(out, span->data, span->size);
+	if (span->size && memchr(span->data, 0, span->size))
+		return false;
+	if (span->size)
+		memcpy(out, span->data, span->size);
 	out[span->size] = '\0';
 	return true;
 }

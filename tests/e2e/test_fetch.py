@@ -28,6 +28,13 @@ def pin(data, **changes):
     return {"sha256": sha256(data), "size": len(data)} | changes
 
 
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 class Bench:
     """A folder with one manifest and one store."""
 
@@ -318,10 +325,7 @@ def test_killed_run_resumes(bench, server):
     manifest = bench.manifest({server.url("/a"): pin(KILOBYTES_300)})
     process = subprocess.Popen(bench.command(manifest), env=bench.env)
     partial = bench.partial(server.url("/a"))
-    deadline = time.monotonic() + 20
-    while not (partial.exists() and partial.stat().st_size == 150_000):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: partial.exists() and partial.stat().st_size == 150_000)
     process.send_signal(signal.SIGKILL)
     process.wait()
     server.answers["/a"] = Answer(KILOBYTES_300, etag='"1"')
@@ -332,8 +336,8 @@ def test_killed_run_resumes(bench, server):
 
 
 def test_stalled_server(bench, server):
-    server.answers["/a"] = Answer(KILOBYTES_300, etag='"1"', stall=60)
-    manifest = bench.manifest({server.url("/a"): pin(KILOBYTES_300)})
+    server.answers["/a"] = Answer(b"content", etag='"1"', stall=60)
+    manifest = bench.manifest({server.url("/a"): pin(b"content")})
     error = bench.run(manifest, "--timeout", "1", code=1).stderr
     assert f"{server.url('/a')}: Operation too slow" in error
 
@@ -552,8 +556,7 @@ def test_store_in_use(bench, server):
     server.answers["/a"] = Answer(b"a", stall=60, length=2)
     manifest = bench.manifest({server.url("/a"): {"sha256": sha256(b"a")}})
     process = subprocess.Popen(bench.command(manifest), env=bench.env)
-    while not server.requests:
-        time.sleep(0.05)
+    wait_for(lambda: server.requests)
     assert "lock: in use by another process" in bench.run(manifest, code=1).stderr
     process.kill()
     process.wait()
@@ -675,8 +678,8 @@ def test_package_that_does_not_exist(bench):
     error = bench.run(bench.manifest({}, packages=["hostnam"]), code=1).stderr
     assert 'package hostnam: not in apt\'s index; did you mean "hostname"?' in error
     # apt takes it for a pattern and would bring other packages
-    error = bench.run(bench.manifest({}, packages=["hostnam."]), code=1).stderr
-    assert "package hostnam.: not in apt's index" in error
+    error = bench.run(bench.manifest({}, packages=["h.stname"]), code=1).stderr
+    assert "package h.stname: not in apt's index" in error
     assert not (bench.folder / "tiny.lock.json").exists()
 
 

@@ -1,0 +1,345 @@
+#include "bake/archive_child.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <locale.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bake/archive.h"
+#include "bake/archive_near.h"
+#include "cache/base/auto.h"
+#include "cache/base/fs.h"
+#include "cache/name.h"
+
+#define NOBODY 65534
+#define MEMORY_MAX (UINT64_C(1) << 30)
+#define CPU_SECONDS_MAX 3600
+#define DESCRIPTORS_MAX 16
+#define READ_STEP ((size_t)256 * 1024)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+const struct archive_child_format archive_child_formats[] = {
+	{ "tar", archive_read_support_format_tar },
+	{ "cpio", archive_read_support_format_cpio },
+	{ "zip", archive_read_support_format_zip },
+	{ "ar", archive_read_support_format_ar },
+	{ "gzip", archive_read_support_filter_gzip },
+	{ "bzip2", archive_read_support_filter_bzip2 },
+	{ "xz", archive_read_support_filter_xz },
+	{ "lzma", archive_read_support_filter_lzma },
+	{ "zstd", archive_read_support_filter_zstd },
+	{ "rpm", archive_read_support_filter_rpm },
+	{ NULL, NULL },
+};
+
+struct walk {
+	int out;
+	const struct json_strings *globs;
+	bool *matched; /* one per glob */
+	struct archive_near names;
+	uint64_t seen, taken;
+	char *step; /* READ_STEP bytes */
+};
+
+static void put_u32(uint8_t *to, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		to[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* A parent that is gone ends the child. */
+static void send_frame(const struct walk *walk, enum archive_frame type, size_t glob,
+		       uint32_t mode, const void *data, size_t size)
+{
+	uint8_t header[ARCHIVE_FRAME_HEADER];
+	struct err err;
+
+	put_u32(header, (uint32_t)type);
+	put_u32(header + 4, (uint32_t)glob);
+	put_u32(header + 8, mode);
+	put_u32(header + 12, (uint32_t)size);
+	if (fs_write_all(walk->out, header, sizeof(header), &err) < 0 ||
+	    fs_write_all(walk->out, data, size, &err) < 0)
+		_exit(1);
+}
+
+static _Noreturn void give_up(const struct walk *walk, const char *text)
+{
+	size_t size = strlen(text);
+
+	send_frame(walk, ARCHIVE_FRAME_ERROR, 0, 0, text,
+		   size < ARCHIVE_FRAME_TEXT_MAX ? size : ARCHIVE_FRAME_TEXT_MAX);
+	_exit(0);
+}
+
+static _Noreturn void give_up_on(const struct walk *walk, const char *what, const char *name)
+{
+	AUTO_FREE char *text = must_printf("member \"%s\": %s", name, what);
+
+	give_up(walk, text);
+}
+
+static _Noreturn void give_up_reading(const struct walk *walk, struct archive *archive)
+{
+	const char *why = archive_error_string(archive);
+
+	if (walk->seen == 0 && (!why || strstr(why, "Unrecognized")))
+		give_up(walk, "not an archive of a kind that is read here");
+	give_up(walk, why ? why : "damaged, or cut short");
+}
+
+static const char *plain_path(struct archive_entry *entry)
+{
+	const char *path = archive_entry_pathname(entry);
+
+	if (!path)
+		path = archive_entry_pathname_utf8(entry);
+	if (!path)
+		return "";
+	while (*path == '/' || (path[0] == '.' && path[1] == '/'))
+		path += *path == '/' ? 1 : 2;
+	return path;
+}
+
+/* The first glob that fits, or the number of globs; each that fits is marked. */
+static size_t match(const struct walk *walk, const char *path)
+{
+	size_t first = walk->globs->count;
+
+	for (size_t i = walk->globs->count; i-- > 0;) {
+		if (!name_glob_match(walk->globs->item[i], path))
+			continue;
+		walk->matched[i] = true;
+		first = i;
+	}
+	return first;
+}
+
+static void send_member(struct walk *walk, struct archive *archive, struct archive_entry *entry,
+			const char *path, size_t glob)
+{
+	uint32_t mode = archive_entry_perm(entry) & S_IXUSR ? 0755 : 0644;
+	la_ssize_t got;
+
+	if (strlen(path) > NAME_PATH_MAX_BYTES)
+		give_up(walk, "a member's path is too long");
+	if (walk->taken++ == ARCHIVE_MAX_MEMBERS)
+		give_up(walk, "too many members fit the globs");
+	send_frame(walk, ARCHIVE_FRAME_MEMBER, glob, mode, path, strlen(path));
+	while ((got = archive_read_data(archive, walk->step, READ_STEP)) > 0)
+		send_frame(walk, ARCHIVE_FRAME_DATA, glob, 0, walk->step, (size_t)got);
+	if (got < 0)
+		give_up_reading(walk, archive);
+	send_frame(walk, ARCHIVE_FRAME_END, glob, 0, "", 0);
+}
+
+static void look_at(struct walk *walk, struct archive *archive, struct archive_entry *entry)
+{
+	const char *path = plain_path(entry);
+	bool is_file = archive_entry_filetype(entry) == AE_IFREG;
+	bool is_link =
+		archive_entry_filetype(entry) == AE_IFLNK || archive_entry_hardlink(entry);
+	size_t glob;
+
+	if (walk->seen++ == ARCHIVE_MAX_SEEN)
+		give_up(walk, "too many entries");
+	if (!is_file && !is_link)
+		return;
+	archive_near_add(&walk->names, path);
+	glob = match(walk, path);
+	if (glob == walk->globs->count)
+		return;
+	if (is_link)
+		give_up_on(walk, "a link: only regular files are taken; name its target", path);
+	send_member(walk, archive, entry, path, glob);
+}
+
+static struct archive *new_archive(const struct walk *walk)
+{
+	struct archive *archive = archive_read_new();
+
+	if (!archive)
+		give_up(walk, "out of memory");
+	for (const struct archive_child_format *row = archive_child_formats; row->name; row++) {
+		if (row->enable(archive) != ARCHIVE_OK)
+			give_up(walk, "libarchive lacks a format that is needed here");
+	}
+	return archive;
+}
+
+static bool next_entry(struct walk *walk, struct archive *archive, struct archive_entry **out)
+{
+	int code = archive_read_next_header(archive, out);
+
+	if (code == ARCHIVE_EOF)
+		return false;
+	if (code != ARCHIVE_OK && code != ARCHIVE_WARN)
+		give_up_reading(walk, archive);
+	return true;
+}
+
+static void walk_entries(struct walk *walk, struct archive *archive)
+{
+	struct archive_entry *entry;
+
+	while (next_entry(walk, archive, &entry))
+		look_at(walk, archive, entry);
+}
+
+/* The bytes of the outer archive's current member are the inner archive. */
+struct inner {
+	struct walk *walk;
+	struct archive *outer;
+};
+
+static la_ssize_t read_inner(struct archive *archive, void *context, const void **out_data)
+{
+	struct inner *inner = context;
+	la_ssize_t got = archive_read_data(inner->outer, inner->walk->step, READ_STEP);
+
+	(void)archive;
+	if (got < 0)
+		give_up_reading(inner->walk, inner->outer);
+	*out_data = inner->walk->step;
+	return got;
+}
+
+/* deb(5): debian-binary, then control.tar*, then data.tar*. */
+static void walk_debian(struct walk *walk, struct archive *outer)
+{
+	struct inner inner = { walk, outer };
+	struct archive_entry *entry;
+	struct archive *archive = new_archive(walk);
+	AUTO_FREE char *bytes = must_calloc(1, READ_STEP);
+	struct walk below = *walk;
+
+	while (next_entry(walk, outer, &entry)) {
+		if (strncmp(plain_path(entry), "data.tar", 8) != 0)
+			continue;
+		if (archive_read_open(archive, &inner, NULL, read_inner, NULL) != ARCHIVE_OK)
+			give_up_reading(walk, archive);
+		below.step = bytes; /* read_inner lends the other one */
+		walk_entries(&below, archive);
+		*walk = below;
+		return;
+	}
+	give_up(walk, "a Debian package without data.tar");
+}
+
+static void walk_all(struct walk *walk, int fd)
+{
+	struct archive *archive = new_archive(walk);
+	struct archive_entry *entry;
+
+	if (archive_read_open_fd(archive, fd, READ_STEP) != ARCHIVE_OK)
+		give_up_reading(walk, archive);
+	if (!next_entry(walk, archive, &entry))
+		give_up(walk, "empty");
+	if ((archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_AR &&
+	    strcmp(plain_path(entry), "debian-binary") == 0) {
+		walk_debian(walk, archive);
+		return;
+	}
+	look_at(walk, archive, entry);
+	walk_entries(walk, archive);
+}
+
+static void report_unmatched(struct walk *walk)
+{
+	char text[ARCHIVE_FRAME_TEXT_MAX];
+
+	for (size_t i = 0; i < walk->globs->count; i++) {
+		if (walk->matched[i])
+			continue;
+		archive_near_text(&walk->names, walk->globs->item[i], text, sizeof(text));
+		send_frame(walk, ARCHIVE_FRAME_UNMATCHED, i, 0, text, strlen(text));
+	}
+}
+
+static void limit(int resource, uint64_t most)
+{
+	const struct rlimit limits = { most, most };
+
+	if (setrlimit((__rlimit_resource_t)resource, &limits) < 0)
+		_exit(1);
+}
+
+/* What the parent had mapped counts against the child's limit, too. */
+static uint64_t memory_mapped(void)
+{
+	char pages[128];
+
+	fs_attribute(AT_FDCWD, "/proc/self/statm", pages, sizeof(pages));
+	return strtoull(pages, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* From here on a flaw in a parser reaches the frames, and nothing else. */
+static void drop_privileges(void)
+{
+	uint64_t inherited = memory_mapped();
+
+	(void)!unshare(CLONE_NEWNET | CLONE_NEWIPC); /* where it is allowed */
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	     setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		_exit(1);
+	/* After the ids: a change of them clears the second. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		_exit(1);
+	if (!SANITIZED)
+		limit(RLIMIT_AS, inherited + MEMORY_MAX);
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
+	limit(RLIMIT_CPU, CPU_SECONDS_MAX);
+}
+
+/* The archive becomes standard input, the pipe standard output; beyond standard error nothing stays open. */
+static void keep_only(int fd, int out)
+{
+	int archive = fcntl(fd, F_DUPFD, DESCRIPTORS_MAX),
+	    frames = fcntl(out, F_DUPFD, DESCRIPTORS_MAX);
+
+	if (archive < 0 || frames < 0 || dup2(archive, STDIN_FILENO) < 0 ||
+	    dup2(frames, STDOUT_FILENO) < 0 || close_range(3, ~0U, 0) < 0)
+		_exit(1);
+}
+
+_Noreturn void archive_child(int fd, int out, const struct json_strings *globs)
+{
+	struct walk walk = { .out = STDOUT_FILENO, .globs = globs };
+
+	signal(SIGPIPE, SIG_DFL);
+	setlocale(LC_CTYPE, "C.UTF-8");
+	keep_only(fd, out);
+	drop_privileges();
+	walk.matched = must_calloc(globs->count, sizeof(bool));
+	walk.step = must_calloc(1, READ_STEP);
+	if (lseek(STDIN_FILENO, 0, SEEK_SET) < 0)
+		give_up(&walk, "not a regular file");
+	walk_all(&walk, STDIN_FILENO);
+	report_unmatched(&walk);
+	send_frame(&walk, ARCHIVE_FRAME_DONE, 0, 0, "", 0);
+	_exit(0);
+}

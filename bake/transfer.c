@@ -1,0 +1,416 @@
+#include "bake/transfer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bake/location.h"
+#include "bake/url.h"
+#include "cache/base/version.h"
+
+#define SLOWEST_BYTES_PER_SECOND 1024L
+#define BUFFER_BYTES (256L * 1024)
+#define PROGRESS_BYTES 65536 /* more than this makes an attempt count as progress */
+#define SOON_MS 100
+#define RETRY_MS 1000
+#define RETRY_AFTER_MAX_SECONDS 30
+
+static const struct digest_size *expected_of(const struct transfer *transfer)
+{
+	return transfer->file->pinned ? &transfer->file->expected : NULL;
+}
+
+static const char *source_of(const struct download_file *file)
+{
+	return file->from ? file->from : file->url;
+}
+
+static void fail(struct transfer *transfer)
+{
+	const struct download_file *file = transfer->file;
+	char shown[LOCATION_SHOWN_MAX];
+
+	if (strcmp(source_of(file), file->url) != 0)
+		err_wrap(&transfer->err, "from %s", location_shown(file->from, shown));
+	err_wrap(&transfer->err, "%s", location_shown(file->url, shown));
+	transfer->state = TRANSFER_FAILED;
+}
+
+static void wait_ms(struct transfer *transfer, uint64_t ms)
+{
+	transfer->state = TRANSFER_WAITING;
+	transfer->not_before_ms = fs_boot_ms() + ms;
+	transfer->redirects = 0;
+	free(transfer->url);
+	transfer->url = must_strdup(source_of(transfer->file));
+}
+
+/* err says what failed. An attempt that made progress does not count as a failure. */
+static void try_later(struct transfer *transfer, uint64_t asked_ms)
+{
+	uint64_t pause = (uint64_t)RETRY_MS << (2 * transfer->failures);
+
+	if (transfer->partial.have > transfer->best + PROGRESS_BYTES) {
+		transfer->best = transfer->partial.have;
+		transfer->failures = 0;
+		wait_ms(transfer, asked_ms > SOON_MS ? asked_ms : SOON_MS);
+		return;
+	}
+	if (transfer->failures++ == DOWNLOAD_RETRIES) {
+		fail(transfer);
+		return;
+	}
+	wait_ms(transfer, asked_ms > pause ? asked_ms : pause);
+}
+
+/* What we have and what the server has do not go together. */
+static void start_anew(struct transfer *transfer)
+{
+	if (transfer->failures++ == DOWNLOAD_RETRIES) {
+		err_set(&transfer->err, ERR_NETWORK,
+			"the server's answers contradict each other");
+		fail(transfer);
+		return;
+	}
+	transfer->continued = false;
+	if (partial_restart(&transfer->partial, &transfer->err) < 0)
+		fail(transfer);
+	else
+		wait_ms(transfer, 0);
+}
+
+/* All bytes are there: are they the right ones? */
+static void check_content(struct transfer *transfer)
+{
+	const struct digest_size *expected = expected_of(transfer);
+	char want[DIGEST_HEX_MAX], got[DIGEST_HEX_MAX];
+	struct digest_size content;
+
+	partial_end(&transfer->partial, &content);
+	if (expected && !digest_equal(&content.digest, &expected->digest)) {
+		if (transfer->continued && !transfer->proven_wrong) {
+			transfer->proven_wrong = true;
+			start_anew(transfer);
+			return;
+		}
+		partial_drop(&transfer->partial);
+		err_set(&transfer->err, ERR_DAMAGED,
+			"wrong content: expected sha256 %s, got %s (%" PRIu64
+			" bytes); nothing was kept",
+			digest_hex(&expected->digest, want), digest_hex(&content.digest, got),
+			content.size);
+		fail(transfer);
+		return;
+	}
+	if (partial_keep(&transfer->partial, &content.digest, &transfer->err) < 0) {
+		fail(transfer);
+		return;
+	}
+	transfer->file->content = content;
+	transfer->file->done = true;
+	transfer->state = TRANSFER_DONE;
+}
+
+static int check_file(const struct download_file *file, struct err *err)
+{
+	const char *fault = url_fault(source_of(file), URL_OF_FILE);
+
+	if (fault)
+		return err_set(err, ERR_REFUSED, "%s", fault);
+	if (strncmp(source_of(file), "http:", 5) == 0 && !file->pinned)
+		return err_set(err, ERR_REFUSED,
+			       "http without a pin: anyone on the way may change what arrives");
+	return 0;
+}
+
+void transfer_open(struct transfer *transfer, struct download_file *file,
+		   const struct store *store, unsigned stall_seconds)
+{
+	const struct digest_size *expected;
+
+	*transfer = (struct transfer) { .file = file };
+	transfer->stall_seconds = stall_seconds;
+	expected = expected_of(transfer);
+	if (check_file(file, &transfer->err) < 0 ||
+	    partial_open(store, file->url, expected, &transfer->partial, &transfer->err) < 0) {
+		fail(transfer);
+		return;
+	}
+	transfer->best = transfer->partial.have;
+	transfer->continued = transfer->partial.have > 0;
+	wait_ms(transfer, 0);
+	if (expected && transfer->partial.have > 0 && transfer->partial.have == expected->size)
+		check_content(transfer);
+}
+
+static const char *header_of(CURL *easy, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+static struct response response_of(CURL *easy)
+{
+	struct response response = {
+		.etag = header_of(easy, "ETag"),
+		.last_modified = header_of(easy, "Last-Modified"),
+		.date = header_of(easy, "Date"),
+		.content_range = header_of(easy, "Content-Range"),
+		.length = -1,
+	};
+	curl_off_t length = -1;
+
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &response.status);
+	curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	response.length = length;
+	return response;
+}
+
+/* The header is complete: decides what the body is. */
+static int begin(struct transfer *transfer, struct err *err)
+{
+	struct response response = response_of(transfer->easy);
+	char validator[RESPONSE_VALIDATOR_MAX];
+
+	transfer->begun = true;
+	transfer->verdict = response_judge(&response, &transfer->request, err);
+	if (transfer->verdict == RESPONSE_REST)
+		transfer->continued = true;
+	if (transfer->verdict != RESPONSE_WHOLE)
+		return 0;
+	transfer->continued = false;
+	response_validator(&response, validator);
+	if (partial_restart(&transfer->partial, err) < 0 ||
+	    partial_begin(&transfer->partial, validator, expected_of(transfer), err) < 0) {
+		transfer->verdict = RESPONSE_FINAL;
+		return -1;
+	}
+	return 0;
+}
+
+static int take_body(struct transfer *transfer, const void *data, size_t size, struct err *err)
+{
+	if (size > transfer->request.limit - transfer->partial.have) {
+		partial_drop(&transfer->partial);
+		return err_set(err, ERR_DAMAGED,
+			       "wrong size: more than the %s %" PRIu64 " bytes",
+			       transfer->request.size ? "expected" : "allowed",
+			       transfer->request.limit);
+	}
+	return partial_add(&transfer->partial, data, size, err);
+}
+
+/* Called by curl; anything but size cuts the connection. */
+static size_t on_body(char *data, size_t one, size_t size, void *context)
+{
+	struct transfer *transfer = context;
+
+	(void)one; /* always 1 */
+	if (!transfer->begun && begin(transfer, &transfer->err) < 0)
+		return 0;
+	if (transfer->verdict != RESPONSE_WHOLE && transfer->verdict != RESPONSE_REST)
+		return 0;
+	if (take_body(transfer, data, size, &transfer->err) < 0) {
+		transfer->verdict = RESPONSE_FINAL;
+		return 0;
+	}
+	return size;
+}
+
+static void set_range(struct transfer *transfer)
+{
+	char range[32], condition[RESPONSE_VALIDATOR_MAX + 16];
+
+	snprintf(range, sizeof(range), "%" PRIu64 "-", transfer->request.start);
+	snprintf(condition, sizeof(condition), "If-Range: %s", transfer->request.validator);
+	transfer->headers = curl_slist_append(NULL, condition);
+	if (!transfer->headers)
+		abort();
+	curl_easy_setopt(transfer->easy, CURLOPT_RANGE, range);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static void set_options(struct transfer *transfer)
+{
+	const char *certificates = getenv("SSL_CERT_FILE");
+	CURL *easy = transfer->easy;
+
+	curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+			 transfer->redirects ? "https,http" : "https,http,file");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* location_resolve decides */
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)DOWNLOAD_CONNECT_SECONDS);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES_PER_SECOND);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)transfer->stall_seconds);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	if (certificates && *certificates)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, certificates);
+	if (transfer->request.start > 0)
+		set_range(transfer);
+}
+
+void transfer_start(struct transfer *transfer)
+{
+	const struct digest_size *expected = expected_of(transfer);
+	uint64_t size = expected ? expected->size : 0;
+
+	if (transfer->partial.validator[0] == '\0' && transfer->partial.have > 0 &&
+	    partial_restart(&transfer->partial, &transfer->err) < 0) {
+		fail(transfer);
+		return;
+	}
+	transfer->request = (struct request) {
+		.start = transfer->partial.have,
+		.validator = transfer->partial.validator,
+		.size = size,
+		.limit = size ? size : STORE_FILE_MAX_BYTES,
+	};
+	transfer->begun = false;
+	transfer->curl_text[0] = '\0';
+	transfer->err = (struct err) { 0 };
+	transfer->easy = curl_easy_init();
+	if (!transfer->easy)
+		abort();
+	set_options(transfer);
+	transfer->state = TRANSFER_RUNNING;
+}
+
+static void follow(struct transfer *transfer)
+{
+	const char *location = header_of(transfer->easy, "Location");
+	char *next = NULL;
+
+	if (transfer->redirects++ == DOWNLOAD_REDIRECTS_MAX) {
+		err_set(&transfer->err, ERR_NETWORK, "more than %d redirects",
+			DOWNLOAD_REDIRECTS_MAX);
+		fail(transfer);
+		return;
+	}
+	if (location_resolve(transfer->url, location ? location : "", &next, &transfer->err) <
+	    0) {
+		fail(transfer);
+		return;
+	}
+	free(transfer->url);
+	transfer->url = next;
+	transfer->state = TRANSFER_WAITING;
+	transfer->not_before_ms = 0;
+}
+
+static bool is_tls_fault(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
+	       code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_INVALIDCERTSTATUS;
+}
+
+/* The connection broke, or never came to be. */
+static void explain(struct transfer *transfer, CURLcode code)
+{
+	const char *text =
+		transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code);
+
+	if (is_tls_fault(code))
+		err_set(&transfer->err, ERR_REFUSED, "TLS: %s", text);
+	else if (code == CURLE_FILE_COULDNT_READ_FILE)
+		err_set(&transfer->err, ERR_MISSING, "no such file, or not readable");
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		err_set(&transfer->err, ERR_TIMEOUT, "%s", text);
+	else
+		err_set(&transfer->err, ERR_NETWORK, "%s", text);
+}
+
+static void after_break(struct transfer *transfer, CURLcode code)
+{
+	explain(transfer, code);
+	if (is_tls_fault(code) || code == CURLE_FILE_COULDNT_READ_FILE)
+		fail(transfer);
+	else
+		try_later(transfer, 0);
+}
+
+static void after_body(struct transfer *transfer)
+{
+	if (transfer->request.size && transfer->partial.have < transfer->request.size) {
+		err_set(&transfer->err, ERR_NETWORK,
+			"wrong size: ended after %" PRIu64 " of %" PRIu64 " bytes",
+			transfer->partial.have, transfer->request.size);
+		try_later(transfer, 0);
+		return;
+	}
+	check_content(transfer);
+}
+
+static uint64_t retry_after_ms(CURL *easy)
+{
+	curl_off_t seconds = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
+	if (seconds < 0 || seconds > RETRY_AFTER_MAX_SECONDS)
+		seconds = RETRY_AFTER_MAX_SECONDS;
+	return (uint64_t)seconds * 1000;
+}
+
+static void judge_end(struct transfer *transfer, CURLcode code)
+{
+	if (code == CURLE_OK && !transfer->begun && begin(transfer, &transfer->err) < 0) {
+		fail(transfer);
+		return;
+	}
+	if (!transfer->begun) {
+		after_break(transfer, code);
+		return;
+	}
+	switch (transfer->verdict) {
+	case RESPONSE_WHOLE:
+	case RESPONSE_REST:
+		if (code == CURLE_OK)
+			after_body(transfer);
+		else
+			after_break(transfer, code);
+		break;
+	case RESPONSE_REDIRECT:
+		follow(transfer);
+		break;
+	case RESPONSE_ANEW:
+		start_anew(transfer);
+		break;
+	case RESPONSE_LATER:
+		try_later(transfer, retry_after_ms(transfer->easy));
+		break;
+	case RESPONSE_FINAL:
+		fail(transfer);
+		break;
+	}
+}
+
+static void release_request(struct transfer *transfer)
+{
+	curl_easy_cleanup(transfer->easy);
+	curl_slist_free_all(transfer->headers);
+	transfer->easy = NULL;
+	transfer->headers = NULL;
+}
+
+void transfer_end(struct transfer *transfer, CURLcode code)
+{
+	judge_end(transfer, code);
+	release_request(transfer);
+}
+
+void transfer_close(struct transfer *transfer)
+{
+	release_request(transfer);
+	partial_close(&transfer->partial);
+	free(transfer->url);
+	*transfer = (struct transfer) { 0 };
+}

@@ -1,0 +1,198 @@
+#include "firstboot/config.h"
+
+#include <string.h>
+
+#define WHERE_COMMAND_LINE "the kernel command line"
+#define COMMAND_LINE_MAX 65536
+#define SAFE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,.-"
+
+static int set_enabled(struct config *config, const char *value, const char *where, struct err *err)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return err_set(err, ERR_INVALID, "expected yes or no");
+	config->enabled = strcmp(value, "yes") == 0;
+	snprintf(config->enabled_where, sizeof(config->enabled_where), "%s", where);
+	return 0;
+}
+
+static int find_step(const char *word)
+{
+	for (int kind = 0; kind <= RECORD_DO_PACKAGES; kind++) {
+		if (strcmp(word, record_do_name((enum record_do)kind)) == 0)
+			return kind;
+	}
+	return -1;
+}
+
+static int set_steps(struct config *config, const char *value, const char *where, struct err *err)
+{
+	bool named[COUNT_OF(config->step)] = { 0 };
+	char copy[128];
+	char *rest = copy;
+
+	if (strlen(value) >= sizeof(copy))
+		return err_set(err, ERR_INVALID, "too long");
+	strcpy(copy, value);
+	for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
+		int kind = find_step(word);
+
+		if (kind < 0)
+			return err_set(err, ERR_INVALID, "no such step");
+		named[kind] = true;
+	}
+	for (size_t kind = 0; kind < COUNT_OF(named); kind++)
+		config->step[kind] = config->step[kind] && named[kind];
+	snprintf(config->steps_where, sizeof(config->steps_where), "%s", where);
+	return 0;
+}
+
+static int set_seconds(uint64_t *field, const char *value, uint64_t least, struct err *err)
+{
+	uint64_t seconds = strtoull(value, NULL, 10);
+
+	if (strspn(value, "0123456789") != strlen(value) || value[0] == '\0' || strlen(value) > 6 ||
+	    seconds < least || seconds > CONFIG_MAX_TIMEOUT_S)
+		return err_set(err, ERR_INVALID, "expected %d to %d seconds", (int)least,
+			       CONFIG_MAX_TIMEOUT_S);
+	*field = seconds;
+	return 0;
+}
+
+static int set_carrier(struct config *config, const char *value, const char *where, struct err *err)
+{
+	(void)where;
+	return set_seconds(&config->carrier_timeout_s, value, 0, err);
+}
+
+static int set_step(struct config *config, const char *value, const char *where, struct err *err)
+{
+	(void)where;
+	return set_seconds(&config->step_timeout_s, value, 1, err);
+}
+
+static const struct {
+	const char *key;
+	int (*set)(struct config *config, const char *value, const char *where, struct err *err);
+} keys[] = {
+	{ "enabled", set_enabled },
+	{ "steps", set_steps },
+	{ "carrier_timeout_s", set_carrier },
+	{ "step_timeout_s", set_step },
+};
+
+struct config config_defaults(void)
+{
+	struct config config = { .enabled = true, .carrier_timeout_s = 10, .step_timeout_s = 600 };
+
+	for (size_t kind = 0; kind < COUNT_OF(config.step); kind++)
+		config.step[kind] = true;
+	return config;
+}
+
+int config_set(struct config *config, const char *key, const char *value, const char *where,
+	       struct err *err)
+{
+	if (strspn(key, SAFE_BYTES) != strlen(key) || strspn(value, SAFE_BYTES) != strlen(value))
+		return err_set(err, ERR_INVALID, "unexpected character");
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		if (strcmp(key, keys[i].key) != 0)
+			continue;
+		if (keys[i].set(config, value, where, err) < 0)
+			return err_wrap(err, "%s", key);
+		return 0;
+	}
+	return err_set(err, ERR_INVALID, "unknown key %.32s", key);
+}
+
+static void add_setting(struct config *config, char *setting, const char *where, struct log *log)
+{
+	struct err err = { 0 };
+	char *value = strchr(setting, '=');
+
+	if (value)
+		*value++ = '\0';
+	if (!value)
+		err_set(&err, ERR_INVALID, "expected KEY=VALUE");
+	else if (config_set(config, setting, value, where, &err) == 0)
+		return;
+	log_line(log, "warning: %s: %s; ignored", where, err.text);
+}
+
+void config_add_text(struct config *config, char *text, const char *where, struct log *log)
+{
+	for (char *line = strsep(&text, "\n"); line; line = strsep(&text, "\n")) {
+		size_t length;
+
+		line += strspn(line, " \t");
+		length = strlen(line);
+		while (length > 0 && strchr(" \t\r", line[length - 1]))
+			line[--length] = '\0';
+		if (line[0] != '\0' && line[0] != '#')
+			add_setting(config, line, where, log);
+	}
+}
+
+void config_add_command_line(struct config *config, char *text, struct log *log)
+{
+	for (char *word = strsep(&text, " \t\n"); word; word = strsep(&text, " \t\n")) {
+		if (strncmp(word, "larder.", 7) == 0)
+			add_setting(config, word + 7, WHERE_COMMAND_LINE, log);
+	}
+}
+
+static void add_file(const struct machine *machine, const char *path, struct config *config,
+		     struct log *log)
+{
+	AUTO_FREE char *data = NULL;
+	struct err err = { 0 };
+	size_t size;
+
+	if (machine_read(machine, path, CONFIG_MAX_BYTES, &data, &size, &err) < 0) {
+		if (err.kind != ERR_MISSING)
+			log_line(log, "warning: %s; ignored", err.text);
+		return;
+	}
+	if (strlen(data) != size) {
+		log_line(log, "warning: %s: holds a NUL; ignored", path);
+		return;
+	}
+	config_add_text(config, data, path, log);
+}
+
+static bool name_is_conf(const char *name)
+{
+	size_t length = strlen(name);
+
+	return name[0] != '.' && length > 5 && strcmp(name + length - 5, ".conf") == 0;
+}
+
+static void add_folder(const struct machine *machine, const char *path, struct config *config,
+		       struct log *log)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+
+	if (machine_open_dir(machine, path, &dir, &none) < 0 || fs_list(dir, ".", &names, &none) < 0)
+		return;
+	for (size_t i = 0; i < names.count; i++) {
+		AUTO_FREE char *file = must_printf("%s/%s", path, names.name[i]);
+
+		if (name_is_conf(names.name[i]))
+			add_file(machine, file, config, log);
+	}
+}
+
+void config_load(const struct machine *machine, struct config *out_config, struct log *log)
+{
+	struct config config = config_defaults();
+	AUTO_FREE char *line = NULL;
+	struct err none = { 0 };
+	size_t size;
+
+	add_file(machine, "/" MACHINE_ETC "/firstboot.conf", &config, log);
+	add_folder(machine, "/" MACHINE_ETC "/conf.d", &config, log);
+	if (machine_read(machine, "/proc/cmdline", COMMAND_LINE_MAX, &line, &size, &none) == 0)
+		config_add_command_line(&config, line, log);
+	*out_config = config;
+}

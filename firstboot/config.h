@@ -1,0 +1,39 @@
+/* config.h - what the machine's owner set: firstboot.conf, conf.d, and the kernel command line. */
+#ifndef LARDER_CONFIG_H
+#define LARDER_CONFIG_H
+
+#include "cache/base/log.h"
+#include "cache/record.h"
+#include "firstboot/machine.h"
+
+#define CONFIG_MAX_BYTES 65536 /* of one file */
+#define CONFIG_MAX_TIMEOUT_S 3600
+#define CONFIG_WHERE_MAX 128
+
+struct config {
+	bool enabled;
+	bool step[RECORD_DO_PACKAGES + 1]; /* is this kind of step allowed? */
+	uint64_t carrier_timeout_s;
+	uint64_t step_timeout_s;
+	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */
+	char enabled_where[CONFIG_WHERE_MAX];
+};
+
+struct config config_defaults(void);
+
+/* One setting. steps can only subtract from what earlier settings left; of the others the last one
+ * counts. where names its origin. ERR_INVALID: unknown key or a value that is not allowed; nothing
+ * has changed then. */
+MUST_USE int config_set(struct config *config, const char *key, const char *value,
+			const char *where, struct err *err);
+
+/* Lines KEY=VALUE; '#' begins a comment line. What does not fit is logged, and has no effect. */
+void config_add_text(struct config *config, char *text, const char *where, struct log *log);
+
+/* Words larder.KEY=VALUE of a kernel command line. */
+void config_add_command_line(struct config *config, char *text, struct log *log);
+
+/* firstboot.conf, then conf.d in the order of names, then the command line. Reads what can be read. */
+void config_load(const struct machine *machine, struct config *out_config, struct log *log);
+
+#endif

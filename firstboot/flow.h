@@ -1,0 +1,78 @@
+/* flow.h - a boot: the state machine from detection to the record of what happened. */
+#ifndef LARDER_FLOW_H
+#define LARDER_FLOW_H
+
+#include "firstboot/choose.h"
+#include "firstboot/config.h"
+#include "firstboot/journal.h"
+#include "firstboot/source.h"
+#include "firstboot/stamp.h"
+#include "firstboot/status.h"
+#include "firstboot/steps.h"
+
+/* A bundle that some device gets. */
+struct flow_job {
+	struct record record;
+	char name[400]; /* "NAME VERSION ID" */
+	bool in_place;	/* installed by an earlier run: only loaded and proven */
+	bool interrupted;
+	int staged;	  /* its staging folder, or -1 */
+	size_t next_step; /* the first that was not done yet */
+	enum reason reason;
+	char text[PLAN_TEXT_MAX];
+};
+
+struct flow {
+	const struct machine *machine; /* borrowed */
+	const struct config *config;   /* borrowed */
+	struct log *log;	       /* borrowed */
+	struct status *status;	       /* borrowed */
+	enum plan_moment moment;
+
+	struct facts facts;
+	struct stamp_inputs inputs;
+	struct stamp stamp;
+	struct journal journal;
+	struct source source;
+	struct chosen chosen;
+	struct flow_job *job; /* one for each chosen->row */
+
+	const char *state; /* for status_end: "done", "failed", "idle" */
+	enum reason reason;
+	char text[PLAN_TEXT_MAX];
+	bool quiet; /* nothing happened: nothing is written but the status */
+};
+void flow_free(struct flow *flow);
+
+/* Runs the machine to its end. The caller holds the lock, has filled the borrowed fields and the moment,
+ * and zeroed the rest. Fills state, reason, text and quiet. */
+void flow_run(struct flow *flow);
+
+/* What a step of the machine leads to. */
+enum flow_verdict {
+	FLOW_GO,      /* on to the next */
+	FLOW_NOTHING, /* nothing to do here */
+	FLOW_STOP,    /* the run ends; reason and text say why */
+};
+
+/* Ends the run for a reason: returns FLOW_STOP. */
+enum flow_verdict flow_stop(struct flow *flow, enum reason reason, const char *text);
+
+/* flow_idle.c: what came before, and whether all of it still holds. */
+enum flow_verdict flow_detect(struct flow *flow);
+enum flow_verdict flow_idle(struct flow *flow);
+
+/* flow_plan.c: from the cache to a list of jobs. */
+enum flow_verdict flow_open(struct flow *flow);
+enum flow_verdict flow_plan(struct flow *flow);
+
+/* flow_install.c: the jobs themselves. */
+enum flow_verdict flow_stage(struct flow *flow);
+enum flow_verdict flow_install(struct flow *flow);
+enum flow_verdict flow_load(struct flow *flow);
+
+/* flow_prove.c: each device, and the sum of it. */
+enum flow_verdict flow_prove(struct flow *flow);
+enum flow_verdict flow_record(struct flow *flow);
+
+#endif

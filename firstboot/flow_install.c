@@ -1,0 +1,168 @@
+#include <string.h>
+
+#include "firstboot/flow.h"
+#include "firstboot/stage.h"
+
+#define EARLY_STEP_MS 60000 /* at most, for one program before the network is up */
+
+static bool is_waiting(const struct flow_job *job)
+{
+	return job->reason == REASON_DONE && !job->in_place;
+}
+
+static void fail(struct flow *flow, struct flow_job *job, enum reason reason, const char *text)
+{
+	job->reason = reason;
+	snprintf(job->text, sizeof(job->text), "%.511s", text);
+	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name, reason_name(reason),
+		     job->text);
+}
+
+/* A damaged cache ends the run before anything is installed: see "refused" in docs. */
+enum flow_verdict flow_stage(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		struct flow_job *job = &flow->job[i];
+		struct err err = { 0 };
+
+		if (is_waiting(job) &&
+		    stage_bundle(flow->machine, &flow->source.cache, &job->record, i, &job->staged,
+				 &err) < 0)
+			fail(flow, job, reason_of_err(&err), err.text);
+		else if (is_waiting(job))
+			status_event(flow->status, "bundle staged", "%s", job->name);
+		if (job->reason == REASON_DAMAGED)
+			return flow_stop(flow, REASON_DAMAGED, job->text);
+	}
+	return FLOW_GO;
+}
+
+static int step_timeout_ms(const struct flow *flow)
+{
+	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
+
+	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_STEP_MS ? EARLY_STEP_MS : timeout_ms;
+}
+
+static struct steps steps_of(const struct flow *flow, const struct flow_job *job)
+{
+	struct steps steps = {
+		.machine = flow->machine,
+		.log = flow->log,
+		.kernel = flow->facts.kernel,
+		.record = &job->record,
+		.staged = job->staged,
+		.timeout_ms = step_timeout_ms(flow),
+		.interrupted = job->interrupted,
+	};
+
+	snprintf(steps.staged_path, sizeof(steps.staged_path), "/" MACHINE_STATE "/" STAGE_NAME "/%02zu",
+		 (size_t)(job - flow->job));
+	return steps;
+}
+
+static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)
+{
+	return &flow->chosen.row[job - flow->job]->record.digest;
+}
+
+static void mark(struct flow *flow, struct flow_job *job, enum journal_state state)
+{
+	struct err err = { 0 };
+
+	if (journal_mark(flow->machine->state, &flow->journal, record_of(flow, job),
+			 flow->facts.kernel, job->next_step, state, &err) < 0 &&
+	    job->reason == REASON_DONE)
+		fail(flow, job, reason_of_err(&err), err.text);
+}
+
+static void tell_step(struct flow *flow, const struct flow_job *job, const struct record_step *step)
+{
+	static const char *const events[] = {
+		[RECORD_DO_FILES] = "files installed",
+		[RECORD_DO_MODULES] = "module installed",
+		[RECORD_DO_LOAD] = "module loaded",
+		[RECORD_DO_PACKAGES] = "packages installed",
+	};
+	const struct json_strings *names =
+		step->kind == RECORD_DO_LOAD ? &step->modules : &step->files;
+
+	status_event(flow->status, events[step->kind], "%s: %s%s", job->name,
+		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
+}
+
+/* Not the bundle's fault: such a failure costs no try. */
+static bool is_of_the_machine(enum reason reason)
+{
+	return reason == REASON_NO_SPACE || reason == REASON_READ_ONLY || reason == REASON_LOCKED;
+}
+
+/* The next step of a job. Whatever happens, the journal knows. */
+static void do_step(struct flow *flow, struct flow_job *job)
+{
+	const struct record_step *step = &job->record.step[job->next_step];
+	const struct steps steps = steps_of(flow, job);
+	struct err err = { 0 };
+	enum reason reason;
+
+	if (!job->in_place)
+		mark(flow, job, JOURNAL_RUNNING);
+	if (job->reason != REASON_DONE)
+		return;
+	reason = steps_do(&steps, step, &err);
+	if (reason != REASON_DONE) {
+		fail(flow, job, reason, err.text);
+		if (is_of_the_machine(reason))
+			journal_forgive(&flow->journal, record_of(flow, job), flow->facts.kernel);
+		mark(flow, job, JOURNAL_FAILED);
+		return;
+	}
+	tell_step(flow, job, step);
+	job->next_step++;
+}
+
+static bool more_to_do(const struct flow_job *job)
+{
+	return job->reason == REASON_DONE && job->next_step < job->record.step_count;
+}
+
+static enum record_do next_kind(const struct flow_job *job)
+{
+	return job->record.step[job->next_step].kind;
+}
+
+/* Up to the first load of each bundle: all bundles are in place before the first module is loaded. */
+enum flow_verdict flow_install(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		struct flow_job *job = &flow->job[i];
+		struct err err = { 0 };
+
+		if (!is_waiting(job))
+			continue;
+		if (journal_begin(flow->machine->state, &flow->journal, record_of(flow, job),
+				  flow->facts.kernel, &err) < 0)
+			fail(flow, job, reason_of_err(&err), err.text);
+		while (more_to_do(job) && next_kind(job) != RECORD_DO_LOAD)
+			do_step(flow, job);
+	}
+	return FLOW_GO;
+}
+
+/* The rest of the steps, in the order that was signed. Of a bundle in place only the loads. */
+enum flow_verdict flow_load(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		struct flow_job *job = &flow->job[i];
+
+		while (more_to_do(job)) {
+			if (job->in_place && next_kind(job) != RECORD_DO_LOAD)
+				job->next_step++;
+			else
+				do_step(flow, job);
+		}
+		if (is_waiting(job))
+			mark(flow, job, JOURNAL_DONE);
+	}
+	return FLOW_GO;
+}

@@ -1,0 +1,130 @@
+#include <string.h>
+
+#include "firstboot/flow.h"
+
+#define STEPS_TEXT "steps=... in %s forbids '%s'"
+
+static void load_journal(struct flow *flow)
+{
+	struct journal now = { .envelope = flow->source.cache.envelope };
+	char text[FACTS_TEXT_MAX];
+
+	machine_attribute(flow->machine, "/etc/machine-id", text, sizeof(text));
+	digest_of(text, strlen(text), &now.machine);
+	machine_attribute(flow->machine, "/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	digest_of(text, strlen(text), &now.boot);
+	journal_load(flow->machine->state, &now, &flow->journal);
+}
+
+enum flow_verdict flow_open(struct flow *flow)
+{
+	const struct cache *cache = &flow->source.cache;
+	struct err err = { 0 };
+	enum reason reason = source_open(flow->machine, &flow->source, &err);
+
+	if (reason != REASON_DONE)
+		return flow_stop(flow, reason, err.text);
+	status_set_statement(flow->status, &cache->statement, &cache->envelope);
+	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
+		     (unsigned long long)cache->statement.serial);
+	load_journal(flow);
+	return FLOW_GO;
+}
+
+static void fail(struct flow_job *job, enum reason reason, const char *text)
+{
+	job->reason = reason;
+	snprintf(job->text, sizeof(job->text), "%.511s", text);
+}
+
+/* May every step of the bundle be done, now and here? */
+static void judge_steps(const struct flow *flow, struct flow_job *job)
+{
+	for (size_t i = 0; i < job->record.step_count; i++) {
+		enum record_do kind = job->record.step[i].kind;
+		char text[PLAN_TEXT_MAX];
+
+		if (!flow->config->step[kind]) {
+			snprintf(text, sizeof(text), STEPS_TEXT, flow->config->steps_where,
+				 record_do_name(kind));
+			fail(job, REASON_STEP_FAILED, text);
+			return;
+		}
+		if (flow->moment == PLAN_EARLY && !record_do_is_early(kind)) {
+			snprintf(text, sizeof(text), "marked early, but has a step '%s'",
+				 record_do_name(kind));
+			fail(job, REASON_STEP_FAILED, text);
+			return;
+		}
+	}
+}
+
+/* What the journal knows of this bundle decides whether it is begun at all. */
+static void judge_past(struct flow *flow, struct flow_job *job, const struct table_row *row)
+{
+	const struct journal_entry *entry =
+		journal_find(&flow->journal, &row->record.digest, flow->facts.kernel);
+	const struct steps steps = { .machine = flow->machine,
+				     .kernel = flow->facts.kernel,
+				     .record = &job->record };
+
+	if (!entry)
+		return;
+	job->interrupted = entry->state != JOURNAL_DONE;
+	job->in_place = entry->state == JOURNAL_DONE && steps_in_place(&steps);
+	if (entry->state != JOURNAL_DONE && entry->tries >= JOURNAL_MAX_TRIES) {
+		char text[PLAN_TEXT_MAX];
+
+		snprintf(text, sizeof(text),
+			 "step %llu did not succeed in %llu tries; a new cache, or removing "
+			 "/" MACHINE_STATE "/journal, allows more",
+			 (unsigned long long)entry->step + 1, (unsigned long long)entry->tries);
+		fail(job, REASON_STEP_FAILED, text);
+	}
+}
+
+static void prepare_job(struct flow *flow, struct flow_job *job, const struct table_row *row)
+{
+	struct err err = { 0 };
+
+	job->staged = -1;
+	snprintf(job->name, sizeof(job->name), "%s %s %s", row->name, row->version, row->id);
+	if (cache_record(&flow->source.cache, row, &job->record, &err) < 0) {
+		fail(job, reason_of_err(&err), err.text);
+		return;
+	}
+	judge_steps(flow, job);
+	if (job->reason == REASON_DONE)
+		judge_past(flow, job, row);
+}
+
+static void tell_plan(const struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		const struct choose_target *target = &flow->chosen.target[i];
+		bool chosen = target->bundle != CHOOSE_NO_BUNDLE;
+
+		status_event(flow->status, "planned", "%s %s: %s", target->device.bus,
+			     target->device.address,
+			     chosen ? flow->job[target->bundle].name : target->text);
+	}
+}
+
+enum flow_verdict flow_plan(struct flow *flow)
+{
+	struct chosen *chosen = &flow->chosen;
+	char text[PLAN_TEXT_MAX];
+	enum reason reason = source_read_tables(&flow->source, &flow->facts, text);
+
+	if (reason != REASON_DONE)
+		return flow_stop(flow, reason, text);
+	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.table,
+		       flow->source.count, flow->moment, chosen);
+	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
+	for (size_t i = 0; i < chosen->row_count; i++)
+		prepare_job(flow, &flow->job[i], chosen->row[i]);
+	tell_plan(flow);
+	if (chosen->target_count == 0)
+		return flow_stop(flow, chosen->reason, chosen->text);
+	return chosen->row_count ? FLOW_GO : FLOW_NOTHING;
+}

@@ -1,0 +1,245 @@
+#include <string.h>
+
+#include "firstboot/detect.h"
+#include "firstboot/flow.h"
+#include "firstboot/prove.h"
+
+static struct flow_job *job_of(const struct flow *flow, const struct choose_target *target)
+{
+	return target->bundle == CHOOSE_NO_BUNDLE ? NULL : &flow->job[target->bundle];
+}
+
+/* A reboot was asked for in an earlier boot already, and did not help: asking again would never end. */
+static bool was_rebooted(const struct flow *flow, const struct choose_target *target)
+{
+	const struct journal_entry *entry =
+		journal_find(&flow->journal, &flow->chosen.row[target->bundle]->record.digest,
+			     flow->facts.kernel);
+
+	return entry && entry->state == JOURNAL_DONE &&
+	       !digest_equal(&entry->boot, &flow->journal.boot);
+}
+
+/* Of two proofs the graver reason stands. */
+static void take(const struct flow *flow, struct choose_target *target, enum reason reason,
+		 const char *text)
+{
+	const char *more = "";
+
+	if (reason == REASON_REBOOT && was_rebooted(flow, target)) {
+		reason = REASON_PROOF_FAILED;
+		more = ", though the machine was rebooted: an initramfs may hold the old one";
+	}
+	if (!choose_is_graver(reason, target->reason))
+		return;
+	target->reason = reason;
+	snprintf(target->text, sizeof(target->text), "%.400s%s", text, more);
+}
+
+static struct prove prove_of(const struct flow *flow, const struct flow_job *job,
+			     uint64_t deadline_ms)
+{
+	return (struct prove){ .machine = flow->machine,
+			       .kernel = flow->facts.kernel,
+			       .expect = &job->record.expect,
+			       .deadline_ms = deadline_ms };
+}
+
+static void prove_driver(struct flow *flow, struct choose_target *target, uint64_t deadline_ms)
+{
+	struct flow_job *job = job_of(flow, target);
+	const struct prove prove = prove_of(flow, job, deadline_ms);
+	struct facts_device *device = &target->device;
+	char text[PLAN_TEXT_MAX];
+	enum reason reason = prove_bound(&prove, device, text);
+
+	if (reason != REASON_DONE) {
+		take(flow, target, reason, text);
+		return;
+	}
+	if (device->driver[0])
+		status_event(flow->status, "device bound", "%s to %s", device->address,
+			     device->driver);
+	reason = prove_modules(&prove, &job->record, device, text);
+	if (text[0])
+		status_event(flow->status, "module compared", "%s: %s", job->name, text);
+	take(flow, target, reason, text);
+	prove_raise(&prove, device);
+}
+
+static void prove_its_link(struct flow *flow, struct choose_target *target, uint64_t deadline_ms)
+{
+	const struct flow_job *job = job_of(flow, target);
+	const struct prove prove = prove_of(flow, job, deadline_ms);
+	char text[PLAN_TEXT_MAX];
+	enum reason reason = prove_link(&prove, &target->device, text);
+
+	if (reason == REASON_DONE && text[0])
+		status_event(flow->status, job->record.expect.carrier ? "carrier" : "port", "%s",
+			     text);
+	take(flow, target, reason, text);
+}
+
+static bool is_open(const struct flow *flow, const struct choose_target *target)
+{
+	return job_of(flow, target) && target->reason == REASON_DONE;
+}
+
+/* All drivers first, then all links: what is waited for happens to all devices at the same time. */
+static void prove_all(struct flow *flow, uint64_t timeout_ms,
+		      void (*prove)(struct flow *flow, struct choose_target *target,
+				    uint64_t deadline_ms))
+{
+	uint64_t deadline_ms = fs_boot_ms() + timeout_ms;
+
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		if (is_open(flow, &flow->chosen.target[i]))
+			prove(flow, &flow->chosen.target[i], deadline_ms);
+	}
+}
+
+/* What became of a bundle is so for all of its devices. */
+static void take_jobs(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		struct choose_target *target = &flow->chosen.target[i];
+		const struct flow_job *job = job_of(flow, target);
+
+		if (job)
+			take(flow, target, job->reason, job->text);
+	}
+}
+
+enum flow_verdict flow_prove(struct flow *flow)
+{
+	take_jobs(flow);
+	prove_all(flow, PROVE_BOUND_MS, prove_driver);
+	prove_all(flow, flow->config->carrier_timeout_s * 1000, prove_its_link);
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		const struct choose_target *target = &flow->chosen.target[i];
+		const struct flow_job *job = job_of(flow, target);
+
+		if (job && job->reason == REASON_DONE && target->reason != REASON_DONE)
+			status_event(flow->status, "not proven", "%s: %s", target->device.address,
+				     target->text);
+	}
+	return FLOW_GO;
+}
+
+static json_t *target_json(const struct flow *flow, struct choose_target *target)
+{
+	const struct flow_job *job = job_of(flow, target);
+	struct facts_device *device = &target->device;
+	int carrier;
+	json_t *value;
+
+	detect_refresh(flow->machine, device);
+	carrier = prove_carrier(flow->machine, device);
+	value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "address", device->address,
+			  "modalias", device->modalias, "bundle", job ? job->name : "", "driver",
+			  device->driver, "interface", device->interface, "bound",
+			  device->driver[0] != '\0', "outcome", reason_name(target->reason), "text",
+			  target->text);
+	if (value && carrier >= 0)
+		json_object_set_new(value, "carrier", json_boolean(carrier));
+	return value;
+}
+
+static void tell_devices(struct flow *flow)
+{
+	json_t *devices = json_array();
+
+	for (size_t i = 0; i < flow->chosen.target_count; i++)
+		json_array_append_new(devices, target_json(flow, &flow->chosen.target[i]));
+	status_set_devices(flow->status, devices);
+}
+
+static const struct choose_target *find_worst(const struct chosen *chosen)
+{
+	const struct choose_target *worst = NULL;
+
+	for (size_t i = 0; i < chosen->target_count; i++) {
+		const struct choose_target *target = &chosen->target[i];
+
+		if (choose_is_graver(target->reason, worst ? worst->reason : REASON_DONE))
+			worst = target;
+	}
+	return worst;
+}
+
+/* What came of the devices of a good run: "eth0 e1000e; 0000:00:04.0 left for the main moment". */
+static void tell_good(struct flow *flow)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < flow->chosen.target_count && used < sizeof(flow->text); i++) {
+		const struct choose_target *target = &flow->chosen.target[i];
+		const struct facts_device *device = &target->device;
+
+		used += (size_t)snprintf(flow->text + used, sizeof(flow->text) - used, "%s%s %s",
+					 used ? "; " : "",
+					 device->interface[0] ? device->interface : device->address,
+					 target->left ? target->text : device->driver);
+	}
+}
+
+/* The gravest reason of all devices, and what it is about. */
+static void sum_up(struct flow *flow)
+{
+	const struct choose_target *worst = find_worst(&flow->chosen);
+
+	if (!worst) {
+		tell_good(flow);
+		return;
+	}
+	flow->reason = worst->reason;
+	snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address, worst->text);
+}
+
+static void save_stamp(struct flow *flow)
+{
+	struct stamp_device devices[STAMP_MAX_DEVICES];
+	struct err err = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < flow->chosen.target_count && count < STAMP_MAX_DEVICES; i++) {
+		const struct facts_device *device = &flow->chosen.target[i].device;
+		struct stamp_device *row = &devices[count];
+
+		if (device->driver[0] == '\0')
+			continue;
+		memcpy(row->bus, device->bus, sizeof(row->bus));
+		memcpy(row->address, device->address, sizeof(row->address));
+		memcpy(row->driver, device->driver, sizeof(row->driver));
+		count++;
+	}
+	if (flow->reason == REASON_DONE)
+		stamp_set(&flow->stamp, flow->moment, &flow->inputs, devices, count);
+	else
+		stamp_drop(&flow->stamp, flow->moment);
+	if (stamp_save(flow->machine->state, &flow->stamp, &err) < 0)
+		log_line(flow->log, "warning: stamp: %s", err.text);
+}
+
+/* Nothing was installed for these, and the reason is not theirs. */
+static void take_stop(struct flow *flow)
+{
+	take_jobs(flow);
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		if (is_open(flow, &flow->chosen.target[i]))
+			take(flow, &flow->chosen.target[i], flow->reason, flow->text);
+	}
+}
+
+/* A run that was stopped has its reason; one that came to its end is judged by its devices. */
+enum flow_verdict flow_record(struct flow *flow)
+{
+	if (flow->reason != REASON_DONE)
+		take_stop(flow);
+	tell_devices(flow);
+	if (flow->reason == REASON_DONE)
+		sum_up(flow);
+	flow->state = reason_exit(flow->reason) == 0 ? "done" : "failed";
+	save_stamp(flow);
+	return FLOW_GO;
+}

@@ -1,0 +1,51 @@
+/* journal.h - how far each bundle came, so that a run after a crash knows; digests and numbers only (T28). */
+#ifndef LARDER_JOURNAL_H
+#define LARDER_JOURNAL_H
+
+#include "cache/facts.h"
+
+#define JOURNAL_MAX_BYTES 65536
+#define JOURNAL_MAX_ENTRIES 64
+#define JOURNAL_MAX_TRIES 3 /* of a bundle that never completed */
+
+enum journal_state { JOURNAL_RUNNING, JOURNAL_DONE, JOURNAL_FAILED };
+
+struct journal_entry {
+	struct digest record; /* names the bundle */
+	struct digest boot;   /* of the id of the boot that wrote this entry last */
+	char kernel[FACTS_TEXT_MAX];
+	uint64_t step; /* the install step that was begun last */
+	uint64_t tries;
+	enum journal_state state;
+};
+
+struct journal {
+	struct digest machine; /* of the machine id */
+	struct digest envelope;
+	struct digest boot; /* of this boot's id */
+	struct journal_entry entry[JOURNAL_MAX_ENTRIES];
+	size_t count;
+};
+
+/* Reads the journal in dir. One that is missing, malformed or of another machine gives an empty one. With
+ * another envelope only what was done stays: a new cache is a new try. now holds what is so today:
+ * machine, envelope and boot. */
+void journal_load(int dir, const struct journal *now, struct journal *out_journal);
+MUST_USE int journal_save(int dir, const struct journal *journal, struct err *err);
+
+/* NULL: this bundle was never begun for this kernel. */
+const struct journal_entry *journal_find(const struct journal *journal, const struct digest *record,
+					 const char *kernel);
+
+/* Each saves before it returns. begin counts a try. */
+MUST_USE int journal_begin(int dir, struct journal *journal, const struct digest *record,
+			   const char *kernel, struct err *err);
+MUST_USE int journal_mark(int dir, struct journal *journal, const struct digest *record,
+			  const char *kernel, uint64_t step, enum journal_state state,
+			  struct err *err);
+
+/* Takes a try back: what stopped it was the machine's state, and the owner will mend that. Not saved
+ * before the next mark. */
+void journal_forgive(struct journal *journal, const struct digest *record, const char *kernel);
+
+#endif

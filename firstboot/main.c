@@ -1,0 +1,101 @@
+/* larder-firstboot: puts the right driver in place, offline. */
+#include <netdb.h>
+#include <nss.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "firstboot/verbs.h"
+
+#define EXIT_USAGE 1 /* as Azure's extension has it; cli.h says 2 */
+
+static const struct cli_option run_options[] = {
+	{ "early", NULL, "before the network is configured: dead network devices only",
+	  offsetof(struct run_args, early), CLI_TEXT },
+	{ "sysroot", "DIR", "where the machine is found, for tests and images; default /",
+	  offsetof(struct run_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print the status document", offsetof(struct run_args, json), CLI_TEXT },
+	{ "report", "FILE", "write the status document there", offsetof(struct run_args, report),
+	  CLI_TEXT },
+	{ "reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0",
+	  offsetof(struct run_args, reboot_exit), CLI_NUMBER },
+	{ 0 },
+};
+
+#define SYSROOT                                                                                 \
+	{ "sysroot", "DIR", "where the machine is found; default /",                            \
+	  offsetof(struct show_args, sysroot), CLI_TEXT }
+#define JSON { "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT }
+
+static const struct cli_option show_options[] = { SYSROOT, JSON, { 0 } };
+static const struct cli_option plan_options[] = {
+	{ "early", NULL, "what the early moment would do", offsetof(struct show_args, early),
+	  CLI_TEXT },
+	SYSROOT,
+	JSON,
+	{ 0 },
+};
+
+static const struct cli_verb verbs[] = {
+	{ .name = "run",
+	  .operands = "",
+	  .summary = "Install what this machine's devices need, and prove that it works.",
+	  .details = "Everything comes from the cache in /usr/lib/larder/cache, and nothing of it is used "
+		     "before its signatures and digests fit. Configuration: KEY=VALUE in "
+		     "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
+		     "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
+		     "steps=files,modules,load,packages, which only ever takes kinds of steps away; "
+		     "carrier_timeout_s; step_timeout_s.",
+	  .options = run_options,
+	  .args_size = sizeof(struct run_args),
+	  .run = verb_run },
+	{ .name = "plan",
+	  .operands = "",
+	  .summary = "Say what run would install, and change nothing.",
+	  .options = plan_options,
+	  .args_size = sizeof(struct show_args),
+	  .run = verb_plan },
+	{ .name = "facts",
+	  .operands = "",
+	  .summary = "Say what this machine is: OS, kernel, devices and their drivers.",
+	  .options = show_options,
+	  .args_size = sizeof(struct show_args),
+	  .run = verb_facts },
+	{ .name = "status",
+	  .operands = "",
+	  .summary = "Say what the last run did.",
+	  .options = show_options,
+	  .args_size = sizeof(struct show_args),
+	  .run = verb_status },
+	{ 0 },
+};
+
+static const struct cli_program program = {
+	.name = "larder-firstboot",
+	.summary = "Puts the right driver in place at first boot, with no network at all.",
+	.verbs = verbs,
+	.exits = "0 done, nothing to do, or done and a reboot is needed (another code with "
+		 "--reboot-exit); 1 wrong usage; 10 hypervisor services missing; 11 no device of ours; "
+		 "12 this OS, version or architecture is not covered; 13 this VM size is not covered; "
+		 "14 anything else: status.json and the log have its reason and what can be done.",
+};
+
+/* A static program must not load what the guest's nsswitch.conf and openssl.cnf name (T27). */
+static void pin_libraries(void)
+{
+	__nss_configure_lookup("hosts", "files dns");
+	__nss_configure_lookup("passwd", "files");
+	__nss_configure_lookup("group", "files");
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	pin_libraries();
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	code = cli_main(&program, argc, argv);
+	return code == CLI_WRONG_USAGE ? EXIT_USAGE : code;
+}

@@ -1,0 +1,155 @@
+#include "firstboot/module.h"
+
+#include <fcntl.h>
+#include <libelf.h>
+#include <gelf.h>
+#include <string.h>
+
+#include "cache/name.h"
+
+#define MODULES_DEP_MAX (UINT32_C(16) << 20)
+#define BUILD_ID_MAX 256
+#define BUILD_ID_SECTION ".note.gnu.build-id"
+
+static const char *const suffixes[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
+
+bool module_name_of(const char *path, char out[MODULE_NAME_SIZE])
+{
+	const char *last = strrchr(path, '/');
+	const char *base = last ? last + 1 : path;
+	size_t length = strlen(base);
+
+	for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+		size_t tail = strlen(suffixes[i]);
+
+		if (length <= tail || length - tail >= MODULE_NAME_SIZE ||
+		    strcmp(base + length - tail, suffixes[i]) != 0)
+			continue;
+		memcpy(out, base, length - tail);
+		out[length - tail] = '\0';
+		for (char *at = out; *at; at++)
+			*at = *at == '-' ? '_' : *at;
+		return name_is_module(out);
+	}
+	return false;
+}
+
+/* The kernel spells a module's name with underscores. */
+static int open_loaded(const struct machine *machine, const char *name, int *out_fd)
+{
+	char path[128];
+	struct err none = { 0 };
+
+	snprintf(path, sizeof(path), "sys/module/%s", name);
+	for (char *at = path + strlen("sys/module/"); *at; at++)
+		*at = *at == '-' ? '_' : *at;
+	return machine_open_dir(machine, path, out_fd, &none);
+}
+
+bool module_is_loaded(const struct machine *machine, const char *name)
+{
+	AUTO_CLOSE int dir = -1;
+
+	return open_loaded(machine, name, &dir) == 0;
+}
+
+int module_open_folder(const struct machine *machine, const char *kernel, int *out_fd,
+		       struct err *err)
+{
+	char path[FS_NAME_MAX];
+
+	snprintf(path, sizeof(path), "lib/modules/%s", kernel);
+	return machine_open_dir(machine, path, out_fd, err);
+}
+
+/* The path that modules.dep has for a module, relative to its folder. Caller frees; NULL: none. */
+static char *find_file(int folder, const char *name)
+{
+	AUTO_FREE char *text = NULL;
+	struct err none = { 0 };
+	char *rest, *line;
+	size_t size;
+
+	if (fs_read_at(folder, "modules.dep", MODULES_DEP_MAX, &text, &size, &none) < 0)
+		return NULL;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		char here[MODULE_NAME_SIZE];
+
+		line[strcspn(line, ":")] = '\0';
+		if (line[0] != '/' && module_name_of(line, here) && strcmp(here, name) == 0)
+			return must_strdup(line);
+	}
+	return NULL;
+}
+
+static void end_elf(Elf **elf)
+{
+	if (*elf)
+		elf_end(*elf);
+}
+
+bool module_read_build_id(int fd, void *out, size_t out_size, size_t *out_length)
+{
+	AUTO(end_elf) Elf *elf = elf_version(EV_CURRENT) == EV_NONE ?
+					 NULL :
+					 elf_begin(fd, ELF_C_READ, NULL);
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (!elf || elf_kind(elf) != ELF_K_ELF || elf_getshdrstrndx(elf, &names) != 0)
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		const Elf_Data *data;
+		const char *name;
+		GElf_Shdr header;
+
+		if (!gelf_getshdr(section, &header))
+			return false;
+		name = elf_strptr(elf, names, header.sh_name);
+		if (!name || strcmp(name, BUILD_ID_SECTION) != 0)
+			continue;
+		data = elf_rawdata(section, NULL);
+		if (!data || !data->d_buf || data->d_size == 0 || data->d_size > out_size)
+			return false;
+		memcpy(out, data->d_buf, data->d_size);
+		*out_length = data->d_size;
+		return true;
+	}
+	return false;
+}
+
+static bool read_installed(const struct machine *machine, const char *kernel, const char *name,
+			   uint8_t out[BUILD_ID_MAX], size_t *out_length)
+{
+	AUTO_CLOSE int folder = -1, fd = -1;
+	AUTO_FREE char *path = NULL;
+	struct err none = { 0 };
+
+	if (module_open_folder(machine, kernel, &folder, &none) < 0)
+		return false;
+	path = find_file(folder, name);
+	if (!path)
+		return false;
+	fd = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd >= 0 && module_read_build_id(fd, out, BUILD_ID_MAX, out_length);
+}
+
+enum module_match module_compare(const struct machine *machine, const char *kernel,
+				 const char *name)
+{
+	uint8_t installed[BUILD_ID_MAX];
+	AUTO_FREE char *loaded = NULL;
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+	size_t size, length;
+
+	if (open_loaded(machine, name, &dir) < 0 ||
+	    fs_read_at(dir, "notes/" BUILD_ID_SECTION, BUILD_ID_MAX, &loaded, &size, &none) < 0)
+		return MODULE_NOT_COMPARED;
+	if (!read_installed(machine, kernel, name, installed, &length))
+		return MODULE_NOT_COMPARED;
+	if (size != length || memcmp(loaded, installed, size) != 0)
+		return MODULE_OTHER;
+	return MODULE_SAME;
+}

@@ -1,0 +1,103 @@
+#include "firstboot/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "cache/base/fs.h"
+
+#define PLACE_STEP 65536
+#define BACKUP_SUFFIX ".larder-backup"
+
+static ssize_t read_step(int fd, char *step)
+{
+	size_t at = 0;
+
+	while (at < PLACE_STEP) {
+		ssize_t got = read(fd, step + at, PLACE_STEP - at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		at += (size_t)got;
+	}
+	return (ssize_t)at;
+}
+
+static bool same_bytes(int left, int right)
+{
+	AUTO_FREE char *mine = must_calloc(2, PLACE_STEP);
+	char *theirs = mine + PLACE_STEP;
+	ssize_t got;
+
+	do {
+		got = read_step(left, mine);
+		if (got < 0 || read_step(right, theirs) != got ||
+		    memcmp(mine, theirs, (size_t)got) != 0)
+			return false;
+	} while (got == PLACE_STEP);
+	return true;
+}
+
+/* Is the file there already, with these bytes and this mode? */
+static bool is_there(int from, int to_dir, const char *name, mode_t mode)
+{
+	AUTO_CLOSE int fd = openat(to_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat wanted, status;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || fstat(from, &wanted) < 0)
+		return false;
+	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != mode || status.st_uid != geteuid() ||
+	    status.st_size != wanted.st_size)
+		return false;
+	return same_bytes(from, fd);
+}
+
+static int keep_backup(int dir, const char *name, struct err *err)
+{
+	char backup[FS_NAME_MAX + sizeof(BACKUP_SUFFIX)];
+
+	snprintf(backup, sizeof(backup), "%.255s%s", name, BACKUP_SUFFIX);
+	if (linkat(dir, name, dir, backup, 0) < 0 && errno != ENOENT && errno != EEXIST)
+		return err_errno(err, "keep %s", backup);
+	return 0;
+}
+
+static int copy_bytes(int from, int to, struct err *err)
+{
+	AUTO_FREE char *step = must_calloc(1, PLACE_STEP);
+	ssize_t got;
+
+	if (lseek(from, 0, SEEK_SET) < 0)
+		return err_errno(err, "seek");
+	while ((got = read_step(from, step)) > 0) {
+		if (fs_write_all(to, step, (size_t)got, err) < 0)
+			return -1;
+	}
+	return got < 0 ? err_errno(err, "read") : 0;
+}
+
+int place_file(int from_dir, const char *from, int to_dir, const char *name, mode_t mode, bool backup,
+	       bool *out_changed, struct err *err)
+{
+	AUTO_CLOSE int fd = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
+
+	if (fd < 0)
+		return err_errno(err, "open %s", from);
+	if (is_there(fd, to_dir, name, mode))
+		return 0;
+	if (backup && keep_backup(to_dir, name, err) < 0)
+		return -1;
+	if (fs_draft_open(&draft, to_dir, name, mode, err) < 0)
+		return -1;
+	if (copy_bytes(fd, draft.fd, err) < 0)
+		return err_wrap(err, "%s", name);
+	if (fs_draft_commit(&draft, err) < 0)
+		return -1;
+	*out_changed = true;
+	return 0;
+}

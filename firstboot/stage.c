@@ -1,0 +1,130 @@
+#include "firstboot/stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "firstboot/space.h"
+
+#define STAGE_MARGIN (UINT64_C(1) << 20) /* bytes left free for everybody else */
+#define NAMES_SHOWN 3
+
+int stage_clear(const struct machine *machine, struct err *err)
+{
+	return fs_remove_tree(machine->state, STAGE_NAME, err);
+}
+
+static int look_at(const struct cache *cache, const struct record_file *file, struct err *err)
+{
+	char name[DIGEST_HEX_MAX];
+	struct stat status;
+
+	digest_hex(&file->blob.digest, name);
+	if (fstatat(cache->layout.blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT)
+			return err_set(err, ERR_MISSING, "blob %.12s is not carried", name);
+		return err_errno(err, "blob %.12s of %s", name, file->path);
+	}
+	if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != file->blob.size)
+		return err_set(err, ERR_DAMAGED, "blob %.12s of %s does not have its signed size",
+			       name, file->path);
+	return 0;
+}
+
+int stage_look(const struct cache *cache, const struct record *record, struct err *err)
+{
+	char names[ERR_TEXT_MAX / 2] = "";
+	size_t missing = 0;
+
+	for (size_t i = 0; i < record->file_count; i++) {
+		size_t used = strlen(names);
+		struct err why = { 0 };
+
+		if (look_at(cache, &record->file[i], &why) == 0)
+			continue;
+		if (why.kind != ERR_MISSING) {
+			*err = why;
+			return -1;
+		}
+		if (missing++ < NAMES_SHOWN)
+			snprintf(names + used, sizeof(names) - used, "%s%.128s", used ? ", " : "",
+				 record->file[i].path);
+	}
+	if (missing == 0)
+		return 0;
+	return err_set(err, ERR_MISSING, "%zu of %zu files are not in the cache: %s%s", missing,
+		       record->file_count, names, missing > NAMES_SHOWN ? ", ..." : "");
+}
+
+static int make_stage(const struct machine *machine, size_t number, int *out_fd, struct err *err)
+{
+	AUTO_CLOSE int staging = -1;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%02zu", number);
+	if (fs_make_dir_beneath(machine->state, STAGE_NAME, 0700, &staging, err) < 0)
+		return -1;
+	return fs_make_dir_beneath(staging, name, 0700, out_fd, err);
+}
+
+/* The folder of path, made beneath dir; path keeps only its last component. */
+static int open_folder(int dir, const char **path, int *out_fd, struct err *err)
+{
+	const char *last = strrchr(*path, '/');
+	AUTO_FREE char *folder = NULL;
+
+	if (!last)
+		return fs_make_dir_beneath(dir, ".", 0700, out_fd, err);
+	folder = must_strdup(*path);
+	folder[last - *path] = '\0';
+	*path = last + 1;
+	return fs_make_dir_beneath(dir, folder, 0700, out_fd, err);
+}
+
+static int unpack_file(const struct cache *cache, const struct record_file *file, int dir,
+		       struct err *err)
+{
+	AUTO_CLOSE int blob = -1, folder = -1, fd = -1;
+	const char *name = file->path;
+
+	if (blob_open(cache->layout.blobs, &file->blob.digest, &blob, err) < 0)
+		return err_wrap(err, "%s", file->path);
+	if (open_folder(dir, &name, &folder, err) < 0)
+		return -1;
+	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, "create %s", name);
+	if (blob_unpack(blob, file, fd, err) < 0)
+		return -1;
+	if (fchmod(fd, (mode_t)file->mode & 0755) < 0)
+		return err_errno(err, "chmod %s", name);
+	return 0;
+}
+
+static int check_room(int dir, const struct record *record, struct err *err)
+{
+	uint64_t bytes = STAGE_MARGIN;
+
+	for (size_t i = 0; i < record->file_count; i++) {
+		if (__builtin_add_overflow(bytes, record->file[i].size, &bytes))
+			return err_set(err, ERR_INVALID, "sizes overflow");
+	}
+	return space_check(dir, bytes, record->file_count + 16, "/" MACHINE_STATE, err);
+}
+
+int stage_bundle(const struct machine *machine, const struct cache *cache,
+		 const struct record *record, size_t number, int *out_dir, struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
+
+	if (stage_look(cache, record, err) < 0 || check_room(machine->state, record, err) < 0)
+		return -1;
+	if (make_stage(machine, number, &dir, err) < 0)
+		return err_wrap(err, "/" MACHINE_STATE "/" STAGE_NAME);
+	for (size_t i = 0; i < record->file_count; i++) {
+		if (unpack_file(cache, &record->file[i], dir, err) < 0)
+			return -1;
+	}
+	*out_dir = take_fd(&dir);
+	return 0;
+}

@@ -1,0 +1,180 @@
+#include "firstboot/stamp.h"
+
+#include <string.h>
+
+#include "cache/base/fs.h"
+#include "cache/base/version.h"
+#include "firstboot/state.h"
+
+#define STAMP_NAME "stamp"
+#define STAMP_FORMAT "larder.stamp.v1"
+
+static const char *const moment_names[] = { [PLAN_EARLY] = "early", [PLAN_MAIN] = "main" };
+
+const char *stamp_moment_name(enum plan_moment moment)
+{
+	return moment_names[moment];
+}
+
+void stamp_drop(struct stamp *stamp, enum plan_moment moment)
+{
+	free(stamp->moment[moment].device);
+	stamp->moment[moment] = (struct stamp_moment){ 0 };
+}
+
+void stamp_free(struct stamp *stamp)
+{
+	stamp_drop(stamp, PLAN_EARLY);
+	stamp_drop(stamp, PLAN_MAIN);
+}
+
+void stamp_set(struct stamp *stamp, enum plan_moment moment, const struct stamp_inputs *inputs,
+	       const struct stamp_device *devices, size_t count)
+{
+	struct stamp_moment *now = &stamp->moment[moment];
+
+	stamp_drop(stamp, moment);
+	now->good = true;
+	now->inputs = *inputs;
+	now->device = must_calloc(count, sizeof(*now->device));
+	now->count = count;
+	if (count)
+		memcpy(now->device, devices, count * sizeof(*devices));
+}
+
+static void need_text(struct json_reader *reader, const char *key, char *out, size_t out_size)
+{
+	const char *text = json_need_string(reader, key, out_size - 1);
+
+	snprintf(out, out_size, "%s", text ? text : "");
+}
+
+static int parse_device(const json_t *value, struct stamp_device *device, struct err *err)
+{
+	struct json_reader reader = json_open(value, "device", err);
+
+	need_text(&reader, "bus", device->bus, sizeof(device->bus));
+	need_text(&reader, "address", device->address, sizeof(device->address));
+	need_text(&reader, "driver", device->driver, sizeof(device->driver));
+	return json_close(&reader);
+}
+
+static int parse_moment(const json_t *value, struct stamp_moment *moment, struct err *err)
+{
+	struct json_reader reader = json_open(value, "moment", err);
+	const json_t *devices = json_need_array(&reader, "devices", STAMP_MAX_DEVICES);
+
+	state_need_digest(&reader, "index", &moment->inputs.index);
+	state_need_digest(&reader, "trust", &moment->inputs.trust);
+	state_need_digest(&reader, "policy", &moment->inputs.policy);
+	state_need_digest(&reader, "facts", &moment->inputs.facts);
+	if (json_close(&reader) < 0)
+		return -1;
+	moment->count = json_array_size(devices);
+	moment->device = must_calloc(moment->count, sizeof(*moment->device));
+	for (size_t i = 0; i < moment->count; i++) {
+		if (parse_device(json_array_get(devices, i), &moment->device[i], err) < 0)
+			return -1;
+	}
+	moment->good = true;
+	return 0;
+}
+
+static int parse(const json_t *root, struct stamp *stamp, struct err *err)
+{
+	struct json_reader reader = json_open(root, "", err);
+	const char *const agent = LARDER_VERSION;
+	const json_t *value[2];
+
+	state_need_format(&reader, STAMP_FORMAT);
+	state_need_word(&reader, "agent", &agent, 1);
+	for (int i = 0; i < 2; i++)
+		value[i] = json_want_object(&reader, moment_names[i]);
+	if (json_close(&reader) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		if (value[i] && parse_moment(value[i], &stamp->moment[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void stamp_load(int dir, struct stamp *out_stamp)
+{
+	AUTO_JSON json_t *root = NULL;
+	AUTO_STAMP struct stamp stamp = { 0 };
+	struct err none = { 0 };
+
+	*out_stamp = (struct stamp){ 0 };
+	if (json_read_at(dir, STAMP_NAME, STAMP_MAX_BYTES, &root, &none) < 0 ||
+	    parse(root, &stamp, &none) < 0)
+		return;
+	*out_stamp = stamp;
+	stamp = (struct stamp){ 0 };
+}
+
+static json_t *moment_json(const struct stamp_moment *moment)
+{
+	const struct stamp_inputs *inputs = &moment->inputs;
+	char index[DIGEST_TEXT_MAX], trust[DIGEST_TEXT_MAX], policy[DIGEST_TEXT_MAX];
+	char facts[DIGEST_TEXT_MAX];
+	json_t *devices = json_array();
+
+	for (size_t i = 0; i < moment->count; i++) {
+		const struct stamp_device *device = &moment->device[i];
+
+		json_array_append_new(devices,
+				      json_pack("{s:s, s:s, s:s}", "bus", device->bus, "address",
+						device->address, "driver", device->driver));
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "index", digest_text(&inputs->index, index),
+			 "trust", digest_text(&inputs->trust, trust), "policy",
+			 digest_text(&inputs->policy, policy), "facts",
+			 digest_text(&inputs->facts, facts), "devices", devices);
+}
+
+int stamp_save(int dir, const struct stamp *stamp, struct err *err)
+{
+	AUTO_JSON json_t *root =
+		json_pack("{s:s, s:s}", "format", STAMP_FORMAT, "agent", LARDER_VERSION);
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	for (int i = 0; i < 2; i++) {
+		if (stamp->moment[i].good)
+			json_object_set_new(root, moment_names[i], moment_json(&stamp->moment[i]));
+	}
+	text = json_text(root, &size);
+	return fs_replace(dir, STAMP_NAME, text, size, 0600, err);
+}
+
+static bool inputs_equal(const struct stamp_inputs *left, const struct stamp_inputs *right)
+{
+	return digest_equal(&left->index, &right->index) &&
+	       digest_equal(&left->trust, &right->trust) &&
+	       digest_equal(&left->policy, &right->policy) &&
+	       digest_equal(&left->facts, &right->facts);
+}
+
+static bool device_is_bound(const struct stamp_device *then, const struct facts *facts)
+{
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct facts_device *now = &facts->device[i];
+
+		if (strcmp(now->bus, then->bus) == 0 && strcmp(now->address, then->address) == 0)
+			return strcmp(now->driver, then->driver) == 0;
+	}
+	return false;
+}
+
+bool stamp_fits(const struct stamp_moment *moment, const struct stamp_inputs *inputs,
+		const struct facts *facts)
+{
+	if (!moment->good || !inputs_equal(&moment->inputs, inputs))
+		return false;
+	for (size_t i = 0; i < moment->count; i++) {
+		if (!device_is_bound(&moment->device[i], facts))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,50 @@
+/* status.h - what a run says to machines: one JSON document with a timeline, kept up to date. */
+#ifndef LARDER_STATUS_H
+#define LARDER_STATUS_H
+
+#include "cache/base/json.h"
+#include "cache/base/log.h"
+#include "cache/plan.h"
+#include "cache/reason.h"
+#include "cache/statement.h"
+#include "firstboot/machine.h"
+
+#define STATUS_NAME "status.json" /* in the run folder */
+#define STATUS_RESULT "result.json" /* in the state folder: the same, over reboots */
+#define STATUS_MAX_BYTES (UINT32_C(4) << 20)
+#define STATUS_MAX_EVENTS 1024
+
+struct status {
+	const struct machine *machine; /* borrowed */
+	struct log *log;	       /* borrowed */
+	enum plan_moment moment;
+	json_t *part;	  /* owned: what this moment says */
+	json_t *timeline; /* borrowed from part */
+	json_t *early;	  /* owned: what the early moment of this boot said, or NULL */
+};
+#define AUTO_STATUS __attribute__((cleanup(status_close)))
+
+/* Begins the timeline. Reads what an earlier moment of this boot left in the run folder, if that is there. */
+struct status status_open(const struct machine *machine, enum plan_moment moment, struct log *log);
+void status_close(struct status *status);
+
+/* A line of the log and a point on the timeline. event: "device bound"; the text may be empty. */
+void status_event(struct status *status, const char *event, const char *format, ...)
+	PRINTF_LIKE(3, 4);
+
+void status_set_statement(struct status *status, const struct statement *statement,
+			  const struct digest *envelope);
+void status_set_facts(struct status *status, const struct digest *facts);
+void status_set_devices(struct status *status, json_t *devices); /* takes devices */
+
+/* state: "done", "failed" or "idle". Logs the final line. */
+void status_end(struct status *status, const char *state, enum reason reason, int code,
+		const char *text);
+
+/* The whole document; the caller releases. */
+json_t *status_document(const struct status *status);
+
+/* Writes status.json, and result.json too where keep is set. What cannot be written is logged. */
+void status_save(const struct status *status, bool keep);
+
+#endif

@@ -1,0 +1,232 @@
+#include "firstboot/steps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "firstboot/module.h"
+#include "firstboot/place.h"
+#include "firstboot/space.h"
+
+#define STEPS_MARGIN (UINT64_C(4) << 20) /* bytes left free on the file system of the modules */
+
+enum reason steps_reason(const struct err *err)
+{
+	enum reason reason = reason_of_err(err);
+
+	if (err->kind == ERR_TIMEOUT)
+		return REASON_TIMEOUT;
+	if (err->kind == ERR_SYSTEM && (reason == REASON_NO_SPACE || reason == REASON_READ_ONLY))
+		return reason;
+	return REASON_STEP_FAILED;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return last ? last + 1 : path;
+}
+
+static mode_t mode_of(const struct steps *steps, const char *path)
+{
+	return (mode_t)record_find(steps->record, path)->mode & 0755;
+}
+
+static int place_files(const struct steps *steps, const struct record_step *step, int to,
+		       bool backup, bool *changed, struct err *err)
+{
+	for (size_t i = 0; i < step->files.count; i++) {
+		const char *path = step->files.item[i];
+
+		if (place_file(steps->staged, path, to, base_name(path), mode_of(steps, path),
+			       backup, changed, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int do_files(const struct steps *steps, const struct record_step *step, struct err *err)
+{
+	AUTO_CLOSE int to = -1;
+	bool changed = false;
+
+	if (machine_make_dir(steps->machine, step->into, &to, err) < 0 ||
+	    place_files(steps, step, to, true, &changed, err) < 0)
+		return err_wrap(err, "%s", step->into);
+	return 0;
+}
+
+/* depmod writes all of modules.* anew: a disk that fills up then would leave the machine without any. */
+static int check_room(const struct steps *steps, const struct record_step *step, int folder,
+		      struct err *err)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	uint64_t bytes = STEPS_MARGIN;
+
+	if (fs_list(folder, ".", &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.count; i++) {
+		struct stat status;
+
+		if (strncmp(names.name[i], "modules.", 8) == 0 &&
+		    fstatat(folder, names.name[i], &status, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)status.st_size;
+	}
+	for (size_t i = 0; i < step->files.count; i++)
+		bytes += record_find(steps->record, step->files.item[i])->size;
+	return space_check(folder, bytes, step->files.count + 16, "/lib/modules", err);
+}
+
+/* NAME.ko and NAME.ko.xz side by side: which one depmod takes is not ours to guess. */
+static void remove_twins(int dir, const char *path)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	char mine[MODULE_NAME_SIZE], other[MODULE_NAME_SIZE];
+	struct err none = { 0 };
+
+	if (!module_name_of(path, mine) || fs_list(dir, ".", &names, &none) < 0)
+		return;
+	for (size_t i = 0; i < names.count; i++) {
+		if (strcmp(names.name[i], base_name(path)) != 0 &&
+		    module_name_of(names.name[i], other) && strcmp(mine, other) == 0)
+			unlinkat(dir, names.name[i], 0);
+	}
+}
+
+static int run_depmod(const struct steps *steps, struct err *err)
+{
+	const struct tool tool = { .machine = steps->machine,
+				   .log = steps->log,
+				   .timeout_ms = steps->timeout_ms,
+				   .outside = true };
+	const char *const here[] = { "depmod", "-a", steps->kernel, NULL };
+	const char *const there[] = { "depmod", "-a", "-b", steps->machine->path, steps->kernel,
+				      NULL };
+
+	return tool_must(&tool, steps->machine->whole ? here : there, err);
+}
+
+static int do_modules(const struct steps *steps, const struct record_step *step, struct err *err)
+{
+	AUTO_CLOSE int folder = -1, to = -1;
+	bool changed = false;
+
+	for (size_t i = 0; i < step->files.count; i++) {
+		char name[MODULE_NAME_SIZE];
+
+		if (!module_name_of(step->files.item[i], name))
+			return err_set(err, ERR_INVALID, "%s is no kernel module", step->files.item[i]);
+	}
+	if (module_open_folder(steps->machine, steps->kernel, &folder, err) < 0 ||
+	    check_room(steps, step, folder, err) < 0 ||
+	    fs_make_dir_beneath(folder, MODULE_FOLDER, 0755, &to, err) < 0)
+		return -1;
+	machine_wipe_drafts(to);
+	if (place_files(steps, step, to, false, &changed, err) < 0)
+		return -1;
+	for (size_t i = 0; i < step->files.count; i++)
+		remove_twins(to, step->files.item[i]);
+	return changed || steps->interrupted ? run_depmod(steps, err) : 0;
+}
+
+static enum reason load_failed(const struct tool *tool, const char *const *argv,
+			       const struct run_result *result, struct err *err)
+{
+	bool unsigned_module = strstr(result->output, "Key was rejected by service") ||
+			       strstr(result->output, "Required key not available");
+
+	tool_failed(tool, argv, result, err);
+	return unsigned_module ? REASON_MODULE_UNSIGNED : REASON_STEP_FAILED;
+}
+
+static enum reason load_module(const struct steps *steps, const char *name, struct err *err)
+{
+	const struct tool tool = { .machine = steps->machine,
+				   .log = steps->log,
+				   .timeout_ms = steps->timeout_ms };
+	const char *const argv[] = { "modprobe", "--", name, NULL };
+	struct run_result result = { 0 };
+	AUTO_FREE char *output = NULL;
+
+	if (module_is_loaded(steps->machine, name))
+		return REASON_DONE;
+	if (tool_run(&tool, argv, &result, err) < 0)
+		return steps_reason(err);
+	output = result.output;
+	return result.code == 0 ? REASON_DONE : load_failed(&tool, argv, &result, err);
+}
+
+static enum reason do_load(const struct steps *steps, const struct record_step *step,
+			   struct err *err)
+{
+	for (size_t i = 0; i < step->modules.count; i++) {
+		enum reason reason = load_module(steps, step->modules.item[i], err);
+
+		if (reason != REASON_DONE) {
+			err_wrap(err, "load %s", step->modules.item[i]);
+			return reason;
+		}
+	}
+	return REASON_DONE;
+}
+
+static enum reason judge(int code, const struct err *err)
+{
+	return code < 0 ? steps_reason(err) : REASON_DONE;
+}
+
+enum reason steps_do(const struct steps *steps, const struct record_step *step, struct err *err)
+{
+	switch (step->kind) {
+	case RECORD_DO_FILES:
+		return judge(do_files(steps, step, err), err);
+	case RECORD_DO_MODULES:
+		return judge(do_modules(steps, step, err), err);
+	case RECORD_DO_LOAD:
+		return do_load(steps, step, err);
+	case RECORD_DO_PACKAGES:
+		return steps_packages(steps, step, err);
+	}
+	abort();
+}
+
+static bool has_size(int dir, const char *name, uint64_t size)
+{
+	struct stat status;
+
+	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == size;
+}
+
+static bool step_in_place(const struct steps *steps, const struct record_step *step)
+{
+	AUTO_CLOSE int folder = -1, to = -1;
+	struct err none = { 0 };
+
+	if (step->kind == RECORD_DO_LOAD || step->kind == RECORD_DO_PACKAGES)
+		return true;
+	if (step->kind == RECORD_DO_FILES) {
+		if (machine_open_dir(steps->machine, step->into, &to, &none) < 0)
+			return false;
+	} else if (module_open_folder(steps->machine, steps->kernel, &folder, &none) < 0 ||
+		   fs_open_dir(folder, MODULE_FOLDER, &to, &none) < 0) {
+		return false;
+	}
+	for (size_t i = 0; i < step->files.count; i++) {
+		const char *path = step->files.item[i];
+
+		if (!has_size(to, base_name(path), record_find(steps->record, path)->size))
+			return false;
+	}
+	return true;
+}
+
+bool steps_in_place(const struct steps *steps)
+{
+	for (size_t i = 0; i < steps->record->step_count; i++) {
+		if (!step_in_place(steps, &steps->record->step[i]))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,35 @@
+/* steps.h - the install steps of a bundle: what each kind does to the machine. */
+#ifndef LARDER_STEPS_H
+#define LARDER_STEPS_H
+
+#include "cache/plan.h"
+#include "cache/record.h"
+#include "firstboot/config.h"
+#include "firstboot/tool.h"
+
+struct steps {
+	const struct machine *machine; /* borrowed, as all here */
+	struct log *log;
+	const char *kernel;
+	const struct record *record;
+	int staged;		/* the bundle's staging folder */
+	char staged_path[64];	/* the same, as programs inside the sysroot see it */
+	int timeout_ms;		/* of one program */
+	bool interrupted;	/* an earlier try did not come to its end */
+};
+
+/* Does one step, which is idempotent. REASON_DONE, or the reason with err filled. */
+enum reason steps_do(const struct steps *steps, const struct record_step *step, struct err *err);
+
+/* Does everything that the record puts in place stand there with its size? Looks only, and never
+ * inside packages. */
+bool steps_in_place(const struct steps *steps);
+
+/* For the files of steps: what an error means. A program that failed: REASON_STEP_FAILED. */
+enum reason steps_reason(const struct err *err);
+
+/* steps_packages.c */
+enum reason steps_packages(const struct steps *steps, const struct record_step *step,
+			   struct err *err);
+
+#endif

@@ -1,0 +1,115 @@
+#include <fcntl.h>
+#include <string.h>
+
+#include "firstboot/flow.h"
+#include "firstboot/logfile.h"
+#include "firstboot/verbs.h"
+
+#define LOCK_WAIT_MS 60000
+#define REBOOT_EXIT_MIN 3 /* 1 and 2 are the command line's */
+#define REBOOT_EXIT_MAX 125
+
+struct outcome {
+	const char *state;
+	enum reason reason;
+	char text[PLAN_TEXT_MAX];
+	bool quiet;
+};
+
+static struct outcome failed(enum reason reason, const struct err *err)
+{
+	struct outcome outcome = { .state = "failed", .reason = reason };
+
+	snprintf(outcome.text, sizeof(outcome.text), "%.511s", err->text);
+	return outcome;
+}
+
+static struct outcome run_flow(const struct machine *machine, struct status *status)
+{
+	struct config config;
+	AUTO(flow_free) struct flow flow = { .machine = machine,
+					     .config = &config,
+					     .log = status->log,
+					     .status = status,
+					     .moment = status->moment };
+	struct outcome outcome = { 0 };
+
+	config_load(machine, &config, status->log);
+	flow_run(&flow);
+	outcome.state = flow.state;
+	outcome.reason = flow.reason;
+	outcome.quiet = flow.quiet;
+	memcpy(outcome.text, flow.text, sizeof(outcome.text));
+	return outcome;
+}
+
+static int exit_code(const struct run_args *args, enum reason reason)
+{
+	if (reason == REASON_REBOOT && args->reboot_exit)
+		return (int)args->reboot_exit;
+	return reason_exit(reason);
+}
+
+static int write_report(const char *path, const char *text, size_t size, struct err *err)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return err_errno(err, "--report %s", path);
+	return fs_write_all(fd, text, size, err);
+}
+
+/* The document for whoever asked for it. */
+static int deliver(const struct run_args *args, const struct status *status, struct err *err)
+{
+	AUTO_JSON json_t *root = status_document(status);
+	size_t size;
+	AUTO_FREE char *text = json_pretty(root, &size);
+
+	if (args->json)
+		fputs(text, stdout);
+	return args->report ? write_report(args->report, text, size, err) : 0;
+}
+
+/* One run, from the lock to the report. made: whether the folders are there; why says why not. */
+static int run_locked(const struct run_args *args, struct machine *machine, struct log *log,
+		      bool made, struct err *err)
+{
+	enum plan_moment moment = args->early ? PLAN_EARLY : PLAN_MAIN;
+	struct outcome outcome = failed(reason_of_err(err), err);
+	bool locked = made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
+	AUTO(status_close) struct status status = status_open(machine, moment, log);
+	int code;
+
+	if (locked)
+		outcome = run_flow(machine, &status);
+	else if (made)
+		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err), err);
+	code = exit_code(args, outcome.reason);
+	status_end(&status, outcome.state, outcome.reason, code, outcome.text);
+	/* The one that holds the lock writes its own. */
+	if (locked || !made)
+		status_save(&status, !outcome.quiet);
+	return deliver(args, &status, err) < 0 ? -1 : code;
+}
+
+int verb_run(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct run_args *args = arguments;
+	AUTO_MACHINE struct machine machine = MACHINE_NONE;
+	AUTO_FCLOSE FILE *file = NULL;
+	struct log log = { 0 };
+	bool made;
+
+	(void)operands;
+	if (args->reboot_exit &&
+	    (args->reboot_exit < REBOOT_EXIT_MIN || args->reboot_exit > REBOOT_EXIT_MAX))
+		return err_set(err, ERR_USAGE, "--reboot-exit: expected %d to %d", REBOOT_EXIT_MIN,
+			       REBOOT_EXIT_MAX);
+	if (machine_open(args->sysroot, &machine, err) < 0 ||
+	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0)
+		return -1;
+	made = machine_make_folders(&machine, err) == 0;
+	log.file = file = logfile_open(&machine);
+	return run_locked(args, &machine, &log, made, err);
+}

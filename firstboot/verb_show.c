@@ -1,0 +1,233 @@
+#include "firstboot/choose.h"
+#include "firstboot/detect.h"
+#include "firstboot/source.h"
+#include "firstboot/stamp.h"
+#include "firstboot/status.h"
+#include "firstboot/verbs.h"
+
+static void print_json(json_t *root)
+{
+	size_t size;
+	AUTO_FREE char *text = json_pretty(root, &size);
+
+	fputs(text, stdout);
+}
+
+static void print_facts(const struct facts *facts)
+{
+	printf("%s %s, %s, kernel %s\n", facts->os_id, facts->os_version, facts->arch, facts->kernel);
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct facts_device *device = &facts->device[i];
+
+		printf("%-6s %-14s %-16s %-10s %s\n", device->bus, device->address,
+		       device->driver[0] ? device->driver : "-",
+		       device->interface[0] ? device->interface : "-", device->modalias);
+	}
+}
+
+int verb_facts(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct show_args *args = arguments;
+	AUTO_MACHINE struct machine machine = MACHINE_NONE;
+	AUTO_FACTS struct facts facts = { 0 };
+
+	(void)operands;
+	if (machine_open(args->sysroot, &machine, err) < 0 ||
+	    detect_facts(&machine, &facts, err) < 0)
+		return -1;
+	if (args->json) {
+		AUTO_JSON json_t *root = facts_json(&facts);
+
+		print_json(root);
+	} else {
+		print_facts(&facts);
+	}
+	return 0;
+}
+
+/* What "plan" shows: the choice, or why there is none. */
+struct shown {
+	struct source source;
+	struct chosen chosen;
+	enum reason reason;
+	char text[PLAN_TEXT_MAX];
+};
+
+static void shown_free(struct shown *shown)
+{
+	chosen_free(&shown->chosen);
+	source_close(&shown->source);
+}
+
+/* The gravest reason of all devices; those that are served, or left, have none. */
+static void judge(struct shown *shown)
+{
+	const struct chosen *chosen = &shown->chosen;
+
+	if (chosen->target_count == 0) {
+		shown->reason = chosen->reason;
+		snprintf(shown->text, sizeof(shown->text), "%s", chosen->text);
+	}
+	for (size_t i = 0; i < chosen->target_count; i++) {
+		const struct choose_target *target = &chosen->target[i];
+
+		if (!choose_is_graver(target->reason, shown->reason))
+			continue;
+		shown->reason = target->reason;
+		snprintf(shown->text, sizeof(shown->text), "%s: %.400s", target->device.address,
+			 target->text);
+	}
+}
+
+static void make_plan(const struct machine *machine, const struct facts *facts,
+		      enum plan_moment moment, struct shown *shown)
+{
+	struct err err = { 0 };
+
+	shown->reason = source_open(machine, &shown->source, &err);
+	if (shown->reason != REASON_DONE) {
+		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);
+		return;
+	}
+	shown->reason = source_read_tables(&shown->source, facts, shown->text);
+	if (shown->reason != REASON_DONE)
+		return;
+	choose_targets(facts, &shown->source.cache.statement, shown->source.table,
+		       shown->source.count, moment, &shown->chosen);
+	/* The early moment has nothing to do where every network device has a driver. */
+	if (moment == PLAN_MAIN || shown->chosen.target_count)
+		judge(shown);
+}
+
+static const char *bundle_title(const struct shown *shown, const struct choose_target *target,
+				char out[400])
+{
+	const struct table_row *row;
+
+	if (target->bundle == CHOOSE_NO_BUNDLE)
+		return "";
+	row = shown->chosen.row[target->bundle];
+	snprintf(out, 400, "%s %s %s", row->name, row->version, row->id);
+	return out;
+}
+
+static json_t *plan_json(const struct shown *shown, enum plan_moment moment)
+{
+	json_t *devices = json_array();
+	char title[400];
+
+	for (size_t i = 0; i < shown->chosen.target_count; i++) {
+		const struct choose_target *target = &shown->chosen.target[i];
+
+		json_array_append_new(devices,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "address",
+						target->device.address, "modalias",
+						target->device.modalias, "bundle",
+						bundle_title(shown, target, title), "reason",
+						reason_name(target->reason), "text", target->text));
+	}
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "format", "larder.plan.v1", "moment",
+			 stamp_moment_name(moment), "reason", reason_name(shown->reason), "code",
+			 reason_exit(shown->reason), "text", shown->text, "remedy",
+			 reason_remedy(shown->reason), "devices", devices);
+}
+
+static void print_plan(const struct shown *shown)
+{
+	char title[400];
+
+	for (size_t i = 0; i < shown->chosen.target_count; i++) {
+		const struct choose_target *target = &shown->chosen.target[i];
+
+		printf("%s %s: %s%s\n", target->device.bus, target->device.address,
+		       bundle_title(shown, target, title), target->text);
+	}
+	if (shown->reason == REASON_DONE)
+		return;
+	printf("%s: %s\n%s\n", reason_name(shown->reason), shown->text,
+	       reason_remedy(shown->reason));
+}
+
+int verb_plan(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct show_args *args = arguments;
+	enum plan_moment moment = args->early ? PLAN_EARLY : PLAN_MAIN;
+	AUTO_MACHINE struct machine machine = MACHINE_NONE;
+	AUTO_FACTS struct facts facts = { 0 };
+	AUTO(shown_free) struct shown shown = { .source = SOURCE_NONE };
+
+	(void)operands;
+	if (machine_open(args->sysroot, &machine, err) < 0 ||
+	    detect_facts(&machine, &facts, err) < 0)
+		return -1;
+	make_plan(&machine, &facts, moment, &shown);
+	if (args->json) {
+		AUTO_JSON json_t *root = plan_json(&shown, moment);
+
+		print_json(root);
+	} else {
+		print_plan(&shown);
+	}
+	return reason_exit(shown.reason);
+}
+
+/* This boot's status, else what the last run left over a reboot. */
+static int read_status(const struct machine *machine, json_t **out_root, struct err *err)
+{
+	static const char *const paths[] = { "/" MACHINE_RUN "/" STATUS_NAME,
+					     "/" MACHINE_STATE "/" STATUS_RESULT };
+
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		AUTO_FREE char *data = NULL;
+		size_t size;
+
+		if (machine_read(machine, paths[i], STATUS_MAX_BYTES, &data, &size, err) == 0)
+			return json_parse(data, size, out_root, err) < 0 ?
+				       err_wrap(err, "%s", paths[i]) :
+				       0;
+		if (err->kind != ERR_MISSING)
+			return -1;
+	}
+	return err_set(err, ERR_MISSING, "no run has left a status yet");
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void print_moment(const char *name, const json_t *part)
+{
+	const json_t *device;
+	size_t i;
+
+	printf("%s: %s, %s%s%s\n", name, text_of(part, "state"), text_of(part, "reason"),
+	       text_of(part, "text")[0] ? ": " : "", text_of(part, "text"));
+	if (text_of(part, "remedy")[0])
+		printf("  %s\n", text_of(part, "remedy"));
+	json_array_foreach (json_object_get(part, "devices"), i, device)
+		printf("  %s %s %s: %s\n", text_of(device, "address"), text_of(device, "driver"),
+		       text_of(device, "interface"), text_of(device, "outcome"));
+}
+
+int verb_status(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	const struct show_args *args = arguments;
+	AUTO_MACHINE struct machine machine = MACHINE_NONE;
+	AUTO_JSON json_t *root = NULL;
+	const json_t *part;
+	const char *name;
+
+	(void)operands;
+	if (machine_open(args->sysroot, &machine, err) < 0 || read_status(&machine, &root, err) < 0)
+		return -1;
+	if (args->json) {
+		print_json(root);
+		return 0;
+	}
+	json_object_foreach (json_object_get(root, "moments"), name, part)
+		print_moment(name, part);
+	return 0;
+}

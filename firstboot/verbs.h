@@ -1,0 +1,26 @@
+/* verbs.h - the verbs of larder-firstboot. Each returns the exit code, or -1 with err filled. */
+#ifndef LARDER_FIRSTBOOT_VERBS_H
+#define LARDER_FIRSTBOOT_VERBS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cache/base/cli.h"
+
+struct run_args {
+	bool early, json;
+	const char *sysroot, *report;
+	uint64_t reboot_exit; /* 0: not given */
+};
+
+struct show_args {
+	bool early, json;
+	const char *sysroot;
+};
+
+int verb_run(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_plan(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_facts(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
+
+#endif

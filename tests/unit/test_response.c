@@ -1,0 +1,193 @@
+#include "tests/unit/support.h"
+
+#include "bake/location.h"
+#include "bake/response.h"
+
+#define LIMIT 1000000
+#define LM "Fri, 01 Jan 2021 00:00:00 GMT"
+#define MINUTE "Fri, 01 Jan 2021 00:01:00 GMT"
+#define SECOND "Fri, 01 Jan 2021 00:00:01 GMT"
+
+static const struct {
+	long status;
+	const char *range, *etag;
+	int64_t length;
+	uint64_t start, size;
+	enum response_verdict verdict;
+	const char *text;
+} judge_rows[] = {
+	{ 200, NULL, NULL, 100, 0, 100, RESPONSE_WHOLE, "" },
+	{ 200, NULL, NULL, -1, 0, 100, RESPONSE_WHOLE, "" },
+	{ 200, NULL, NULL, 100, 0, 0, RESPONSE_WHOLE, "" },
+	{ 200, NULL, NULL, 100, 50, 100, RESPONSE_WHOLE, "" },
+	{ 0, NULL, NULL, 100, 0, 100, RESPONSE_WHOLE, "" },
+	{ 200, NULL, NULL, 99, 0, 100, RESPONSE_FINAL, "expected 100 bytes, the server announces 99" },
+	{ 200, NULL, NULL, 101, 0, 100, RESPONSE_FINAL, "wrong size" },
+	{ 200, NULL, NULL, LIMIT + 1, 0, 0, RESPONSE_FINAL, "the limit is 1000000" },
+	{ 206, "bytes 50-99/100", "\"1\"", 50, 50, 100, RESPONSE_REST, "" },
+	{ 206, "bytes 50-99/100", NULL, 50, 50, 0, RESPONSE_REST, "" },
+	{ 206, "bytes 50-99/100", "\"2\"", 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 49-99/100", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 51-99/100", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-100/101", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-100/100", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-49/100", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-99/*", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 050-99/100", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-99/100x", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 50-99999999/100000000", NULL, 50, 50, 0, RESPONSE_ANEW, "" },
+	{ 206, "", NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, NULL, NULL, 50, 50, 100, RESPONSE_ANEW, "" },
+	{ 206, "bytes 0-99/100", NULL, 100, 0, 100, RESPONSE_FINAL, "nobody asked" },
+	{ 416, NULL, NULL, 0, 50, 100, RESPONSE_ANEW, "" },
+	{ 416, NULL, NULL, 0, 0, 100, RESPONSE_FINAL, "status 416" },
+	{ 301, NULL, NULL, 0, 0, 100, RESPONSE_REDIRECT, "" },
+	{ 308, NULL, NULL, 0, 50, 100, RESPONSE_REDIRECT, "" },
+	{ 304, NULL, NULL, 0, 0, 100, RESPONSE_FINAL, "status 304" },
+	{ 204, NULL, NULL, 0, 0, 100, RESPONSE_FINAL, "status 204" },
+	{ 404, NULL, NULL, 0, 0, 100, RESPONSE_FINAL, "status 404" },
+	{ 401, NULL, NULL, 0, 0, 100, RESPONSE_FINAL, "status 401" },
+	{ 408, NULL, NULL, 0, 0, 100, RESPONSE_LATER, "status 408" },
+	{ 429, NULL, NULL, 0, 0, 100, RESPONSE_LATER, "status 429" },
+	{ 503, NULL, NULL, 0, 0, 100, RESPONSE_LATER, "status 503" },
+};
+
+static void test_judge(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(judge_rows); i++) {
+		struct response response = { .status = judge_rows[i].status,
+					     .content_range = judge_rows[i].range,
+					     .etag = judge_rows[i].etag,
+					     .length = judge_rows[i].length };
+		struct request request = { .start = judge_rows[i].start,
+					   .validator = "\"1\"",
+					   .size = judge_rows[i].size,
+					   .limit = LIMIT };
+		struct err err = { 0 };
+
+		CHECK(response_judge(&response, &request, &err) == judge_rows[i].verdict,
+		      "row %zu", i);
+		CHECK(strstr(err.text, judge_rows[i].text), "row %zu: %s", i, err.text);
+	}
+}
+
+static const struct {
+	long status;
+	const char *etag, *modified, *date, *validator;
+} validator_rows[] = {
+	{ 200, "\"1\"", NULL, NULL, "\"1\"" },
+	{ 200, "\"1\"", LM, MINUTE, "\"1\"" },
+	{ 200, "W/\"1\"", NULL, NULL, "" },
+	{ 200, "W/\"1\"", LM, MINUTE, "" },
+	{ 200, "1", NULL, NULL, "" },
+	{ 200, "\"\"", NULL, NULL, "" },
+	{ 200, "\"a\tb\"", NULL, NULL, "" },
+	{ 200, "\"\xff\"", NULL, NULL, "" },
+	{ 200, NULL, LM, MINUTE, LM },
+	{ 200, NULL, LM, SECOND, "" },
+	{ 200, NULL, MINUTE, LM, "" },
+	{ 200, NULL, LM, NULL, "" },
+	{ 200, NULL, "yesterday", MINUTE, "" },
+	{ 0, NULL, LM, MINUTE, "" },
+};
+
+static void test_validator(void **state)
+{
+	char out[RESPONSE_VALIDATOR_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(validator_rows); i++) {
+		struct response response = { .status = validator_rows[i].status,
+					     .etag = validator_rows[i].etag,
+					     .last_modified = validator_rows[i].modified,
+					     .date = validator_rows[i].date };
+
+		response_validator(&response, out);
+		CHECK(strcmp(out, validator_rows[i].validator) == 0, "row %zu: %s", i, out);
+	}
+}
+
+static void test_long_validator(void **state)
+{
+	AUTO_FREE char *etag = must_printf("\"%0300d\"", 1);
+	struct response response = { .status = 200, .etag = etag };
+	char out[RESPONSE_VALIDATOR_MAX];
+
+	(void)state;
+	response_validator(&response, out);
+	assert_string_equal(out, "");
+}
+
+static const struct {
+	const char *from, *to, *url; /* url is NULL where it is refused */
+	enum err_kind kind;
+	const char *text;
+} location_rows[] = {
+	{ "https://h/a/b", "c?t=1", "https://h/a/c?t=1", ERR_NONE, NULL },
+	{ "https://h/a/b", "/c", "https://h/c", ERR_NONE, NULL },
+	{ "https://h/a/b", "//other/c", "https://other/c", ERR_NONE, NULL },
+	{ "http://h/a", "https://h/b", "https://h/b", ERR_NONE, NULL },
+	{ "http://h/a", "http://h/b", "http://h/b", ERR_NONE, NULL },
+	{ "https://h/a", "http://h/b", NULL, ERR_REFUSED, "redirect from https to http: refused" },
+	{ "https://h/a", "HTTP://h/b", NULL, ERR_REFUSED, "redirect from https to http: refused" },
+	{ "https://h/a", "file:///etc/passwd", NULL, ERR_REFUSED, "redirect to file: refused" },
+	{ "http://h/a", "gopher://h/b", NULL, ERR_REFUSED, "redirect to gopher: refused" },
+	{ "http://h/a", "ext::sh -c id", NULL, ERR_INVALID, "redirect to a bad URL" },
+	{ "https://h/a", "https://u@h/b", NULL, ERR_REFUSED, "with a user name" },
+	{ "https://h/a", "https://u:p@h/b", NULL, ERR_REFUSED, "with a user name" },
+	{ "https://h/a", "https://-h/b", NULL, ERR_REFUSED, "to a bad host" },
+};
+
+static void test_locations(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(location_rows); i++) {
+		AUTO_FREE char *url = NULL;
+		struct err err = { 0 };
+		int result = location_resolve(location_rows[i].from, location_rows[i].to, &url,
+					      &err);
+
+		if (location_rows[i].url) {
+			check_good(result, &err, location_rows[i].to);
+			CHECK(strcmp(url, location_rows[i].url) == 0, "row %zu: %s", i, url);
+		} else {
+			check_err(result, &err, location_rows[i].kind, location_rows[i].text,
+				  location_rows[i].to);
+		}
+	}
+}
+
+static const struct {
+	const char *url, *shown;
+} shown_rows[] = {
+	{ "https://h/a", "https://h/a" },
+	{ "https://h/a?sig=secret", "https://h/a" },
+	{ "https://h/a#x", "https://h/a" },
+	{ "https://u:secret@h/a", "https://h/a" },
+	{ "https://u:sec@ret@h/a@b", "https://h/a@b" },
+	{ "https://h?secret", "https://h" },
+	{ "https://h/a\nb\x7f", "https://h/a?b?" },
+	{ "nonsense", "nonsense" },
+};
+
+static void test_shown(void **state)
+{
+	char out[LOCATION_SHOWN_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(shown_rows); i++)
+		CHECK(strcmp(location_shown(shown_rows[i].url, out), shown_rows[i].shown) == 0,
+		      "row %zu: %s", i, out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_judge),	       cmocka_unit_test(test_validator),
+		cmocka_unit_test(test_long_validator), cmocka_unit_test(test_locations),
+		cmocka_unit_test(test_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

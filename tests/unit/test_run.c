@@ -1,0 +1,282 @@
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "cache/base/run.h"
+
+/* Runs a shell line; the caller frees output. */
+static int shell(const char *line, int timeout_ms, size_t keep, struct run_result *result,
+		 struct err *err)
+{
+	const char *const argv[] = { "sh", "-c", line, NULL };
+	const struct run_spec spec = {
+		.argv = argv, .timeout_ms = timeout_ms, .keep = keep, .keep_errors = true
+	};
+
+	*result = (struct run_result){ 0 };
+	return run(&spec, result, err);
+}
+
+static const struct {
+	const char *line;
+	size_t keep;
+	int code;
+	const char *output;
+} rows[] = {
+	{ "true", 0, 0, "" },
+	{ "exit 1", 0, 1, "" },
+	{ "exit 126", 0, 126, "" },
+	{ "exit 127", 0, 127, "" },
+	{ "exit 255", 0, 255, "" },
+	{ "kill -9 $$", 0, 128 + SIGKILL, "" },
+	{ "kill -15 $$", 0, 128 + SIGTERM, "" },
+	{ "kill -11 $$", 0, 128 + SIGSEGV, "" },
+	{ "echo out; echo err >&2", 64, 0, "out\nerr\n" },
+	{ "printf 12345678", 8, 0, "12345678" },
+	{ "printf 123456789", 8, 0, "23456789" },
+	{ "for i in 1 2 3 4 5 6 7 8 9; do printf $i; done", 4, 0, "6789" },
+	{ "printf 12345; sleep 0.05; printf 678", 6, 0, "345678" },
+	{ "printf 123", 0, 0, "" },
+	{ "printf 123", 1, 0, "3" },
+	{ "cat; echo end", 64, 0, "end\n" }, /* nothing on stdin */
+	{ "pwd", 64, 0, "/\n" },
+	{ "echo $LC_ALL $HOME", 64, 0, "C /\n" },
+	{ "echo $PATH", 99, 0, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n" },
+	{ "env | wc -l", 64, 0, "4\n" }, /* PATH, LC_ALL, HOME, and the shell's own PWD */
+	{ "ls /proc/self/fd | grep -c -x -E '[0-2]'", 64, 0, "3\n" },
+	{ "trap '' PIPE; trap", 64, 0, "trap -- '' PIPE\n" },
+	{ "sh -c 'kill -PIPE $$'; echo $?", 64, 0, "141\n" }, /* SIGPIPE is not ignored */
+};
+
+static void test_rows(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	setenv("LARDER_LEAK", "1", 1);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct run_result result;
+		struct err err = { 0 };
+
+		check_good(shell(rows[i].line, 20000, rows[i].keep, &result, &err), &err,
+			   rows[i].line);
+		CHECK(result.code == rows[i].code, "%s: code %d", rows[i].line, result.code);
+		CHECK(strcmp(result.output, rows[i].output) == 0, "%s: %s", rows[i].line,
+		      result.output);
+		CHECK(result.size == strlen(rows[i].output), "%s: %zu", rows[i].line, result.size);
+		free(result.output);
+	}
+	signal(SIGPIPE, SIG_DFL);
+}
+
+static void test_much_output(void **state)
+{
+	struct run_result result;
+	struct err err = { 0 };
+
+	(void)state;
+	check_good(shell("head -c 3000000 /dev/zero | tr '\\0' x; printf END", 20000, 1000000, &result,
+			 &err), &err, "much");
+	assert_int_equal(result.size, 1000000);
+	assert_string_equal(result.output + result.size - 4, "xEND");
+	free(result.output);
+}
+
+static void test_environment(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "echo $A $HOME", NULL };
+	const char *const env[] = { "A=1", "HOME=/x", NULL };
+	const char *many[100] = { 0 };
+	struct run_spec spec = { .argv = argv, .env = env, .keep = 64 };
+	struct run_result result = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	check_good(run(&spec, &result, &err), &err, "env");
+	assert_memory_equal(result.output, "1 /", 3);
+	free(result.output);
+	for (size_t i = 0; i < COUNT_OF(many) - 1; i++)
+		many[i] = "B=2";
+	spec.env = many;
+	check_good(run(&spec, &result, &err), &err, "more than fit");
+	free(result.output);
+}
+
+static void test_not_started(void **state)
+{
+	static const struct {
+		const char *program;
+		enum err_kind kind;
+		int number;
+	} programs[] = {
+		{ "larder-no-such-program", ERR_MISSING, 0 },
+		{ "/none/such", ERR_MISSING, 0 },
+		{ "", ERR_MISSING, 0 },
+		{ "/dev/null", ERR_SYSTEM, EACCES },
+		{ "/", ERR_SYSTEM, EACCES },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(programs); i++) {
+		const char *const argv[] = { programs[i].program, NULL };
+		const struct run_spec spec = { .argv = argv };
+		struct run_result result = { 0 };
+		struct err err = { 0 };
+
+		check_err(run(&spec, &result, &err), &err, programs[i].kind, programs[i].program,
+			  programs[i].program);
+		CHECK(err.number == programs[i].number, "row %zu: %d", i, err.number);
+		assert_null(result.output);
+	}
+}
+
+/* The limit ends the program and what it started, though they ignore SIGTERM. */
+static void test_timeout_ends_the_group(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_FREE char *line = must_printf("trap '' TERM; (sleep 0.5; echo > %s/alive) & echo > "
+					   "%s/begun; wait; sleep 60", folder->path, folder->path);
+	uint64_t start = fs_boot_ms();
+	struct run_result result;
+	struct err err = { 0 };
+
+	check_err(shell(line, 300, 64, &result, &err), &err, ERR_TIMEOUT, "sh: still running", line);
+	assert_true(fs_boot_ms() - start >= 300);
+	assert_true(fs_boot_ms() - start < 900);
+	assert_true(fs_exists(folder->fd, "begun"));
+	usleep(500 * 1000);
+	assert_false(fs_exists(folder->fd, "alive"));
+}
+
+static bool comes_back(const char *line)
+{
+	uint64_t start = fs_boot_ms();
+	struct run_result result;
+	struct err err = { 0 };
+
+	if (shell(line, 20000, 65536, &result, &err) < 0 || result.code != 0)
+		return false;
+	if (atoi(result.output) > 1)
+		kill(atoi(result.output), SIGKILL);
+	free(result.output);
+	return fs_boot_ms() - start < 4000;
+}
+
+/* All at once, for each takes two seconds. */
+static void test_daemon_with_our_pipe(void **state)
+{
+	static const char *const lines[] = {
+		"sleep 30 & echo $!",
+		"setsid sleep 30 & echo $!",
+		"timeout 6 yes & true", /* never silent */
+	};
+	pid_t pid[COUNT_OF(lines)];
+	int status;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			_exit(comes_back(lines[i]) ? 0 : 1);
+	}
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		CHECK(status == 0, "%s", lines[i]);
+	}
+}
+
+/* A program that closes its output just before it ends, as all of coreutils do, costs no fixed wait. */
+static void test_no_wait(void **state)
+{
+	uint64_t start = fs_boot_ms();
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct run_result result;
+		struct err err = { 0 };
+
+		check_good(shell("exec ls /dev/null", 20000, 64, &result, &err), &err, "run");
+		free(result.output);
+	}
+	CHECK(fs_boot_ms() - start < 500, "10 runs took %llu ms",
+	      (unsigned long long)(fs_boot_ms() - start));
+}
+
+static void test_folder(void **state)
+{
+	const struct folder *folder = *state;
+	const char *const argv[] = { "sh", "-c", "pwd -P", NULL };
+	const struct run_spec spec = { .argv = argv, .dir = folder->fd, .keep = 512 };
+	struct run_result result = { 0 };
+	struct err err = { 0 };
+
+	check_good(run(&spec, &result, &err), &err, "dir");
+	assert_non_null(strstr(result.output, strrchr(folder->path, '/')));
+	free(result.output);
+}
+
+/* What runs inside another root is that root's program: our own shell is not found there. */
+static void test_root(void **state)
+{
+	const struct folder *folder = *state;
+	const char *const argv[] = { "sh", "-c", "true", NULL };
+	const struct run_spec inside = { .argv = argv, .root = folder->fd };
+	struct run_result result = { 0 };
+	struct err err = { 0 };
+	AUTO_CLOSE int whole = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct run_spec same = { .argv = argv, .root = whole };
+
+	if (geteuid() != 0)
+		skip();
+	check_err(run(&inside, &result, &err), &err, ERR_MISSING, "sh: no such program", "inside");
+	check_good(run(&same, &result, &err), &err, "same root");
+	assert_int_equal(result.code, 0);
+	free(result.output);
+}
+
+static void test_last_line(void **state)
+{
+	static const struct {
+		const char *output, *line;
+	} lines[] = {
+		{ "", "" },
+		{ "\n\n", "" },
+		{ "one", "one" },
+		{ "one\ntwo\n", "two" },
+		{ "one\ntwo\n\n  \n\t\r\n", "two" },
+		{ "\none", "one" },
+		{ "one\n \nx", "x" },
+	};
+	AUTO_FREE char *large = must_calloc(2000, 1);
+	char out[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		run_last_line(lines[i].output, out, sizeof(out));
+		CHECK(strcmp(out, lines[i].line) == 0, "row %zu: %s", i, out);
+	}
+	memset(large, 'x', 1999);
+	run_last_line(large, out, sizeof(out));
+	assert_int_equal(strlen(out), 400);
+	run_last_line(large, out, 10);
+	assert_int_equal(strlen(out), 9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_much_output),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_not_started),
+		folder_test(test_timeout_ends_the_group),
+		cmocka_unit_test(test_daemon_with_our_pipe),
+		cmocka_unit_test(test_no_wait),
+		folder_test(test_folder),
+		folder_test(test_root),
+		cmocka_unit_test(test_last_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
