@@ -15,6 +15,9 @@ WARNINGS = -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wno-sign-conversion -
 HARDENING = -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
 HARDENING_LINK = -pie -Wl,-z,relro,-z,now
 STATIC = -static-pie
+# libcrypto has code that looks up hosts; nothing here calls it, and the linker need not warn of it.
+comma = ,
+STATIC += $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comma)--no-warnings)
 CFLAGS = -g
 EXTRA =
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARNINGS) $(HARDENING) -fPIE \

@@ -1,0 +1,260 @@
+"""larder-firstboot on a sysroot: a machine made of folders, with a cache that larder embedded."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from larder import BUILD, DEVICE, KERNEL, Workshop, good, run
+
+ADDRESS = "a1b2:00:02.0"  # PCI domains are random words on Hyper-V
+
+
+def device(root, address, modalias, driver=None):
+    """A PCI device as /sys shows it: a link from the bus to a folder far away."""
+    place = root / "sys/devices/pci" / address
+    place.mkdir(parents=True)
+    (place / "modalias").write_text(modalias + "\n")
+    bus = root / "sys/bus/pci/devices"
+    bus.mkdir(parents=True, exist_ok=True)
+    (bus / address).symlink_to(f"../../../devices/pci/{address}")
+    if driver:
+        (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True, exist_ok=True)
+        (place / "driver").symlink_to(f"../../../bus/pci/drivers/{driver}")
+    return place
+
+
+def make_root(folder, driver="nic", modalias=DEVICE):
+    """Debian 12 with one NIC, and the kernel of the test manifest."""
+    for name, text in {"etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "etc/machine-id": "0" * 32 + "\n",
+                       "proc/sys/kernel/osrelease": KERNEL + "\n", "proc/cmdline": "quiet\n",
+                       f"lib/modules/{KERNEL}/modules.order": "",
+                       f"lib/modules/{KERNEL}/modules.builtin": ""}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name in ("run", "var/lib", "var/log", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    device(folder, ADDRESS, modalias, driver)
+    return folder
+
+
+def only_files(document):
+    """A bundle whose one step a sysroot can do alone."""
+    bundle = document["bundles"][0]
+    bundle["install"] = [{"do": "files", "files": ["nic/*"], "into": "/etc/larder-test"}]
+    document["template"]["early"] = False
+
+
+@pytest.fixture
+def shop(tmp_path):
+    made = Workshop(tmp_path / "shop")
+    made.write_manifest(only_files)
+    made.bake()
+    return made
+
+
+@pytest.fixture
+def root(shop, tmp_path):
+    """A machine with the shop's cache in it."""
+    made = make_root(tmp_path / "root")
+    shop.embed(made)
+    return made
+
+
+def firstboot(root, *args, prefix=()):
+    """Run the main moment; returns (exit code, the moment's status)."""
+    done = run("larder-firstboot", "run", "--sysroot", root, *args, prefix=prefix)
+    status = json.loads((root / "run/larder/status.json").read_text())
+    return done.returncode, status["moments"]["early" if "--early" in args else "main"]
+
+
+def installed(root):
+    """What the bundle's files step laid down."""
+    place = root / "etc/larder-test"
+    return {path.name: path.read_bytes() for path in place.iterdir()} if place.exists() else {}
+
+
+def litter(root):
+    """What no run may leave."""
+    found = [path for path in (root / "var/lib/larder").rglob("*") if ".draft" in path.name]
+    return found + list((root / "var/lib/larder").glob("staging"))
+
+
+def test_installs_what_the_cache_has(shop, root):
+    code, status = firstboot(root)
+    assert (code, status["state"], status["reason"]) == (0, "done", "done"), status
+    assert installed(root) == {"nic.ko": shop.files["vendor/nic.ko"], "nic.conf": shop.files["vendor/nic.conf"]}
+    assert not litter(root)
+    result = json.loads((root / "var/lib/larder/result.json").read_text())
+    assert result["reason"] == "done"
+    log = (root / "var/log/larder.log").read_text()
+    assert "cache verified" in log
+
+
+def test_the_second_run_is_idle_and_a_change_is_not(root):
+    firstboot(root)
+    assert firstboot(root)[1]["state"] == "idle"
+    (root / "etc/larder/floor").write_text("0\n")
+    assert firstboot(root)[1]["state"] == "done"
+    assert firstboot(root)[1]["state"] == "idle"
+    (root / "etc/machine-id").write_text("1" * 32 + "\n")
+    assert firstboot(root)[1]["state"] == "done"
+
+
+def test_state_is_root_s_own(root):
+    firstboot(root)
+    modes = {name: oct((root / name).stat().st_mode & 0o7777)
+             for name in ("var/lib/larder", "run/larder", "run/larder/status.json")}
+    assert modes == {"var/lib/larder": "0o700", "run/larder": "0o755", "run/larder/status.json": "0o644"}
+
+
+def break_cache(shop, root, how):
+    """One thing that an attacker, a disk or a mistake may do to an image."""
+    cache = root / "usr/lib/larder/cache"
+    blobs = cache / "blobs/sha256"
+    blob = blobs / shop.record()["files"][1]["blob"]["digest"].split(":")[1]
+    table = blobs / shop.statement()["subject"][0]["digest"]["sha256"]
+    envelope = blobs / shop.envelope_path().name
+    if how in ("blob flipped", "table flipped", "envelope flipped"):
+        path = {"blob": blob, "table": table, "envelope": envelope}[how.split()[0]]
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    elif how == "blob cut":
+        blob.write_bytes(blob.read_bytes()[:-1])
+    elif how == "blob gone":
+        blob.unlink()
+    elif how == "blob a link":
+        shutil.copy(blob, root / "tmp/blob")
+        blob.unlink()
+        blob.symlink_to("/tmp/blob")
+    elif how == "cache gone":
+        shutil.rmtree(cache)
+    elif how == "index garbage":
+        (cache / "index.json").write_text("{")
+    elif how == "trust gone":
+        (root / "etc/larder/trust.json").unlink()
+    elif how == "floor raised":
+        (root / "etc/larder/floor").write_text("2\n")
+    elif how == "floor garbage":
+        (root / "etc/larder/floor").write_text("many\n")
+    elif how == "another key":
+        shop.keys("other")
+        shutil.copy(shop.folder / "other.json", root / "etc/larder/trust.json")
+    elif how == "other kernel":
+        (root / "proc/sys/kernel/osrelease").write_text("6.9.9\n")
+    elif how == "other os":
+        (root / "etc/os-release").write_text("ID=plan9\nVERSION_ID=4\n")
+    elif how == "other version":
+        (root / "etc/os-release").write_text("ID=debian\nVERSION_ID=11\n")
+    elif how == "no nic":
+        shutil.rmtree(root / "sys")
+
+
+@pytest.mark.parametrize("how, code, reason", [
+    ("blob flipped", 14, "damaged"), ("blob cut", 14, "damaged"), ("blob a link", 14, "damaged"),
+    ("blob gone", 14, "not_carried"), ("cache gone", 14, "not_carried"), ("index garbage", 14, "damaged"),
+    ("table flipped", 14, "damaged"), ("envelope flipped", 14, "untrusted"), ("trust gone", 14, "untrusted"),
+    ("another key", 14, "untrusted"), ("floor raised", 14, "serial"), ("floor garbage", 14, "serial"),
+    ("other kernel", 14, "kernel"), ("other os", 12, "os"), ("other version", 12, "os_version"),
+    ("no nic", 11, "no_device"),
+])
+def test_refuses_with_a_reason_and_installs_nothing(shop, root, how, code, reason):
+    break_cache(shop, root, how)
+    found, status = firstboot(root)
+    assert (found, status["reason"], status["code"]) == (code, reason, code), status
+    assert status["text"] and status["remedy"]
+    assert not installed(root) and not litter(root)
+
+
+def test_a_policy_can_only_take_away(root):
+    (root / "etc/larder/firstboot.conf").write_text("steps=modules,load\n")
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "step_failed")
+    assert "files" in status["text"] and "firstboot.conf" in status["text"]
+    assert not installed(root)
+
+
+def test_switched_off_on_the_kernel_command_line(root):
+    (root / "proc/cmdline").write_text("quiet larder.enabled=no\n")
+    code, status = firstboot(root)
+    assert code == 0 and not installed(root), status
+
+
+def test_proof_fails_when_no_driver_binds(shop, tmp_path):
+    root = make_root(tmp_path / "root", driver=None)
+    shop.embed(root)
+    (root / "etc/larder/firstboot.conf").write_text("carrier_timeout_s=1\n")
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "proof_failed"), status
+
+
+def test_early_leaves_what_is_not_early_to_main(shop, tmp_path):
+    root = make_root(tmp_path / "root", driver=None)
+    shop.embed(root)
+    code, status = firstboot(root, "--early")
+    assert code == 0 and "main moment" in status["text"], status
+    assert not installed(root)
+
+
+def test_a_second_run_waits_for_the_first(root):
+    (root / "run/larder").mkdir(exist_ok=True)
+    lock = root / "run/larder/lock"
+    holder = subprocess.Popen(["flock", lock, "sleep", "2"])
+    try:
+        code, status = firstboot(root)
+    finally:
+        holder.wait()
+    assert (code, status["reason"]) == (0, "done")
+
+
+@pytest.mark.parametrize("journal", ["", "{", '{"format":"larder.journal.v1"}', "#!/bin/sh\ntouch /tmp/owned\n",
+                                     '{"run":"touch /tmp/owned"}'])
+def test_a_hostile_journal_is_discarded(root, journal):
+    state = root / "var/lib/larder"
+    state.mkdir(mode=0o700)
+    (state / "journal").write_text(journal)
+    (state / "stamp").write_text(journal)
+    assert firstboot(root)[0] == 0
+    assert installed(root) and not os.path.exists("/tmp/owned")
+
+
+def test_plan_and_facts_speak_json(root):
+    facts = json.loads(good("larder-firstboot", "facts", "--sysroot", root, "--json"))
+    assert facts["kernel"] == KERNEL
+    assert [row["address"] for row in facts["devices"]] == [ADDRESS]
+    json.loads(good("larder-firstboot", "plan", "--sysroot", root, "--json"))
+    assert not installed(root)
+    firstboot(root)
+    json.loads(good("larder-firstboot", "status", "--sysroot", root, "--json"))
+
+
+def test_no_socket_is_opened(root, tmp_path):
+    """The agent has no way to a network: not one socket, of any family, on a run that installs."""
+    trace = tmp_path / "trace"
+    firstboot(root, prefix=("strace", "-f", "-e", "trace=socket,socketpair,connect,bind", "-o", trace))
+    assert installed(root)
+    calls = [line for line in trace.read_text().splitlines() if "socket" in line or "connect" in line]
+    assert calls == []
+
+
+def test_no_http_or_tls_client_is_linked():
+    """No symbol of libcurl or libssl is in the agent, and no loader is asked for anything."""
+    full = BUILD / "larder-firstboot.full"
+    names = subprocess.run(["nm", full], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in names.splitlines() if " SSL_" in line or " curl_" in line]
+    if BUILD.name != "sanitize":
+        needed = subprocess.run(["readelf", "-d", BUILD / "larder-firstboot"], capture_output=True, text=True)
+        assert "NEEDED" not in needed.stdout
+
+
+def test_the_guest_s_own_configuration_is_not_loaded(root, tmp_path):
+    """A static program must not open the guest's openssl.cnf, or any module that nsswitch.conf names."""
+    trace = tmp_path / "trace"
+    firstboot(root, prefix=("strace", "-f", "-e", "trace=open,openat", "-o", trace))
+    opened = trace.read_text()
+    for name in ("openssl.cnf", "libnss", "ossl-modules", "/usr/share/locale"):
+        assert name not in opened, name
