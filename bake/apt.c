@@ -194,8 +194,8 @@ static void remove_folder(const struct store *store)
 	unlinkat(store->partial, FOLDER_LINK, 0);
 }
 
-/* An empty folder for apt, which downloads as a user of its own: that user must own the folder and reach it by
- * its path, so it cannot lie in the store. */
+/* An empty folder for apt, which downloads as a user of its own: that user must own the folder
+ * and reach it by its path, so it cannot lie in the store. */
 static int make_folder(const struct store *store, int *out_fd, struct err *err)
 {
 	char path[] = FOLDER_PREFIX "XXXXXX";

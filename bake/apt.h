@@ -14,8 +14,8 @@ void apt_from_lock(const struct lock_package *package, struct apt_package *out);
 /* Strings are borrowed from package. */
 struct lock_package apt_to_lock(const struct apt_package *package);
 
-/* Downloads exactly this version and puts it into the store. ERR_DAMAGED: apt gave other bytes than its index
- * or the lock says. ERR_MISSING: the archive no longer has this version. */
+/* Downloads exactly this version and puts it into the store. ERR_DAMAGED: apt gave other bytes
+ * than its index or the lock says. ERR_MISSING: the archive no longer has this version. */
 MUST_USE int apt_get(const struct store *store, const struct apt_package *package,
 		     struct err *err);
 

@@ -20,15 +20,15 @@ struct apt_package {
 	struct digest_size content; /* from the signed index */
 };
 
-/* What a manifest may ask for: NAME or NAME=VERSION, in the letters Debian allows (Debian policy, 5.6.1 and
- * 5.6.12). */
+/* What a manifest may ask for: NAME or NAME=VERSION, in the letters Debian allows (Debian
+ * policy, 5.6.1 and 5.6.12). */
 bool apt_is_request(const char *asked);
 
 /* One line of "apt-get download --print-uris". ERR_INVALID: not of that form, or no SHA-256. */
 MUST_USE int apt_parse_uri(const char *line, struct apt_package *out, struct err *err);
 
-/* "Debian bookworm/main" out of the outputs of "apt-cache madison NAME" and "apt-cache policy": where this
- * version comes from, without a host; "unknown" when they do not say. */
+/* "Debian bookworm/main" out of the outputs of "apt-cache madison NAME" and "apt-cache policy":
+ * where this version comes from, without a host; "unknown" when they do not say. */
 void apt_parse_origin(const char *madison, const char *policy, const char *version,
 		      char out[APT_ORIGIN_MAX]);
 

@@ -24,8 +24,8 @@ struct archive_members {
 };
 #define AUTO_MEMBERS __attribute__((cleanup(archive_members_free)))
 
-/* Puts every member that fits one of the globs into the store. name is what errors call the archive. A
- * Debian package is looked through to its data archive, an rpm to its payload.
+/* Puts every member that fits one of the globs into the store. name is what errors call the
+ * archive. A Debian package is looked through to its data archive, an rpm to its payload.
  * ERR_INVALID: no archive, or one that is damaged. */
 MUST_USE int archive_take(int fd, const char *name, const struct json_strings *globs,
 			  const struct store *store, struct archive_members *out,

@@ -315,7 +315,8 @@ static void drop_privileges(void)
 	limit(RLIMIT_CPU, CPU_SECONDS_MAX);
 }
 
-/* The archive becomes standard input, the pipe standard output; beyond standard error nothing stays open. */
+/* The archive becomes standard input, the pipe standard output; beyond standard error nothing
+ * stays open. */
 static void keep_only(int fd, int out)
 {
 	int archive = fcntl(fd, F_DUPFD, DESCRIPTORS_MAX),

@@ -8,8 +8,8 @@
 
 struct archive;
 
-/* What may come from outside is what vendors use, and no more: libarchive knows many formats whose parsers
- * nobody here needs. A row ends the table whose name is NULL. */
+/* What may come from outside is what vendors use, and no more: libarchive knows many formats
+ * whose parsers nobody here needs. A row ends the table whose name is NULL. */
 struct archive_child_format {
 	const char *name;
 	int (*enable)(struct archive *);
@@ -23,14 +23,15 @@ extern const struct archive_child_format archive_child_formats[];
 
 enum archive_frame {
 	ARCHIVE_FRAME_MEMBER = 1, /* glob, mode; the path: a member begins */
-	ARCHIVE_FRAME_DATA,	  /* its next bytes */
-	ARCHIVE_FRAME_END,	  /* the member is whole */
-	ARCHIVE_FRAME_UNMATCHED,  /* glob; text: names that are nearly so */
-	ARCHIVE_FRAME_DONE,	  /* all was read */
-	ARCHIVE_FRAME_ERROR,	  /* text */
+	ARCHIVE_FRAME_DATA, /* its next bytes */
+	ARCHIVE_FRAME_END, /* the member is whole */
+	ARCHIVE_FRAME_UNMATCHED, /* glob; text: names that are nearly so */
+	ARCHIVE_FRAME_DONE, /* all was read */
+	ARCHIVE_FRAME_ERROR, /* text */
 };
 
-/* Reads the archive on fd and writes frames to out, without privileges. For a child process only. */
+/* Reads the archive on fd and writes frames to out, without privileges. For a child process
+ * only. */
 _Noreturn void archive_child(int fd, int out, const struct json_strings *globs);
 
 #endif

@@ -1,4 +1,4 @@
-/* download.h - files from the network into the store: in parallel, resumed, proven by size and digest. */
+/* download.h - files from the network into the store: parallel, resumed, held against pins. */
 #ifndef LARDER_DOWNLOAD_H
 #define LARDER_DOWNLOAD_H
 
@@ -12,7 +12,7 @@
 #define DOWNLOAD_CONNECT_SECONDS 15
 
 struct download_file {
-	const char *url;  /* borrowed; https, http (with a pin only) or file */
+	const char *url; /* borrowed; https, http (with a pin only) or file */
 	const char *from; /* borrowed: a mirror's URL for the same bytes, or NULL */
 	bool pinned;
 	struct digest_size expected; /* where pinned; size 0: not known */
@@ -21,9 +21,10 @@ struct download_file {
 	struct digest_size content;
 };
 
-/* Fetches every file, each URL once in the list. One that fails does not stop the others: the first
- * failure becomes the error, the rest are logged. A transfer that brings less than 1 kB/s for
- * stall_seconds has stalled. ERR_DAMAGED: other bytes than the pin says; they are thrown away. */
+/* Fetches every file, each URL once in the list. One that fails does not stop the others: the
+ * first failure becomes the error, the rest are logged. A transfer that brings less than 1 kB/s
+ * for stall_seconds has stalled. ERR_DAMAGED: other bytes than the pin says; they are thrown
+ * away. */
 MUST_USE int download_all(struct download_file *files, size_t count, const struct store *store,
 			  unsigned stall_seconds, struct log *log, struct err *err);
 

@@ -17,9 +17,9 @@ struct fetch_source {
 struct fetch_wanted {
 	const char *url;
 	char from[SITE_URL_MAX];
-	bool known;		     /* its digest is */
+	bool known; /* its digest is */
 	struct digest_size expected; /* size 0: not known */
-	bool ready;		     /* the store has it, as content says */
+	bool ready; /* the store has it, as content says */
 	struct digest_size content;
 	const char *state; /* "present", "fetched", "pinned" */
 };
@@ -43,7 +43,8 @@ struct fetch_job {
 /* The first failure is returned in the end, the others are said at once. */
 void fetch_note(struct fetch_job *job, const struct err *err);
 
-/* Pins and locks become the list of wanted files. Failures: no pin, not in the lock, contradictions. */
+/* Pins and locks become the list of wanted files. Failures: no pin, not in the lock,
+ * contradictions. */
 void fetch_plan_files(struct fetch_job *job);
 struct fetch_wanted *fetch_find_wanted(const struct fetch_job *job, const char *url);
 

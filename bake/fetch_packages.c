@@ -80,16 +80,16 @@ static int take_package(struct fetch_job *job, struct fetch_source *source, cons
 }
 
 /* The different packages of one manifest; borrowed. */
-static struct manifest_list packages_of(const struct manifest *manifest)
+static struct json_strings packages_of(const struct manifest *manifest)
 {
-	struct manifest_list list = { 0 };
+	struct json_strings list = { 0 };
 	AUTO_JSON json_t *seen = json_object();
 
 	for (size_t i = 0; i < manifest->bundle_count; i++) {
 		const struct manifest_bundle *bundle = &manifest->bundles[i];
 
 		for (size_t j = 0; j < bundle->take_count; j++) {
-			const struct manifest_list *names = &bundle->takes[j].packages;
+			const struct json_strings *names = &bundle->takes[j].packages;
 
 			for (size_t k = 0; k < names->count; k++) {
 				if (json_object_get(seen, names->item[k]))
@@ -109,7 +109,7 @@ void fetch_take_packages(struct fetch_job *job)
 	struct err err;
 
 	for (size_t i = 0; i < job->inputs->path_count; i++) {
-		struct manifest_list names = packages_of(&job->sources[i].manifest);
+		struct json_strings names = packages_of(&job->sources[i].manifest);
 
 		for (size_t j = 0; j < names.count; j++) {
 			if (take_package(job, &job->sources[i], names.item[j], &err) < 0)

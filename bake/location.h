@@ -6,12 +6,13 @@
 
 #define LOCATION_SHOWN_MAX 512
 
-/* Resolves a Location header against the URL that gave it. The caller frees.
- * ERR_REFUSED: to http from https, to anything but the web, to a user name, to a host with a leading "-". */
+/* Resolves a Location header against the URL that gave it. The caller frees. ERR_REFUSED: to
+ * http from https, to anything but the web, to a user name, to a host with a leading "-". */
 MUST_USE int location_resolve(const char *from, const char *location, char **out_url,
 			      struct err *err);
 
-/* A URL as it may stand in messages: without user name and query, which may be secrets. Returns out. */
+/* A URL as it may stand in messages: without user name and query, which may be secrets. Returns
+ * out. */
 char *location_shown(const char *url, char out[LOCATION_SHOWN_MAX]);
 
 #endif

@@ -7,8 +7,8 @@
 #include "cache/base/err.h"
 #include "cache/digest.h"
 
-/* A package of the build host's distribution, as its package manager verified it. Strings are borrowed
- * from the lock's document, or from the caller in lock_put_package. */
+/* A package of the build host's distribution, as its package manager verified it. Strings are
+ * borrowed from the lock's document, or from the caller in lock_put_package. */
 struct lock_package {
 	const char *asked; /* the name in the manifest */
 	const char *name, *version, *arch;

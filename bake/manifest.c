@@ -32,10 +32,10 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-static struct manifest_list list_of(const json_t *object, const char *key)
+static struct json_strings list_of(const json_t *object, const char *key)
 {
 	const json_t *array = json_object_get(object, key);
-	struct manifest_list list = { .count = json_array_size(array) };
+	struct json_strings list = { .count = json_array_size(array) };
 
 	list.item = must_calloc(list.count, sizeof(*list.item));
 	for (size_t i = 0; i < list.count; i++)

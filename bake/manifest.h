@@ -14,7 +14,6 @@
 #define MANIFEST_MAX_LIST 1024 /* elements of one array field, sets spliced in */
 
 /* All strings are borrowed from the manifest's flat document and live as long as it. */
-#define manifest_list json_strings
 
 struct manifest_pin {
 	const char *url;
@@ -28,8 +27,8 @@ enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES };
 struct manifest_take {
 	enum manifest_take_kind kind;
 	const struct manifest_pin *file; /* for MANIFEST_TAKE_FILE */
-	struct manifest_list packages; /* of the build host's distribution */
-	struct manifest_list members; /* globs over archive paths; empty: the file itself */
+	struct json_strings packages; /* of the build host's distribution */
+	struct json_strings members; /* globs over archive paths; empty: the file itself */
 	const char *into; /* a folder in the bundle, "." for its top */
 };
 
@@ -37,8 +36,8 @@ struct manifest_bundle {
 	const char *id, *version;
 	uint64_t rank;
 	bool early;
-	struct manifest_list os; /* "debian:12", or "any" */
-	struct manifest_list arch, kernels, devices, sizes, excludes, requires;
+	struct json_strings os; /* "debian:12", or "any" */
+	struct json_strings arch, kernels, devices, sizes, excludes, requires;
 	struct manifest_take *takes;
 	size_t take_count;
 	const json_t *install; /* array of steps, file globs still in it */

@@ -11,9 +11,9 @@ struct pins_entry {
 	struct digest_size content;
 };
 
-/* Adds the pins to the "pins" of the manifest file, which keeps the order of its keys and is replaced whole. It
- * comes out indented by two spaces. */
-MUST_USE int pins_write(const char *manifest_path, const struct pins_entry *entries, size_t count,
-			struct err *err);
+/* Adds the pins to the "pins" of the manifest file, which keeps the order of its keys and is
+ * replaced whole. It comes out indented by two spaces. */
+MUST_USE int pins_write(const char *manifest_path, const struct pins_entry *entries,
+			size_t count, struct err *err);
 
 #endif

@@ -17,26 +17,26 @@ struct response {
 
 /* What was asked for. */
 struct request {
-	uint64_t start;	       /* first byte wanted; 0 for the whole file */
+	uint64_t start; /* first byte wanted; 0 for the whole file */
 	const char *validator; /* sent as If-Range when start > 0 */
-	uint64_t size;	       /* that the file must have; 0: not known */
-	uint64_t limit;	       /* that it may have */
+	uint64_t size; /* that the file must have; 0: not known */
+	uint64_t limit; /* that it may have */
 };
 
 enum response_verdict {
-	RESPONSE_WHOLE,	   /* the body is the whole file */
-	RESPONSE_REST,	   /* the body goes on at request.start */
+	RESPONSE_WHOLE, /* the body is the whole file */
+	RESPONSE_REST, /* the body goes on at request.start */
 	RESPONSE_REDIRECT, /* look at its Location */
-	RESPONSE_ANEW,	   /* what we have does not go together with it: ask for the whole file */
-	RESPONSE_LATER,	   /* the same request may work later: err says why */
-	RESPONSE_FINAL,	   /* no: err says why */
+	RESPONSE_ANEW, /* what we have does not go together with it: ask for the whole file */
+	RESPONSE_LATER, /* the same request may work later: err says why */
+	RESPONSE_FINAL, /* no: err says why */
 };
 
-enum response_verdict response_judge(const struct response *response, const struct request *request,
-				     struct err *err);
+enum response_verdict response_judge(const struct response *response,
+				     const struct request *request, struct err *err);
 
-/* The validator that may go into an If-Range (RFC 9110, 13.1.5): a strong ETag, or a Last-Modified at
- * least a minute before Date; "" when there is none. */
+/* The validator that may go into an If-Range (RFC 9110, 13.1.5): a strong ETag, or a
+ * Last-Modified at least a minute before Date; "" when there is none. */
 void response_validator(const struct response *response, char out[RESPONSE_VALIDATOR_MAX]);
 
 #endif

@@ -32,13 +32,13 @@ bool store_has(const struct store *store, const struct digest *digest);
 MUST_USE int store_get(const struct store *store, const struct digest *digest, int *out_fd,
 		       struct err *err);
 
-/* A new file of the store: write to draft.fd, then keep it under the digest its bytes have. The name of
- * the draft is the caller's (safe, and unique within the process). */
+/* A new file of the store: write to draft.fd, then keep it under the digest its bytes have. The
+ * name of the draft is the caller's (safe, and unique within the process). */
 MUST_USE int store_draft(const struct store *store, const char *name,
 			 struct fs_draft *out_draft, struct err *err);
 MUST_USE int store_keep(struct fs_draft *draft, const struct digest *digest, struct err *err);
 
-/* Keeps the finished download STORE/partial/NAME, open as fd, under the digest its bytes have. */
+/* Keeps the finished download STORE/partial/NAME, open as fd, under the digest of its bytes. */
 MUST_USE int store_adopt(const struct store *store, const char *name, int fd,
 			 const struct digest *digest, struct err *err);
 

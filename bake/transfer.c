@@ -11,7 +11,6 @@
 #define SLOWEST_BYTES_PER_SECOND 1024L
 #define BUFFER_BYTES (256L * 1024)
 #define PROGRESS_BYTES 65536 /* more than this makes an attempt count as progress */
-#define SOON_MS 100
 #define RETRY_MS 1000
 #define RETRY_AFTER_MAX_SECONDS 30
 
@@ -53,7 +52,7 @@ static void try_later(struct transfer *transfer, uint64_t asked_ms)
 	if (transfer->partial.have > transfer->best + PROGRESS_BYTES) {
 		transfer->best = transfer->partial.have;
 		transfer->failures = 0;
-		wait_ms(transfer, asked_ms > SOON_MS ? asked_ms : SOON_MS);
+		wait_ms(transfer, asked_ms);
 		return;
 	}
 	if (transfer->failures++ == DOWNLOAD_RETRIES) {

@@ -1,4 +1,4 @@
-/* transfer.h - one file on its way into the store: one request after the other until it is there. */
+/* transfer.h - one file on its way into the store: request after request until it is there. */
 #ifndef LARDER_TRANSFER_H
 #define LARDER_TRANSFER_H
 
@@ -9,11 +9,11 @@
 #include "bake/response.h"
 
 enum transfer_state {
-	TRANSFER_IDLE,	  /* the slot is free */
+	TRANSFER_IDLE, /* the slot is free */
 	TRANSFER_WAITING, /* the next request may start at not_before_ms */
 	TRANSFER_RUNNING,
-	TRANSFER_DONE,	  /* file->content says what the store has */
-	TRANSFER_FAILED,  /* err says why */
+	TRANSFER_DONE, /* file->content says what the store has */
+	TRANSFER_FAILED, /* err says why */
 };
 
 /* Stays where it is while it runs: curl holds its address. */
@@ -28,14 +28,14 @@ struct transfer {
 	char curl_text[CURL_ERROR_SIZE];
 	struct request request;
 	enum response_verdict verdict; /* once begun */
-	bool begun;		       /* the answer's header was judged */
+	bool begun; /* the answer's header was judged */
 
 	char *url; /* owned: of this request, after redirects */
 	unsigned redirects;
 	unsigned failures; /* in a row */
-	bool continued;	   /* the bytes came from more than one answer */
+	bool continued; /* the bytes came from more than one answer */
 	bool proven_wrong; /* and had another digest: only a fresh start is believed now */
-	uint64_t best;	   /* most bytes that an attempt had */
+	uint64_t best; /* most bytes that an attempt had */
 	uint64_t not_before_ms;
 	struct err err;
 };

@@ -44,10 +44,24 @@ static void add_text(struct digest_stream *stream, const char *text)
 	digest_stream_add(stream, text, strlen(text) + 1);
 }
 
+static int by_modalias(const void *left, const void *right)
+{
+	const struct facts_device *a = *(const struct facts_device *const *)left;
+	const struct facts_device *b = *(const struct facts_device *const *)right;
+	int order = strcmp(a->modalias, b->modalias);
+
+	return order != 0 ? order : strcmp(a->bus, b->bus);
+}
+
 void facts_digest(const struct facts *facts, struct digest *out)
 {
 	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
+	AUTO_FREE const struct facts_device **sorted =
+		must_calloc(facts->device_count, sizeof(*sorted));
 
+	for (size_t i = 0; i < facts->device_count; i++)
+		sorted[i] = &facts->device[i];
+	qsort(sorted, facts->device_count, sizeof(*sorted), by_modalias);
 	add_text(stream, facts->family);
 	add_text(stream, facts->os_id);
 	add_text(stream, facts->os_version);
@@ -55,9 +69,8 @@ void facts_digest(const struct facts *facts, struct digest *out)
 	add_text(stream, facts->kernel);
 	add_text(stream, facts->vm_size);
 	for (size_t i = 0; i < facts->device_count; i++) {
-		add_text(stream, facts->device[i].bus);
-		add_text(stream, facts->device[i].address);
-		add_text(stream, facts->device[i].modalias);
+		add_text(stream, sorted[i]->bus);
+		add_text(stream, sorted[i]->modalias);
 	}
 	digest_stream_end(stream, out);
 }

@@ -40,8 +40,8 @@ bool facts_device_is_network(const struct facts_device *device);
 /* The caller releases. */
 json_t *facts_json(const struct facts *facts);
 
-/* Over what a plan depends on: OS, arch, kernel, VM size, and each device's modalias (not whether
- * a driver is bound). The same machine in the same state gives the same digest. */
+/* Over what a plan depends on: OS, arch, kernel, VM size, and each device's modalias (not its address,
+ * nor whether a driver is bound). The same machine in the same state gives the same digest. */
 void facts_digest(const struct facts *facts, struct digest *out);
 
 #endif

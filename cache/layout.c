@@ -31,6 +31,21 @@ void layout_close(struct layout *layout)
 	*layout = (struct layout)LAYOUT_NONE;
 }
 
+/* No link on the way: behind one, a writer would prune a folder that is not the cache's. */
+static int open_blobs(int dir, int *out_fd, struct err *err)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	AUTO_CLOSE int parent = openat(dir, "blobs", flags);
+	int fd = parent < 0 ? -1 : openat(parent, "sha256", flags);
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_MISSING, "blobs/sha256: no such folder");
+	if (fd < 0)
+		return err_errno(err, "open blobs/sha256");
+	*out_fd = fd;
+	return 0;
+}
+
 int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
@@ -41,7 +56,7 @@ int layout_open(int dir, const char *path, struct layout *out_layout, struct err
 	if (!fs_exists(layout.dir, "index.json"))
 		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)",
 			       path);
-	if (fs_open_dir(layout.dir, "blobs/sha256", &layout.blobs, &why) < 0)
+	if (open_blobs(layout.dir, &layout.blobs, &why) < 0)
 		return err_set(err, ERR_DAMAGED, "%s: %s", path, why.text);
 	*out_layout = layout;
 	layout = (struct layout)LAYOUT_NONE;
@@ -54,7 +69,7 @@ int layout_create(int dir, const char *path, struct layout *out_layout, struct e
 
 	if (fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
 		return -1;
-	if (fs_make_dir(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
+	if (fs_make_dir_beneath(layout.dir, "blobs/sha256", 0755, &layout.blobs, err) < 0)
 		return err_wrap(err, "%s", path);
 	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",

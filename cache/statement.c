@@ -29,7 +29,13 @@ static bool subject_is_good(const char *name)
 
 static bool url_is_plain(const char *url)
 {
-	return strstr(url, "://") && !strchr(url, ' ') && strlen(url) <= NAME_TEXT_MAX_BYTES;
+	size_t length = strlen(url);
+
+	for (size_t i = 0; i < length; i++) {
+		if (url[i] <= ' ' || url[i] >= 0x7f) /* white space, controls, and beyond ASCII */
+			return false;
+	}
+	return strstr(url, "://") && length <= NAME_TEXT_MAX_BYTES;
 }
 
 static bool withdrawal_is_good(const char *text)

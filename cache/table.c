@@ -70,6 +70,8 @@ static int parse_row(const json_t *value, size_t i, struct table_row *row, struc
 	row->requires = json_need_strings(&reader, "requires", TABLE_MAX_LIST, name_is_safe,
 					  "a bundle name");
 	row->early = json_want_bool(&reader, "early", false);
+	if (!json_want_any(&reader, "early"))
+		json_bad(&reader, "early", "missing");
 	record = json_need_object(&reader, "record");
 	row->bytes = json_need_number(&reader, "bytes", JSON_MAX_INTEGER);
 	if (!reader.bad && row->devices.count == 0)

@@ -6,7 +6,7 @@ void chosen_free(struct chosen *chosen)
 {
 	free(chosen->target);
 	free(chosen->row);
-	*chosen = (struct chosen){ 0 };
+	*chosen = (struct chosen) { 0 };
 }
 
 bool choose_is_dead(const struct facts_device *device)
@@ -26,7 +26,8 @@ bool choose_is_graver(enum reason reason, enum reason than)
 	return weight(reason) > weight(than);
 }
 
-static const struct plan_choice *find(const struct plan *plan, const struct facts_device *device)
+static const struct plan_choice *find(const struct plan *plan,
+				      const struct facts_device *device)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		if (plan->choice[i].device == device)
@@ -58,7 +59,7 @@ static void add_target(struct chosen *chosen, const struct facts_device *device,
 	struct choose_target *target = &chosen->target[chosen->target_count++];
 	const struct plan_choice *now = find(plan, device), *then = find(later, device);
 
-	*target = (struct choose_target){ .device = *device, .bundle = CHOOSE_NO_BUNDLE };
+	*target = (struct choose_target) { .device = *device, .bundle = CHOOSE_NO_BUNDLE };
 	if (now && now->row) {
 		target->bundle = row_index(chosen, now->row);
 	} else if (then && then->row) {

@@ -9,7 +9,7 @@
 struct choose_target {
 	struct facts_device device;
 	size_t bundle; /* index of chosen->row, or CHOOSE_NO_BUNDLE */
-	bool left;     /* for the main moment: no failure of the early one */
+	bool left; /* for the main moment: no failure of the early one */
 	enum reason reason; /* REASON_DONE with a bundle, or left */
 	char text[PLAN_TEXT_MAX];
 };

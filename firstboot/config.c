@@ -6,7 +6,8 @@
 #define COMMAND_LINE_MAX 65536
 #define SAFE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,.-"
 
-static int set_enabled(struct config *config, const char *value, const char *where, struct err *err)
+static int set_enabled(struct config *config, const char *value, const char *where,
+		       struct err *err)
 {
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 		return err_set(err, ERR_INVALID, "expected yes or no");
@@ -24,7 +25,8 @@ static int find_step(const char *word)
 	return -1;
 }
 
-static int set_steps(struct config *config, const char *value, const char *where, struct err *err)
+static int set_steps(struct config *config, const char *value, const char *where,
+		     struct err *err)
 {
 	bool named[COUNT_OF(config->step)] = { 0 };
 	char copy[128];
@@ -50,21 +52,23 @@ static int set_seconds(uint64_t *field, const char *value, uint64_t least, struc
 {
 	uint64_t seconds = strtoull(value, NULL, 10);
 
-	if (strspn(value, "0123456789") != strlen(value) || value[0] == '\0' || strlen(value) > 6 ||
-	    seconds < least || seconds > CONFIG_MAX_TIMEOUT_S)
+	if (strspn(value, "0123456789") != strlen(value) || value[0] == '\0' ||
+	    strlen(value) > 6 || seconds < least || seconds > CONFIG_MAX_TIMEOUT_S)
 		return err_set(err, ERR_INVALID, "expected %d to %d seconds", (int)least,
 			       CONFIG_MAX_TIMEOUT_S);
 	*field = seconds;
 	return 0;
 }
 
-static int set_carrier(struct config *config, const char *value, const char *where, struct err *err)
+static int set_carrier(struct config *config, const char *value, const char *where,
+		       struct err *err)
 {
 	(void)where;
 	return set_seconds(&config->carrier_timeout_s, value, 0, err);
 }
 
-static int set_step(struct config *config, const char *value, const char *where, struct err *err)
+static int set_step(struct config *config, const char *value, const char *where,
+		    struct err *err)
 {
 	(void)where;
 	return set_seconds(&config->step_timeout_s, value, 1, err);
@@ -72,7 +76,8 @@ static int set_step(struct config *config, const char *value, const char *where,
 
 static const struct {
 	const char *key;
-	int (*set)(struct config *config, const char *value, const char *where, struct err *err);
+	int (*set)(struct config *config, const char *value, const char *where,
+		   struct err *err);
 } keys[] = {
 	{ "enabled", set_enabled },
 	{ "steps", set_steps },
@@ -82,7 +87,9 @@ static const struct {
 
 struct config config_defaults(void)
 {
-	struct config config = { .enabled = true, .carrier_timeout_s = 10, .step_timeout_s = 600 };
+	struct config config = { .enabled = true,
+				 .carrier_timeout_s = 10,
+				 .step_timeout_s = 600 };
 
 	for (size_t kind = 0; kind < COUNT_OF(config.step); kind++)
 		config.step[kind] = true;
@@ -92,7 +99,8 @@ struct config config_defaults(void)
 int config_set(struct config *config, const char *key, const char *value, const char *where,
 	       struct err *err)
 {
-	if (strspn(key, SAFE_BYTES) != strlen(key) || strspn(value, SAFE_BYTES) != strlen(value))
+	if (strspn(key, SAFE_BYTES) != strlen(key) ||
+	    strspn(value, SAFE_BYTES) != strlen(value))
 		return err_set(err, ERR_INVALID, "unexpected character");
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		if (strcmp(key, keys[i].key) != 0)
@@ -104,7 +112,8 @@ int config_set(struct config *config, const char *key, const char *value, const 
 	return err_set(err, ERR_INVALID, "unknown key %.32s", key);
 }
 
-static void add_setting(struct config *config, char *setting, const char *where, struct log *log)
+static void add_setting(struct config *config, char *setting, const char *where,
+			struct log *log)
 {
 	struct err err = { 0 };
 	char *value = strchr(setting, '=');
@@ -173,7 +182,8 @@ static void add_folder(const struct machine *machine, const char *path, struct c
 	AUTO_CLOSE int dir = -1;
 	struct err none = { 0 };
 
-	if (machine_open_dir(machine, path, &dir, &none) < 0 || fs_list(dir, ".", &names, &none) < 0)
+	if (machine_open_dir(machine, path, &dir, &none) < 0 ||
+	    fs_list(dir, ".", &names, &none) < 0)
 		return;
 	for (size_t i = 0; i < names.count; i++) {
 		AUTO_FREE char *file = must_printf("%s/%s", path, names.name[i]);

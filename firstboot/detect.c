@@ -74,7 +74,8 @@ static int read_kernel(const struct machine *machine, struct facts *facts, struc
 	if (facts->arch[0] == '\0')
 		snprintf(facts->arch, sizeof(facts->arch), "%.15s", name.machine);
 	if (!name_is_release(facts->kernel) || !name_is_release(facts->arch))
-		return err_set(err, ERR_INVALID, "the kernel's release or architecture is no name");
+		return err_set(err, ERR_INVALID,
+			       "the kernel's release or architecture is no name");
 	return 0;
 }
 
@@ -112,7 +113,8 @@ static void add_device(struct facts *facts, const char *bus, int devices, const 
 	AUTO_CLOSE int dir = -1;
 	struct err none = { 0 };
 
-	if (facts->device_count == FACTS_MAX_DEVICES || strlen(address) >= sizeof(device.address))
+	if (facts->device_count == FACTS_MAX_DEVICES ||
+	    strlen(address) >= sizeof(device.address))
 		return;
 	if (fs_open_dir(devices, address, &dir, &none) < 0)
 		return;
@@ -126,7 +128,8 @@ static void add_device(struct facts *facts, const char *bus, int devices, const 
 	facts->device[facts->device_count++] = device;
 }
 
-static int open_bus(const struct machine *machine, const char *bus, int *out_fd, struct err *err)
+static int open_bus(const struct machine *machine, const char *bus, int *out_fd,
+		    struct err *err)
 {
 	char path[64];
 
@@ -167,7 +170,7 @@ int detect_facts(const struct machine *machine, struct facts *out_facts, struct 
 	if (facts.device_count)
 		qsort(facts.device, facts.device_count, sizeof(*facts.device), by_address);
 	*out_facts = facts;
-	facts = (struct facts){ 0 };
+	facts = (struct facts) { 0 };
 	return 0;
 }
 

@@ -14,9 +14,9 @@
 struct flow_job {
 	struct record record;
 	char name[400]; /* "NAME VERSION ID" */
-	bool in_place;	/* installed by an earlier run: only loaded and proven */
+	bool in_place; /* installed by an earlier run: only loaded and proven */
 	bool interrupted;
-	int staged;	  /* its staging folder, or -1 */
+	int staged; /* its staging folder, or -1 */
 	size_t next_step; /* the first that was not done yet */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
@@ -24,9 +24,9 @@ struct flow_job {
 
 struct flow {
 	const struct machine *machine; /* borrowed */
-	const struct config *config;   /* borrowed */
-	struct log *log;	       /* borrowed */
-	struct status *status;	       /* borrowed */
+	const struct config *config; /* borrowed */
+	struct log *log; /* borrowed */
+	struct status *status; /* borrowed */
 	enum plan_moment moment;
 
 	struct facts facts;
@@ -50,9 +50,9 @@ void flow_run(struct flow *flow);
 
 /* What a step of the machine leads to. */
 enum flow_verdict {
-	FLOW_GO,      /* on to the next */
+	FLOW_GO, /* on to the next */
 	FLOW_NOTHING, /* nothing to do here */
-	FLOW_STOP,    /* the run ends; reason and text say why */
+	FLOW_STOP, /* the run ends; reason and text say why */
 };
 
 /* Ends the run for a reason: returns FLOW_STOP. */

@@ -42,7 +42,8 @@ static void read_past(struct flow *flow)
 	struct stamp_inputs *inputs = &flow->inputs;
 
 	digest_file(flow->machine, INDEX_PATH, LAYOUT_INDEX_MAX_BYTES, &inputs->index);
-	digest_file(flow->machine, "/" MACHINE_ETC "/trust.json", TRUST_MAX_BYTES, &inputs->trust);
+	digest_file(flow->machine, "/" MACHINE_ETC "/trust.json", TRUST_MAX_BYTES,
+		    &inputs->trust);
 	digest_policy(flow, &inputs->policy);
 	facts_digest(&flow->facts, &inputs->facts);
 	stamp_load(flow->machine->state, &flow->stamp);
@@ -118,7 +119,8 @@ enum flow_verdict flow_idle(struct flow *flow)
 	if (flow->moment == PLAN_EARLY && wait_for_udev(flow) != FLOW_GO)
 		return FLOW_STOP;
 	if (flow->moment == PLAN_EARLY && !any_dead(&flow->facts))
-		return nothing(flow, "done", "nothing to do early: every network device has a driver");
+		return nothing(flow, "done",
+			       "nothing to do early: every network device has a driver");
 	if (!stamp_fits(&flow->stamp.moment[flow->moment], &flow->inputs, &flow->facts))
 		return FLOW_GO;
 	tell_devices(flow);

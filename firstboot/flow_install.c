@@ -14,8 +14,8 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 {
 	job->reason = reason;
 	snprintf(job->text, sizeof(job->text), "%.511s", text);
-	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name, reason_name(reason),
-		     job->text);
+	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name,
+		     reason_name(reason), job->text);
 }
 
 /* A damaged cache ends the run before anything is installed: see "refused" in docs. */
@@ -25,9 +25,8 @@ enum flow_verdict flow_stage(struct flow *flow)
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
 
-		if (is_waiting(job) &&
-		    stage_bundle(flow->machine, &flow->source.cache, &job->record, i, &job->staged,
-				 &err) < 0)
+		if (is_waiting(job) && stage_bundle(flow->machine, &flow->source.cache,
+						    &job->record, i, &job->staged, &err) < 0)
 			fail(flow, job, reason_of_err(&err), err.text);
 		else if (is_waiting(job))
 			status_event(flow->status, "bundle staged", "%s", job->name);
@@ -41,7 +40,8 @@ static int step_timeout_ms(const struct flow *flow)
 {
 	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
 
-	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_STEP_MS ? EARLY_STEP_MS : timeout_ms;
+	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_STEP_MS ? EARLY_STEP_MS
+									: timeout_ms;
 }
 
 static struct steps steps_of(const struct flow *flow, const struct flow_job *job)
@@ -56,8 +56,8 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 		.interrupted = job->interrupted,
 	};
 
-	snprintf(steps.staged_path, sizeof(steps.staged_path), "/" MACHINE_STATE "/" STAGE_NAME "/%02zu",
-		 (size_t)(job - flow->job));
+	snprintf(steps.staged_path, sizeof(steps.staged_path),
+		 "/" MACHINE_STATE "/" STAGE_NAME "/%02zu", (size_t)(job - flow->job));
 	return steps;
 }
 
@@ -76,7 +76,8 @@ static void mark(struct flow *flow, struct flow_job *job, enum journal_state sta
 		fail(flow, job, reason_of_err(&err), err.text);
 }
 
-static void tell_step(struct flow *flow, const struct flow_job *job, const struct record_step *step)
+static void tell_step(struct flow *flow, const struct flow_job *job,
+		      const struct record_step *step)
 {
 	static const char *const events[] = {
 		[RECORD_DO_FILES] = "files installed",
@@ -94,7 +95,8 @@ static void tell_step(struct flow *flow, const struct flow_job *job, const struc
 /* Not the bundle's fault: such a failure costs no try. */
 static bool is_of_the_machine(enum reason reason)
 {
-	return reason == REASON_NO_SPACE || reason == REASON_READ_ONLY || reason == REASON_LOCKED;
+	return reason == REASON_NO_SPACE || reason == REASON_READ_ONLY ||
+	       reason == REASON_LOCKED;
 }
 
 /* The next step of a job. Whatever happens, the journal knows. */
@@ -113,7 +115,8 @@ static void do_step(struct flow *flow, struct flow_job *job)
 	if (reason != REASON_DONE) {
 		fail(flow, job, reason, err.text);
 		if (is_of_the_machine(reason))
-			journal_forgive(&flow->journal, record_of(flow, job), flow->facts.kernel);
+			journal_forgive(&flow->journal, record_of(flow, job),
+					flow->facts.kernel);
 		mark(flow, job, JOURNAL_FAILED);
 		return;
 	}

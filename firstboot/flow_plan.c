@@ -98,6 +98,18 @@ static void prepare_job(struct flow *flow, struct flow_job *job, const struct ta
 		judge_past(flow, job, row);
 }
 
+/* The main moment sees every bundle of this machine; what it does not choose may be replaced by now. */
+static void forget_others(struct flow *flow)
+{
+	const struct chosen *chosen = &flow->chosen;
+	AUTO_FREE struct digest *records = must_calloc(chosen->row_count, sizeof(*records));
+
+	for (size_t i = 0; i < chosen->row_count; i++)
+		records[i] = chosen->row[i]->record.digest;
+	if (flow->moment == PLAN_MAIN)
+		journal_keep(&flow->journal, records, chosen->row_count, flow->facts.kernel);
+}
+
 static void tell_plan(const struct flow *flow)
 {
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
@@ -123,6 +135,7 @@ enum flow_verdict flow_plan(struct flow *flow)
 	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
 	for (size_t i = 0; i < chosen->row_count; i++)
 		prepare_job(flow, &flow->job[i], chosen->row[i]);
+	forget_others(flow);
 	tell_plan(flow);
 	if (chosen->target_count == 0)
 		return flow_stop(flow, chosen->reason, chosen->text);

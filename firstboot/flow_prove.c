@@ -39,10 +39,10 @@ static void take(const struct flow *flow, struct choose_target *target, enum rea
 static struct prove prove_of(const struct flow *flow, const struct flow_job *job,
 			     uint64_t deadline_ms)
 {
-	return (struct prove){ .machine = flow->machine,
-			       .kernel = flow->facts.kernel,
-			       .expect = &job->record.expect,
-			       .deadline_ms = deadline_ms };
+	return (struct prove) { .machine = flow->machine,
+				.kernel = flow->facts.kernel,
+				.expect = &job->record.expect,
+				.deadline_ms = deadline_ms };
 }
 
 static void prove_driver(struct flow *flow, struct choose_target *target, uint64_t deadline_ms)
@@ -67,7 +67,8 @@ static void prove_driver(struct flow *flow, struct choose_target *target, uint64
 	prove_raise(&prove, device);
 }
 
-static void prove_its_link(struct flow *flow, struct choose_target *target, uint64_t deadline_ms)
+static void prove_its_link(struct flow *flow, struct choose_target *target,
+			   uint64_t deadline_ms)
 {
 	const struct flow_job *job = job_of(flow, target);
 	const struct prove prove = prove_of(flow, job, deadline_ms);
@@ -75,8 +76,8 @@ static void prove_its_link(struct flow *flow, struct choose_target *target, uint
 	enum reason reason = prove_link(&prove, &target->device, text);
 
 	if (reason == REASON_DONE && text[0])
-		status_event(flow->status, job->record.expect.carrier ? "carrier" : "port", "%s",
-			     text);
+		status_event(flow->status, job->record.expect.carrier ? "carrier" : "port",
+			     "%s", text);
 	take(flow, target, reason, text);
 }
 
@@ -120,8 +121,8 @@ enum flow_verdict flow_prove(struct flow *flow)
 		const struct flow_job *job = job_of(flow, target);
 
 		if (job && job->reason == REASON_DONE && target->reason != REASON_DONE)
-			status_event(flow->status, "not proven", "%s: %s", target->device.address,
-				     target->text);
+			status_event(flow->status, "not proven", "%s: %s",
+				     target->device.address, target->text);
 	}
 	return FLOW_GO;
 }
@@ -135,11 +136,11 @@ static json_t *target_json(const struct flow *flow, struct choose_target *target
 
 	detect_refresh(flow->machine, device);
 	carrier = prove_carrier(flow->machine, device);
-	value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "address", device->address,
-			  "modalias", device->modalias, "bundle", job ? job->name : "", "driver",
-			  device->driver, "interface", device->interface, "bound",
-			  device->driver[0] != '\0', "outcome", reason_name(target->reason), "text",
-			  target->text);
+	value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "address",
+			  device->address, "modalias", device->modalias, "bundle",
+			  job ? job->name : "", "driver", device->driver, "interface",
+			  device->interface, "bound", device->driver[0] != '\0', "outcome",
+			  reason_name(target->reason), "text", target->text);
 	if (value && carrier >= 0)
 		json_object_set_new(value, "carrier", json_boolean(carrier));
 	return value;
@@ -176,10 +177,11 @@ static void tell_good(struct flow *flow)
 		const struct choose_target *target = &flow->chosen.target[i];
 		const struct facts_device *device = &target->device;
 
-		used += (size_t)snprintf(flow->text + used, sizeof(flow->text) - used, "%s%s %s",
-					 used ? "; " : "",
-					 device->interface[0] ? device->interface : device->address,
-					 target->left ? target->text : device->driver);
+		used += (size_t)snprintf(
+			flow->text + used, sizeof(flow->text) - used, "%s%s %s",
+			used ? "; " : "",
+			device->interface[0] ? device->interface : device->address,
+			target->left ? target->text : device->driver);
 	}
 }
 
@@ -193,7 +195,8 @@ static void sum_up(struct flow *flow)
 		return;
 	}
 	flow->reason = worst->reason;
-	snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address, worst->text);
+	snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address,
+		 worst->text);
 }
 
 static void save_stamp(struct flow *flow)

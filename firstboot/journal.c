@@ -26,7 +26,7 @@ static int parse_entry(const json_t *value, struct journal_entry *entry, struct 
 	entry->step = json_need_number(&reader, "step", RECORD_MAX_STEPS);
 	entry->tries = json_need_number(&reader, "tries", JSON_MAX_INTEGER);
 	entry->state = (enum journal_state)state_need_word(&reader, "state", state_names,
-							  COUNT_OF(state_names));
+							   COUNT_OF(state_names));
 	if (kernel && !name_is_release(kernel))
 		json_bad(&reader, "kernel", "no release");
 	snprintf(entry->kernel, sizeof(entry->kernel), "%s", kernel ? kernel : "");
@@ -70,7 +70,7 @@ void journal_load(int dir, const struct journal *now, struct journal *out_journa
 
 	if (json_read_at(dir, JOURNAL_NAME, JOURNAL_MAX_BYTES, &root, &none) < 0 ||
 	    parse(root, &journal, &none) < 0 || !digest_equal(&journal.machine, &now->machine))
-		journal = (struct journal){ 0 };
+		journal = (struct journal) { 0 };
 	if (!digest_equal(&journal.envelope, &now->envelope))
 		keep_done(&journal);
 	journal.machine = now->machine;
@@ -94,10 +94,10 @@ int journal_save(int dir, const struct journal *journal, struct err *err)
 {
 	char machine[DIGEST_TEXT_MAX], envelope[DIGEST_TEXT_MAX];
 	json_t *bundles = json_array();
-	AUTO_JSON json_t *root = json_pack("{s:s, s:s, s:s, s:o}", "format", JOURNAL_FORMAT,
-					   "machine", digest_text(&journal->machine, machine),
-					   "envelope", digest_text(&journal->envelope, envelope),
-					   "bundles", bundles);
+	AUTO_JSON json_t *root =
+		json_pack("{s:s, s:s, s:s, s:o}", "format", JOURNAL_FORMAT, "machine",
+			  digest_text(&journal->machine, machine), "envelope",
+			  digest_text(&journal->envelope, envelope), "bundles", bundles);
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
@@ -121,8 +121,8 @@ static struct journal_entry *find(struct journal *journal, const struct digest *
 	return NULL;
 }
 
-const struct journal_entry *journal_find(const struct journal *journal, const struct digest *record,
-					 const char *kernel)
+const struct journal_entry *journal_find(const struct journal *journal,
+					 const struct digest *record, const char *kernel)
 {
 	return find((struct journal *)(uintptr_t)journal, record, kernel);
 }
@@ -139,13 +139,13 @@ static struct journal_entry *add(struct journal *journal, const struct digest *r
 		journal->count--;
 	}
 	entry = &journal->entry[journal->count++];
-	*entry = (struct journal_entry){ .record = *record };
+	*entry = (struct journal_entry) { .record = *record };
 	snprintf(entry->kernel, sizeof(entry->kernel), "%s", kernel);
 	return entry;
 }
 
-int journal_begin(int dir, struct journal *journal, const struct digest *record, const char *kernel,
-		  struct err *err)
+int journal_begin(int dir, struct journal *journal, const struct digest *record,
+		  const char *kernel, struct err *err)
 {
 	struct journal_entry *entry = find(journal, record, kernel);
 
@@ -160,8 +160,8 @@ int journal_begin(int dir, struct journal *journal, const struct digest *record,
 	return journal_save(dir, journal, err);
 }
 
-int journal_mark(int dir, struct journal *journal, const struct digest *record, const char *kernel,
-		 uint64_t step, enum journal_state state, struct err *err)
+int journal_mark(int dir, struct journal *journal, const struct digest *record,
+		 const char *kernel, uint64_t step, enum journal_state state, struct err *err)
 {
 	struct journal_entry *entry = find(journal, record, kernel);
 
@@ -179,4 +179,28 @@ void journal_forgive(struct journal *journal, const struct digest *record, const
 
 	if (entry && entry->tries > 0)
 		entry->tries--;
+}
+
+static bool is_among(const struct digest *records, size_t count, const struct digest *record)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (digest_equal(&records[i], record))
+			return true;
+	}
+	return false;
+}
+
+void journal_keep(struct journal *journal, const struct digest *records, size_t count,
+		  const char *kernel)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < journal->count; i++) {
+		const struct journal_entry *entry = &journal->entry[i];
+
+		if (strcmp(entry->kernel, kernel) == 0 &&
+		    is_among(records, count, &entry->record))
+			journal->entry[kept++] = *entry;
+	}
+	journal->count = kept;
 }

@@ -12,7 +12,7 @@ enum journal_state { JOURNAL_RUNNING, JOURNAL_DONE, JOURNAL_FAILED };
 
 struct journal_entry {
 	struct digest record; /* names the bundle */
-	struct digest boot;   /* of the id of the boot that wrote this entry last */
+	struct digest boot; /* of the id of the boot that wrote this entry last */
 	char kernel[FACTS_TEXT_MAX];
 	uint64_t step; /* the install step that was begun last */
 	uint64_t tries;
@@ -34,8 +34,8 @@ void journal_load(int dir, const struct journal *now, struct journal *out_journa
 MUST_USE int journal_save(int dir, const struct journal *journal, struct err *err);
 
 /* NULL: this bundle was never begun for this kernel. */
-const struct journal_entry *journal_find(const struct journal *journal, const struct digest *record,
-					 const char *kernel);
+const struct journal_entry *journal_find(const struct journal *journal,
+					 const struct digest *record, const char *kernel);
 
 /* Each saves before it returns. begin counts a try. */
 MUST_USE int journal_begin(int dir, struct journal *journal, const struct digest *record,
@@ -43,6 +43,11 @@ MUST_USE int journal_begin(int dir, struct journal *journal, const struct digest
 MUST_USE int journal_mark(int dir, struct journal *journal, const struct digest *record,
 			  const char *kernel, uint64_t step, enum journal_state state,
 			  struct err *err);
+
+/* Forgets every bundle but these, for this kernel: what is installed now may have replaced the others, so
+ * that they are done no longer. Not saved before the next mark. */
+void journal_keep(struct journal *journal, const struct digest *records, size_t count,
+		  const char *kernel);
 
 /* Takes a try back: what stopped it was the machine's state, and the owner will mend that. Not saved
  * before the next mark. */

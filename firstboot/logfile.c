@@ -7,7 +7,8 @@
 static int open_append(int dir)
 {
 	return openat(dir, LOGFILE_NAME,
-		      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+		      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		      0640);
 }
 
 FILE *logfile_open(const struct machine *machine)

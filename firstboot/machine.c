@@ -53,18 +53,21 @@ static const char *relative(const char *path)
 	return *path ? path : ".";
 }
 
-int machine_open_dir(const struct machine *machine, const char *path, int *out_fd, struct err *err)
+int machine_open_dir(const struct machine *machine, const char *path, int *out_fd,
+		     struct err *err)
 {
 	const char *inside = relative(path);
-	int code = machine->whole ? fs_open_dir(machine->root, inside, out_fd, err) :
-				    fs_open_dir_in_root(machine->root, inside, false, out_fd, err);
+	int code = machine->whole
+			   ? fs_open_dir(machine->root, inside, out_fd, err)
+			   : fs_open_dir_in_root(machine->root, inside, false, out_fd, err);
 
-	return code < 0 && err->kind == ERR_MISSING ?
-		       err_set(err, ERR_MISSING, "/%s: no such folder", inside) :
-		       code;
+	return code < 0 && err->kind == ERR_MISSING
+		       ? err_set(err, ERR_MISSING, "/%s: no such folder", inside)
+		       : code;
 }
 
-int machine_make_dir(const struct machine *machine, const char *path, int *out_fd, struct err *err)
+int machine_make_dir(const struct machine *machine, const char *path, int *out_fd,
+		     struct err *err)
 {
 	if (machine->whole)
 		return fs_make_dir(machine->root, relative(path), 0755, out_fd, err);
@@ -107,7 +110,8 @@ int machine_read(const struct machine *machine, const char *path, size_t limit, 
 	return 0;
 }
 
-void machine_attribute(const struct machine *machine, const char *path, char *out, size_t out_size)
+void machine_attribute(const struct machine *machine, const char *path, char *out,
+		       size_t out_size)
 {
 	AUTO_FREE char *data = NULL;
 	struct err none = { 0 };
@@ -130,11 +134,13 @@ static int make_own(const struct machine *machine, size_t row, struct err *err)
 	if (machine_make_dir(machine, folders[row].parent, &parent, err) < 0)
 		return -1;
 	if (mkdirat(parent, folders[row].name, folders[row].mode) < 0 && errno != EEXIST)
-		return err_errno(err, "make folder /%s/%s", folders[row].parent, folders[row].name);
+		return err_errno(err, "make folder /%s/%s", folders[row].parent,
+				 folders[row].name);
 	fd = openat(parent, folders[row].name,
 		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | (machine->whole ? 0 : O_NOFOLLOW));
 	if (fd < 0)
-		return err_errno(err, "open folder /%s/%s", folders[row].parent, folders[row].name);
+		return err_errno(err, "open folder /%s/%s", folders[row].parent,
+				 folders[row].name);
 	return take_fd(&fd);
 }
 

@@ -13,13 +13,16 @@
 
 struct machine {
 	char path[FS_PATH_MAX]; /* the sysroot, absolute */
-	bool whole;		/* the sysroot is /: nothing has to be kept inside it */
-	int root;		/* open folders; -1: not there */
+	bool whole; /* the sysroot is /: nothing has to be kept inside it */
+	int root; /* open folders; -1: not there */
 	int run;
 	int state;
 	int lock;
 };
-#define MACHINE_NONE { .root = -1, .run = -1, .state = -1, .lock = -1 }
+#define MACHINE_NONE                                                                           \
+	{                                                                                      \
+		.root = -1, .run = -1, .state = -1, .lock = -1                                 \
+	}
 #define AUTO_MACHINE __attribute__((cleanup(machine_close)))
 void machine_close(struct machine *machine);
 
@@ -45,7 +48,8 @@ MUST_USE int machine_read(const struct machine *machine, const char *path, size_
 			  char **out_data, size_t *out_size, struct err *err);
 
 /* A short attribute, without trailing white space; "" when it cannot be read. */
-void machine_attribute(const struct machine *machine, const char *path, char *out, size_t out_size);
+void machine_attribute(const struct machine *machine, const char *path, char *out,
+		       size_t out_size);
 
 /* Removes drafts that a crash left in an open folder; what cannot be removed is left. */
 void machine_wipe_drafts(int dir);

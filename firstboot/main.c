@@ -14,18 +14,25 @@ static const struct cli_option run_options[] = {
 	  offsetof(struct run_args, early), CLI_TEXT },
 	{ "sysroot", "DIR", "where the machine is found, for tests and images; default /",
 	  offsetof(struct run_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print the status document", offsetof(struct run_args, json), CLI_TEXT },
-	{ "report", "FILE", "write the status document there", offsetof(struct run_args, report),
+	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
 	  CLI_TEXT },
+	{ "report", "FILE", "write the status document there",
+	  offsetof(struct run_args, report), CLI_TEXT },
 	{ "reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0",
 	  offsetof(struct run_args, reboot_exit), CLI_NUMBER },
 	{ 0 },
 };
 
-#define SYSROOT                                                                                 \
-	{ "sysroot", "DIR", "where the machine is found; default /",                            \
-	  offsetof(struct show_args, sysroot), CLI_TEXT }
-#define JSON { "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT }
+#define SYSROOT                                                                                \
+	{                                                                                      \
+		"sysroot", "DIR", "where the machine is found; default /",                     \
+			offsetof(struct show_args, sysroot), CLI_TEXT                          \
+	}
+#define JSON                                                                                   \
+	{                                                                                      \
+		"json", NULL, "print one JSON document", offsetof(struct show_args, json),     \
+			CLI_TEXT                                                               \
+	}
 
 static const struct cli_option show_options[] = { SYSROOT, JSON, { 0 } };
 static const struct cli_option plan_options[] = {
@@ -40,11 +47,13 @@ static const struct cli_verb verbs[] = {
 	{ .name = "run",
 	  .operands = "",
 	  .summary = "Install what this machine's devices need, and prove that it works.",
-	  .details = "Everything comes from the cache in /usr/lib/larder/cache, and nothing of it is used "
+	  .details = "Everything comes from the cache in /usr/lib/larder/cache, and nothing of "
+		     "it is used "
 		     "before its signatures and digests fit. Configuration: KEY=VALUE in "
 		     "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
 		     "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
-		     "steps=files,modules,load,packages, which only ever takes kinds of steps away; "
+		     "steps=files,modules,load,packages, which only ever takes kinds of steps "
+		     "away; "
 		     "carrier_timeout_s; step_timeout_s.",
 	  .options = run_options,
 	  .args_size = sizeof(struct run_args),
@@ -75,9 +84,12 @@ static const struct cli_program program = {
 	.summary = "Puts the right driver in place at first boot, with no network at all.",
 	.verbs = verbs,
 	.exits = "0 done, nothing to do, or done and a reboot is needed (another code with "
-		 "--reboot-exit); 1 wrong usage; 10 hypervisor services missing; 11 no device of ours; "
-		 "12 this OS, version or architecture is not covered; 13 this VM size is not covered; "
-		 "14 anything else: status.json and the log have its reason and what can be done.",
+		 "--reboot-exit); 1 wrong usage; 10 hypervisor services missing; 11 no device "
+		 "of ours; "
+		 "12 this OS, version or architecture is not covered; 13 this VM size is not "
+		 "covered; "
+		 "14 anything else: status.json and the log have its reason and what can be "
+		 "done.",
 };
 
 /* A static program must not load what the guest's nsswitch.conf and openssl.cnf name (T27). */

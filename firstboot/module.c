@@ -91,9 +91,8 @@ static void end_elf(Elf **elf)
 
 bool module_read_build_id(int fd, void *out, size_t out_size, size_t *out_length)
 {
-	AUTO(end_elf) Elf *elf = elf_version(EV_CURRENT) == EV_NONE ?
-					 NULL :
-					 elf_begin(fd, ELF_C_READ, NULL);
+	AUTO(end_elf)
+	Elf *elf = elf_version(EV_CURRENT) == EV_NONE ? NULL : elf_begin(fd, ELF_C_READ, NULL);
 	Elf_Scn *section = NULL;
 	size_t names;
 

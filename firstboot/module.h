@@ -7,7 +7,8 @@
 #include "firstboot/machine.h"
 
 #define MODULE_NAME_SIZE 64 /* bytes, with the NUL */
-#define MODULE_FOLDER "updates/larder" /* ours, in /lib/modules/KERNEL; depmod looks in updates first */
+#define MODULE_FOLDER                                                                          \
+	"updates/larder" /* ours, in /lib/modules/KERNEL; depmod looks in updates first */
 
 enum module_match {
 	MODULE_SAME,

@@ -45,13 +45,14 @@ static bool same_bytes(int left, int right)
 /* Is the file there already, with these bytes and this mode? */
 static bool is_there(int from, int to_dir, const char *name, mode_t mode)
 {
-	AUTO_CLOSE int fd = openat(to_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO_CLOSE int fd =
+		openat(to_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat wanted, status;
 
 	if (fd < 0 || fstat(fd, &status) < 0 || fstat(from, &wanted) < 0)
 		return false;
-	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != mode || status.st_uid != geteuid() ||
-	    status.st_size != wanted.st_size)
+	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != mode ||
+	    status.st_uid != geteuid() || status.st_size != wanted.st_size)
 		return false;
 	return same_bytes(from, fd);
 }
@@ -80,8 +81,8 @@ static int copy_bytes(int from, int to, struct err *err)
 	return got < 0 ? err_errno(err, "read") : 0;
 }
 
-int place_file(int from_dir, const char *from, int to_dir, const char *name, mode_t mode, bool backup,
-	       bool *out_changed, struct err *err)
+int place_file(int from_dir, const char *from, int to_dir, const char *name, mode_t mode,
+	       bool backup, bool *out_changed, struct err *err)
 {
 	AUTO_CLOSE int fd = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;

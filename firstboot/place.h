@@ -11,7 +11,7 @@
  * it is a link. The same bytes and mode there already: nothing is done. backup: what else stood there
  * is kept as NAME.larder-backup, unless such a one exists. out_changed is set where a file was written,
  * and never cleared. */
-MUST_USE int place_file(int from_dir, const char *from, int to_dir, const char *name, mode_t mode,
-			bool backup, bool *out_changed, struct err *err);
+MUST_USE int place_file(int from_dir, const char *from, int to_dir, const char *name,
+			mode_t mode, bool backup, bool *out_changed, struct err *err);
 
 #endif

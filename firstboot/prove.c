@@ -9,8 +9,8 @@
 #include "firstboot/module.h"
 
 #define POLL_MS 20
-#define IFF_UP_BIT 0x1UL   /* linux/if.h IFF_UP */
-#define TYPE_ETHERNET "1"  /* linux/if_arp.h ARPHRD_ETHER */
+#define IFF_UP_BIT 0x1UL /* linux/if.h IFF_UP */
+#define TYPE_ETHERNET "1" /* linux/if_arp.h ARPHRD_ETHER */
 #define TYPE_INFINIBAND "32" /* linux/if_arp.h ARPHRD_INFINIBAND */
 
 /* Calls look until it holds or the time is over. */
@@ -52,8 +52,8 @@ enum reason prove_bound(const struct prove *prove, struct facts_device *device,
 	}
 	if (strcmp(device->driver, driver) == 0)
 		return REASON_DONE;
-	snprintf(text, PLAN_TEXT_MAX, "bound to %s; %s is installed and not bound", device->driver,
-		 driver);
+	snprintf(text, PLAN_TEXT_MAX, "bound to %s; %s is installed and not bound",
+		 device->driver, driver);
 	return REASON_REBOOT;
 }
 
@@ -103,7 +103,8 @@ enum reason prove_modules(const struct prove *prove, const struct record *record
 	for (size_t i = 0; i < record->step_count; i++) {
 		const struct record_step *step = &record->step[i];
 
-		for (size_t j = 0; step->kind == RECORD_DO_MODULES && j < step->files.count; j++) {
+		for (size_t j = 0; step->kind == RECORD_DO_MODULES && j < step->files.count;
+		     j++) {
 			if (module_name_of(step->files.item[j], name))
 				compare(prove, name, &comparison);
 		}
@@ -114,13 +115,14 @@ enum reason prove_modules(const struct prove *prove, const struct record *record
 		return REASON_REBOOT;
 	}
 	snprintf(text, PLAN_TEXT_MAX, "%s",
-		 comparison.unknown ? "loaded module not compared" :
-		 comparison.same    ? "loaded module is the installed one" :
-				      "");
+		 comparison.unknown ? "loaded module not compared"
+		 : comparison.same  ? "loaded module is the installed one"
+				    : "");
 	return REASON_DONE;
 }
 
-static int open_interface(const struct prove *prove, const struct facts_device *device, int *out_fd)
+static int open_interface(const struct prove *prove, const struct facts_device *device,
+			  int *out_fd)
 {
 	AUTO_CLOSE int dir = -1;
 	struct err none = { 0 };
@@ -177,8 +179,8 @@ void prove_raise(const struct prove *prove, struct facts_device *device)
 }
 
 /* The link layer of the first RDMA port, else what kind of interface it is; "" if there is neither yet. */
-static void read_link_layer(const struct prove *prove, const struct facts_device *device, int port,
-			    char out[32])
+static void read_link_layer(const struct prove *prove, const struct facts_device *device,
+			    int port, char out[32])
 {
 	AUTO_CLOSE int dir = -1;
 
@@ -236,7 +238,8 @@ static bool any_port(const struct prove *prove, const struct facts_device *devic
 			AUTO_FREE char *name = must_printf("%s/%s", path, ports.name[j]);
 			AUTO_CLOSE int port = -1;
 
-			if (fs_open_dir(rdma, name, &port, &none) == 0 && use(prove, device, port))
+			if (fs_open_dir(rdma, name, &port, &none) == 0 &&
+			    use(prove, device, port))
 				return true;
 		}
 	}

@@ -48,14 +48,16 @@ static int read_floor(const struct machine *machine, uint64_t *out_floor, struct
 static int open_cache(const struct machine *machine, const struct trust *trust, uint64_t floor,
 		      struct source *source, struct err *err)
 {
-	AUTO_FREE char *path = must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
+	AUTO_FREE char *path =
+		must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
 
 	if (cache_open(machine->root, path, trust, floor, &source->cache, err) == 0)
 		return 0;
 	return err->kind == ERR_MISSING ? err_wrap(err, "no cache") : -1;
 }
 
-enum reason source_open(const struct machine *machine, struct source *out_source, struct err *err)
+enum reason source_open(const struct machine *machine, struct source *out_source,
+			struct err *err)
 {
 	struct source source = SOURCE_NONE;
 	struct trust trust;
@@ -72,8 +74,7 @@ enum reason source_read_tables(struct source *source, const struct facts *facts,
 			       char text[PLAN_TEXT_MAX])
 {
 	size_t index[PLAN_MAX_TABLES], count;
-	enum reason reason =
-		plan_tables(&source->cache.statement, facts, index, &count, text);
+	enum reason reason = plan_tables(&source->cache.statement, facts, index, &count, text);
 	struct err err = { 0 };
 
 	if (reason != REASON_DONE)

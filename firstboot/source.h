@@ -11,13 +11,17 @@ struct source {
 	struct table table[PLAN_MAX_TABLES];
 	size_t count;
 };
-#define SOURCE_NONE { .cache = { .layout = LAYOUT_NONE } }
+#define SOURCE_NONE                                                                            \
+	{                                                                                      \
+		.cache = {.layout = LAYOUT_NONE }                                              \
+	}
 #define AUTO_SOURCE __attribute__((cleanup(source_close)))
 void source_close(struct source *source);
 
 /* Verifies before it parses. REASON_DONE, or the reason with err filled: untrusted (also without a
  * trust.json), serial, not_carried (no cache), damaged. */
-enum reason source_open(const struct machine *machine, struct source *out_source, struct err *err);
+enum reason source_open(const struct machine *machine, struct source *out_source,
+			struct err *err);
 
 /* Reads the tables that fit the facts. REASON_DONE, or the reason with text filled. */
 enum reason source_read_tables(struct source *source, const struct facts *facts,

@@ -23,12 +23,14 @@ int space_check(int dir, uint64_t bytes, uint64_t files, const char *what, struc
 		return refuse(err, EROFS);
 	}
 	/* A file system without inodes to count says 0 of 0. */
-	fits = !__builtin_mul_overflow((uint64_t)status.f_bavail, (uint64_t)status.f_frsize, &room) &&
+	fits = !__builtin_mul_overflow((uint64_t)status.f_bavail, (uint64_t)status.f_frsize,
+				       &room) &&
 	       bytes <= room && (status.f_files == 0 || files <= status.f_favail);
 	if (fits)
 		return 0;
-	err_set(err, ERR_SYSTEM, "%s: %llu KiB and %llu files are needed, %llu KiB and %llu are free",
-		what, (unsigned long long)(bytes / 1024), (unsigned long long)files,
+	err_set(err, ERR_SYSTEM,
+		"%s: %llu KiB and %llu files are needed, %llu KiB and %llu are free", what,
+		(unsigned long long)(bytes / 1024), (unsigned long long)files,
 		(unsigned long long)(room / 1024), (unsigned long long)status.f_favail);
 	return refuse(err, ENOSPC);
 }

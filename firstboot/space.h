@@ -8,6 +8,7 @@
 
 /* The error is the one that writing would have given: ERR_SYSTEM with ENOSPC or EROFS. what begins its
  * text. */
-MUST_USE int space_check(int dir, uint64_t bytes, uint64_t files, const char *what, struct err *err);
+MUST_USE int space_check(int dir, uint64_t bytes, uint64_t files, const char *what,
+			 struct err *err);
 
 #endif

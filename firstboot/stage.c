@@ -26,8 +26,9 @@ static int look_at(const struct cache *cache, const struct record_file *file, st
 		return err_errno(err, "blob %.12s of %s", name, file->path);
 	}
 	if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != file->blob.size)
-		return err_set(err, ERR_DAMAGED, "blob %.12s of %s does not have its signed size",
-			       name, file->path);
+		return err_set(err, ERR_DAMAGED,
+			       "blob %.12s of %s does not have its signed size", name,
+			       file->path);
 	return 0;
 }
 
@@ -47,8 +48,8 @@ int stage_look(const struct cache *cache, const struct record *record, struct er
 			return -1;
 		}
 		if (missing++ < NAMES_SHOWN)
-			snprintf(names + used, sizeof(names) - used, "%s%.128s", used ? ", " : "",
-				 record->file[i].path);
+			snprintf(names + used, sizeof(names) - used, "%s%.128s",
+				 used ? ", " : "", record->file[i].path);
 	}
 	if (missing == 0)
 		return 0;
@@ -56,7 +57,8 @@ int stage_look(const struct cache *cache, const struct record *record, struct er
 		       record->file_count, names, missing > NAMES_SHOWN ? ", ..." : "");
 }
 
-static int make_stage(const struct machine *machine, size_t number, int *out_fd, struct err *err)
+static int make_stage(const struct machine *machine, size_t number, int *out_fd,
+		      struct err *err)
 {
 	AUTO_CLOSE int staging = -1;
 	char name[16];

@@ -12,7 +12,8 @@ MUST_USE int stage_clear(const struct machine *machine, struct err *err);
 
 /* Are all blobs of a record here, with their sizes? ERR_MISSING: no; the text names some of them.
  * ERR_DAMAGED: one has another size. */
-MUST_USE int stage_look(const struct cache *cache, const struct record *record, struct err *err);
+MUST_USE int stage_look(const struct cache *cache, const struct record *record,
+			struct err *err);
 
 /* Unpacks every file of the record into staging/NUMBER and gives that folder. Each blob is opened once, and
  * checked while it is copied (T1): what installers see afterwards is nobody else's to change.

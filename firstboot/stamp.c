@@ -19,7 +19,7 @@ const char *stamp_moment_name(enum plan_moment moment)
 void stamp_drop(struct stamp *stamp, enum plan_moment moment)
 {
 	free(stamp->moment[moment].device);
-	stamp->moment[moment] = (struct stamp_moment){ 0 };
+	stamp->moment[moment] = (struct stamp_moment) { 0 };
 }
 
 void stamp_free(struct stamp *stamp)
@@ -105,12 +105,12 @@ void stamp_load(int dir, struct stamp *out_stamp)
 	AUTO_STAMP struct stamp stamp = { 0 };
 	struct err none = { 0 };
 
-	*out_stamp = (struct stamp){ 0 };
+	*out_stamp = (struct stamp) { 0 };
 	if (json_read_at(dir, STAMP_NAME, STAMP_MAX_BYTES, &root, &none) < 0 ||
 	    parse(root, &stamp, &none) < 0)
 		return;
 	*out_stamp = stamp;
-	stamp = (struct stamp){ 0 };
+	stamp = (struct stamp) { 0 };
 }
 
 static json_t *moment_json(const struct stamp_moment *moment)
@@ -123,12 +123,13 @@ static json_t *moment_json(const struct stamp_moment *moment)
 	for (size_t i = 0; i < moment->count; i++) {
 		const struct stamp_device *device = &moment->device[i];
 
-		json_array_append_new(devices,
-				      json_pack("{s:s, s:s, s:s}", "bus", device->bus, "address",
-						device->address, "driver", device->driver));
+		json_array_append_new(devices, json_pack("{s:s, s:s, s:s}", "bus", device->bus,
+							 "address", device->address, "driver",
+							 device->driver));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "index", digest_text(&inputs->index, index),
-			 "trust", digest_text(&inputs->trust, trust), "policy",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "index",
+			 digest_text(&inputs->index, index), "trust",
+			 digest_text(&inputs->trust, trust), "policy",
 			 digest_text(&inputs->policy, policy), "facts",
 			 digest_text(&inputs->facts, facts), "devices", devices);
 }
@@ -142,7 +143,8 @@ int stamp_save(int dir, const struct stamp *stamp, struct err *err)
 
 	for (int i = 0; i < 2; i++) {
 		if (stamp->moment[i].good)
-			json_object_set_new(root, moment_names[i], moment_json(&stamp->moment[i]));
+			json_object_set_new(root, moment_names[i],
+					    moment_json(&stamp->moment[i]));
 	}
 	text = json_text(root, &size);
 	return fs_replace(dir, STAMP_NAME, text, size, 0600, err);
@@ -161,7 +163,8 @@ static bool device_is_bound(const struct stamp_device *then, const struct facts 
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct facts_device *now = &facts->device[i];
 
-		if (strcmp(now->bus, then->bus) == 0 && strcmp(now->address, then->address) == 0)
+		if (strcmp(now->bus, then->bus) == 0 &&
+		    strcmp(now->address, then->address) == 0)
 			return strcmp(now->driver, then->driver) == 0;
 	}
 	return false;

@@ -10,8 +10,8 @@
 
 /* All that a run depends on, as digests. */
 struct stamp_inputs {
-	struct digest index;  /* of index.json, which changes with every blob it leads to */
-	struct digest trust;  /* of trust.json */
+	struct digest index; /* of index.json, which changes with every blob it leads to */
+	struct digest trust; /* of trust.json */
 	struct digest policy; /* of floor, configuration and machine id */
 	struct digest facts;
 };

@@ -34,11 +34,13 @@ static json_t *read_early(int run)
 
 	if (run < 0 || json_read_at(run, STATUS_NAME, STATUS_MAX_BYTES, &root, &none) < 0)
 		return NULL;
-	early = json_object_get(json_object_get(root, "moments"), stamp_moment_name(PLAN_EARLY));
+	early = json_object_get(json_object_get(root, "moments"),
+				stamp_moment_name(PLAN_EARLY));
 	return json_is_object(early) ? json_incref(early) : NULL;
 }
 
-struct status status_open(const struct machine *machine, enum plan_moment moment, struct log *log)
+struct status status_open(const struct machine *machine, enum plan_moment moment,
+			  struct log *log)
 {
 	struct status status = { .machine = machine, .log = log, .moment = moment };
 
@@ -55,7 +57,7 @@ void status_close(struct status *status)
 {
 	json_decref(status->part);
 	json_decref(status->early);
-	*status = (struct status){ 0 };
+	*status = (struct status) { 0 };
 }
 
 void status_event(struct status *status, const char *event, const char *format, ...)
@@ -76,16 +78,17 @@ void status_set_statement(struct status *status, const struct statement *stateme
 	char text[DIGEST_TEXT_MAX];
 
 	json_object_set_new(status->part, "statement",
-			    json_pack("{s:s, s:I, s:s}", "envelope", digest_text(envelope, text),
-				      "serial", (json_int_t)statement->serial, "name",
-				      statement->name));
+			    json_pack("{s:s, s:I, s:s}", "envelope",
+				      digest_text(envelope, text), "serial",
+				      (json_int_t)statement->serial, "name", statement->name));
 }
 
 void status_set_facts(struct status *status, const struct digest *facts)
 {
 	char text[DIGEST_TEXT_MAX];
 
-	json_object_set_new(status->part, "facts_digest", json_string(digest_text(facts, text)));
+	json_object_set_new(status->part, "facts_digest",
+			    json_string(digest_text(facts, text)));
 }
 
 void status_set_devices(struct status *status, json_t *devices)
@@ -103,15 +106,17 @@ void status_end(struct status *status, const char *state, enum reason reason, in
 	json_object_set_new(status->part, "code", json_integer(code));
 	json_object_set_new(status->part, "text", text_or_empty(text));
 	json_object_set_new(status->part, "remedy", json_string(remedy));
-	json_object_set_new(status->part, "reboot_required", json_boolean(reason == REASON_REBOOT));
+	json_object_set_new(status->part, "reboot_required",
+			    json_boolean(reason == REASON_REBOOT));
 	log_line(status->log, "%s: %s (%s, exit %d)%s%s%s%s", stamp_moment_name(status->moment),
-		 state, reason_name(reason), code, text[0] ? ": " : "", text, remedy[0] ? " | " : "",
-		 remedy);
+		 state, reason_name(reason), code, text[0] ? ": " : "", text,
+		 remedy[0] ? " | " : "", remedy);
 }
 
 json_t *status_document(const struct status *status)
 {
-	json_t *root = json_pack("{s:s, s:s}", "format", STATUS_FORMAT, "agent", LARDER_VERSION);
+	json_t *root =
+		json_pack("{s:s, s:s}", "format", STATUS_FORMAT, "agent", LARDER_VERSION);
 	json_t *moments = json_object();
 
 	json_object_update(root, status->part);

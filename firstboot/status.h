@@ -16,16 +16,17 @@
 
 struct status {
 	const struct machine *machine; /* borrowed */
-	struct log *log;	       /* borrowed */
+	struct log *log; /* borrowed */
 	enum plan_moment moment;
-	json_t *part;	  /* owned: what this moment says */
+	json_t *part; /* owned: what this moment says */
 	json_t *timeline; /* borrowed from part */
-	json_t *early;	  /* owned: what the early moment of this boot said, or NULL */
+	json_t *early; /* owned: what the early moment of this boot said, or NULL */
 };
 #define AUTO_STATUS __attribute__((cleanup(status_close)))
 
 /* Begins the timeline. Reads what an earlier moment of this boot left in the run folder, if that is there. */
-struct status status_open(const struct machine *machine, enum plan_moment moment, struct log *log);
+struct status status_open(const struct machine *machine, enum plan_moment moment,
+			  struct log *log);
 void status_close(struct status *status);
 
 /* A line of the log and a point on the timeline. event: "device bound"; the text may be empty. */

@@ -16,7 +16,8 @@ enum reason steps_reason(const struct err *err)
 
 	if (err->kind == ERR_TIMEOUT)
 		return REASON_TIMEOUT;
-	if (err->kind == ERR_SYSTEM && (reason == REASON_NO_SPACE || reason == REASON_READ_ONLY))
+	if (err->kind == ERR_SYSTEM &&
+	    (reason == REASON_NO_SPACE || reason == REASON_READ_ONLY))
 		return reason;
 	return REASON_STEP_FAILED;
 }
@@ -101,13 +102,14 @@ static int run_depmod(const struct steps *steps, struct err *err)
 				   .timeout_ms = steps->timeout_ms,
 				   .outside = true };
 	const char *const here[] = { "depmod", "-a", steps->kernel, NULL };
-	const char *const there[] = { "depmod", "-a", "-b", steps->machine->path, steps->kernel,
-				      NULL };
+	const char *const there[] = { "depmod",	     "-a", "-b", steps->machine->path,
+				      steps->kernel, NULL };
 
 	return tool_must(&tool, steps->machine->whole ? here : there, err);
 }
 
-static int do_modules(const struct steps *steps, const struct record_step *step, struct err *err)
+static int do_modules(const struct steps *steps, const struct record_step *step,
+		      struct err *err)
 {
 	AUTO_CLOSE int folder = -1, to = -1;
 	bool changed = false;
@@ -116,7 +118,8 @@ static int do_modules(const struct steps *steps, const struct record_step *step,
 		char name[MODULE_NAME_SIZE];
 
 		if (!module_name_of(step->files.item[i], name))
-			return err_set(err, ERR_INVALID, "%s is no kernel module", step->files.item[i]);
+			return err_set(err, ERR_INVALID, "%s is no kernel module",
+				       step->files.item[i]);
 	}
 	if (module_open_folder(steps->machine, steps->kernel, &folder, err) < 0 ||
 	    check_room(steps, step, folder, err) < 0 ||

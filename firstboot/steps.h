@@ -12,14 +12,15 @@ struct steps {
 	struct log *log;
 	const char *kernel;
 	const struct record *record;
-	int staged;		/* the bundle's staging folder */
-	char staged_path[64];	/* the same, as programs inside the sysroot see it */
-	int timeout_ms;		/* of one program */
-	bool interrupted;	/* an earlier try did not come to its end */
+	int staged; /* the bundle's staging folder */
+	char staged_path[64]; /* the same, as programs inside the sysroot see it */
+	int timeout_ms; /* of one program */
+	bool interrupted; /* an earlier try did not come to its end */
 };
 
 /* Does one step, which is idempotent. REASON_DONE, or the reason with err filled. */
-enum reason steps_do(const struct steps *steps, const struct record_step *step, struct err *err);
+enum reason steps_do(const struct steps *steps, const struct record_step *step,
+		     struct err *err);
 
 /* Does everything that the record puts in place stand there with its size? Looks only, and never
  * inside packages. */

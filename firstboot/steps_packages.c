@@ -7,11 +7,12 @@
 
 #define LOCK_WAIT_MS 120000
 #define LOCK_POLL_MS 1000
-#define PACKAGES_MARGIN (UINT64_C(32) << 20) /* bytes: initramfs and caches that scripts write */
+#define PACKAGES_MARGIN                                                                        \
+	(UINT64_C(32) << 20) /* bytes: initramfs and caches that scripts write */
 #define FIELD_MAX 256
 
-static const char *const environment[] = { "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NOWARNINGS=yes",
-					   NULL };
+static const char *const environment[] = { "DEBIAN_FRONTEND=noninteractive",
+					   "DEBCONF_NOWARNINGS=yes", NULL };
 
 struct packages {
 	const struct steps *steps;
@@ -63,7 +64,8 @@ static void deb_field(const struct tool *tool, const char *file, const char *fie
 static bool deb_is_installed(const struct tool *tool, const char *file)
 {
 	char name[FIELD_MAX], version[FIELD_MAX], found[FIELD_MAX], wanted[FIELD_MAX + 32];
-	const char *const argv[] = { "dpkg-query", "-W", "-f=${Status} ${Version}\n", "--", name, NULL };
+	const char *const argv[] = { "dpkg-query", "-W", "-f=${Status} ${Version}\n",
+				     "--",	   name, NULL };
 
 	deb_field(tool, file, "Package", name);
 	deb_field(tool, file, "Version", version);
@@ -79,7 +81,8 @@ static void choose_debs(struct packages *packages, const struct record_step *ste
 {
 	packages->file = must_calloc(step->files.count, sizeof(*packages->file));
 	for (size_t i = 0; i < step->files.count; i++) {
-		char *file = must_printf("%s/%s", packages->steps->staged_path, step->files.item[i]);
+		char *file =
+			must_printf("%s/%s", packages->steps->staged_path, step->files.item[i]);
 		char size[FIELD_MAX];
 
 		if (deb_is_installed(&packages->tool, file)) {
@@ -126,8 +129,8 @@ static enum reason run_locked(const struct tool *tool, const char *const *argv, 
 	}
 }
 
-static enum reason install(const struct packages *packages, const char *const *head, size_t head_count,
-			   struct err *err)
+static enum reason install(const struct packages *packages, const char *const *head,
+			   size_t head_count, struct err *err)
 {
 	AUTO_FREE const char **argv =
 		must_calloc(head_count + packages->count + 1, sizeof(*argv));
@@ -141,7 +144,8 @@ static enum reason install(const struct packages *packages, const char *const *h
 static enum reason install_debs(struct packages *packages, const struct record_step *step,
 				struct err *err)
 {
-	static const char *const repair[] = { "dpkg", "--force-confold", "--configure", "-a", NULL };
+	static const char *const repair[] = { "dpkg", "--force-confold", "--configure", "-a",
+					      NULL };
 	static const char *const head[] = { "dpkg", "--force-confold", "-i", "--" };
 
 	if (packages->steps->interrupted) {
@@ -154,8 +158,8 @@ static enum reason install_debs(struct packages *packages, const struct record_s
 	choose_debs(packages, step);
 	if (packages->count == 0)
 		return REASON_DONE;
-	if (space_check(packages->steps->machine->root, packages->bytes + PACKAGES_MARGIN, 0, "/",
-			err) < 0)
+	if (space_check(packages->steps->machine->root, packages->bytes + PACKAGES_MARGIN, 0,
+			"/", err) < 0)
 		return steps_reason(err);
 	return install(packages, head, COUNT_OF(head), err);
 }
@@ -173,9 +177,11 @@ static enum reason install_rpms(struct packages *packages, const struct record_s
 	return install(packages, head, COUNT_OF(head), err);
 }
 
-enum reason steps_packages(const struct steps *steps, const struct record_step *step, struct err *err)
+enum reason steps_packages(const struct steps *steps, const struct record_step *step,
+			   struct err *err)
 {
-	AUTO(packages_free) struct packages packages = {
+	AUTO(packages_free)
+	struct packages packages = {
 		.steps = steps,
 		.tool = { .machine = steps->machine,
 			  .log = steps->log,
@@ -192,6 +198,7 @@ enum reason steps_packages(const struct steps *steps, const struct record_step *
 		return install_debs(&packages, step, err);
 	if (rpms == step->files.count)
 		return install_rpms(&packages, step, err);
-	err_set(err, ERR_INVALID, "a packages step holds .deb files, or .rpm files, and nothing else");
+	err_set(err, ERR_INVALID,
+		"a packages step holds .deb files, or .rpm files, and nothing else");
 	return REASON_STEP_FAILED;
 }

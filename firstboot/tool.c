@@ -17,22 +17,54 @@ int tool_run(const struct tool *tool, const char *const *argv, struct run_result
 	return run(&spec, out_result, err);
 }
 
-/* The console gets the last line, as part of the error; the log file gets all of it. */
-int tool_failed(const struct tool *tool, const char *const *argv, const struct run_result *result,
-		struct err *err)
+static char *next_line(char *line)
+{
+	char *end = strchr(line, '\n');
+
+	if (!end)
+		return NULL;
+	*end = '\0';
+	return end + 1 + strspn(end + 1, " \t");
+}
+
+void tool_telling_line(const char *output, char *out, size_t out_size)
+{
+	AUTO_FREE char *copy = must_strdup(output);
+
+	for (char *line = copy, *next; line; line = next) {
+		size_t length;
+
+		next = next_line(line);
+		if (!strcasestr(line, "error"))
+			continue;
+		length = strlen(line);
+		if (next && length > 0 && line[length - 1] == ':') {
+			next_line(next);
+			snprintf(out, out_size, "%s %s", line, next);
+		} else {
+			snprintf(out, out_size, "%s", line);
+		}
+		return;
+	}
+	run_last_line(output, out, out_size);
+}
+
+/* The console gets one line, as part of the error; the log file gets all of them. */
+int tool_failed(const struct tool *tool, const char *const *argv,
+		const struct run_result *result, struct err *err)
 {
 	struct log quiet = { .file = tool->log->file };
 	AUTO_FREE char *copy = must_strdup(result->output);
-	char *rest = copy, last[512];
+	char *rest = copy, telling[512];
 
 	log_line(&quiet, "output of %s (exit %d):", argv[0], result->code);
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		if (line[0] != '\0')
 			log_line(&quiet, "  %s", line);
 	}
-	run_last_line(result->output, last, sizeof(last));
+	tool_telling_line(result->output, telling, sizeof(telling));
 	return err_set(err, ERR_INVALID, "%s: exit %d%s%s", argv[0], result->code,
-		       last[0] ? ": " : "", last);
+		       telling[0] ? ": " : "", telling);
 }
 
 int tool_must(const struct tool *tool, const char *const *argv, struct err *err)

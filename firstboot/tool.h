@@ -10,22 +10,26 @@
 
 struct tool {
 	const struct machine *machine; /* borrowed */
-	struct log *log;	       /* borrowed */
+	struct log *log; /* borrowed */
 	int timeout_ms;
 	const char *const *env; /* added to run.h's; NULL for none */
-	bool outside;		/* does not change its root to the sysroot */
+	bool outside; /* does not change its root to the sysroot */
 };
 
 /* Runs argv (ends with NULL). *out_result has the code and the output, stderr with it; the caller frees
  * the output. A code other than 0 is no error here. As run(): ERR_MISSING, ERR_TIMEOUT. */
-MUST_USE int tool_run(const struct tool *tool, const char *const *argv, struct run_result *out_result,
-		      struct err *err);
+MUST_USE int tool_run(const struct tool *tool, const char *const *argv,
+		      struct run_result *out_result, struct err *err);
 
-/* As tool_run, where only code 0 will do. ERR_INVALID: it failed; the text has its last line. */
+/* As tool_run, where only code 0 will do. ERR_INVALID: it failed; the text has its telling line. */
 MUST_USE int tool_must(const struct tool *tool, const char *const *argv, struct err *err);
 
+/* What of a failed program's output a user should see: the first line about an error, with the next one
+ * where it ends in a colon; else the last line. */
+void tool_telling_line(const char *output, char *out, size_t out_size);
+
 /* Says in err that argv[0] failed, and writes all of its output to the log file. Returns -1. */
-int tool_failed(const struct tool *tool, const char *const *argv, const struct run_result *result,
-		struct err *err);
+int tool_failed(const struct tool *tool, const char *const *argv,
+		const struct run_result *result, struct err *err);
 
 #endif

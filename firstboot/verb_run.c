@@ -27,11 +27,12 @@ static struct outcome failed(enum reason reason, const struct err *err)
 static struct outcome run_flow(const struct machine *machine, struct status *status)
 {
 	struct config config;
-	AUTO(flow_free) struct flow flow = { .machine = machine,
-					     .config = &config,
-					     .log = status->log,
-					     .status = status,
-					     .moment = status->moment };
+	AUTO(flow_free)
+	struct flow flow = { .machine = machine,
+			     .config = &config,
+			     .log = status->log,
+			     .status = status,
+			     .moment = status->moment };
 	struct outcome outcome = { 0 };
 
 	config_load(machine, &config, status->log);
@@ -84,7 +85,8 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 	if (locked)
 		outcome = run_flow(machine, &status);
 	else if (made)
-		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err), err);
+		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
+				 err);
 	code = exit_code(args, outcome.reason);
 	status_end(&status, outcome.state, outcome.reason, code, outcome.text);
 	/* The one that holds the lock writes its own. */
@@ -104,8 +106,8 @@ int verb_run(const void *arguments, const struct cli_operands *operands, struct 
 	(void)operands;
 	if (args->reboot_exit &&
 	    (args->reboot_exit < REBOOT_EXIT_MIN || args->reboot_exit > REBOOT_EXIT_MAX))
-		return err_set(err, ERR_USAGE, "--reboot-exit: expected %d to %d", REBOOT_EXIT_MIN,
-			       REBOOT_EXIT_MAX);
+		return err_set(err, ERR_USAGE, "--reboot-exit: expected %d to %d",
+			       REBOOT_EXIT_MIN, REBOOT_EXIT_MAX);
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
 	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0)
 		return -1;

@@ -15,7 +15,8 @@ static void print_json(json_t *root)
 
 static void print_facts(const struct facts *facts)
 {
-	printf("%s %s, %s, kernel %s\n", facts->os_id, facts->os_version, facts->arch, facts->kernel);
+	printf("%s %s, %s, kernel %s\n", facts->os_id, facts->os_version, facts->arch,
+	       facts->kernel);
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct facts_device *device = &facts->device[i];
 
@@ -119,17 +120,18 @@ static json_t *plan_json(const struct shown *shown, enum plan_moment moment)
 	for (size_t i = 0; i < shown->chosen.target_count; i++) {
 		const struct choose_target *target = &shown->chosen.target[i];
 
-		json_array_append_new(devices,
-				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "address",
-						target->device.address, "modalias",
-						target->device.modalias, "bundle",
-						bundle_title(shown, target, title), "reason",
-						reason_name(target->reason), "text", target->text));
+		json_array_append_new(devices, json_pack("{s:s, s:s, s:s, s:s, s:s}", "address",
+							 target->device.address, "modalias",
+							 target->device.modalias, "bundle",
+							 bundle_title(shown, target, title),
+							 "reason", reason_name(target->reason),
+							 "text", target->text));
 	}
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "format", "larder.plan.v1", "moment",
-			 stamp_moment_name(moment), "reason", reason_name(shown->reason), "code",
-			 reason_exit(shown->reason), "text", shown->text, "remedy",
-			 reason_remedy(shown->reason), "devices", devices);
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "format", "larder.plan.v1",
+			 "moment", stamp_moment_name(moment), "reason",
+			 reason_name(shown->reason), "code", reason_exit(shown->reason), "text",
+			 shown->text, "remedy", reason_remedy(shown->reason), "devices",
+			 devices);
 }
 
 static void print_plan(const struct shown *shown)
@@ -182,9 +184,9 @@ static int read_status(const struct machine *machine, json_t **out_root, struct 
 		size_t size;
 
 		if (machine_read(machine, paths[i], STATUS_MAX_BYTES, &data, &size, err) == 0)
-			return json_parse(data, size, out_root, err) < 0 ?
-				       err_wrap(err, "%s", paths[i]) :
-				       0;
+			return json_parse(data, size, out_root, err) < 0
+				       ? err_wrap(err, "%s", paths[i])
+				       : 0;
 		if (err->kind != ERR_MISSING)
 			return -1;
 	}
@@ -207,9 +209,9 @@ static void print_moment(const char *name, const json_t *part)
 	       text_of(part, "text")[0] ? ": " : "", text_of(part, "text"));
 	if (text_of(part, "remedy")[0])
 		printf("  %s\n", text_of(part, "remedy"));
-	json_array_foreach (json_object_get(part, "devices"), i, device)
-		printf("  %s %s %s: %s\n", text_of(device, "address"), text_of(device, "driver"),
-		       text_of(device, "interface"), text_of(device, "outcome"));
+	json_array_foreach(json_object_get(part, "devices"), i, device) printf(
+		"  %s %s %s: %s\n", text_of(device, "address"), text_of(device, "driver"),
+		text_of(device, "interface"), text_of(device, "outcome"));
 }
 
 int verb_status(const void *arguments, const struct cli_operands *operands, struct err *err)
@@ -221,13 +223,14 @@ int verb_status(const void *arguments, const struct cli_operands *operands, stru
 	const char *name;
 
 	(void)operands;
-	if (machine_open(args->sysroot, &machine, err) < 0 || read_status(&machine, &root, err) < 0)
+	if (machine_open(args->sysroot, &machine, err) < 0 ||
+	    read_status(&machine, &root, err) < 0)
 		return -1;
 	if (args->json) {
 		print_json(root);
 		return 0;
 	}
-	json_object_foreach (json_object_get(root, "moments"), name, part)
+	json_object_foreach(json_object_get(root, "moments"), name, part)
 		print_moment(name, part);
 	return 0;
 }

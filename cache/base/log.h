@@ -32,8 +32,9 @@ MUST_USE int log_open(struct log *out_log, FILE *console, const char *prefix,
 
 void log_line(struct log *log, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* done of total units of work; total 0 when it is not known. On a terminal one line, redrawn at
- * most ten times a second; elsewhere a line every five seconds, and one at the end. */
+/* done of total units of work; total 0 when it is not known. what is a plain word of ours. On a
+ * terminal one line, redrawn at most ten times a second; elsewhere a line every five seconds, and one
+ * at the end. */
 void log_step(struct log *log, const char *what, uint64_t done, uint64_t total);
 
 #endif

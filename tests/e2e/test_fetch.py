@@ -618,7 +618,6 @@ needs_apt = pytest.mark.skipif(not has_index(), reason="needs apt and its index"
 def test_package(bench):
     manifest = bench.manifest({}, packages=["hostname"])
     result = bench.run(manifest, "--json")
-    assert "unsandboxed" not in result.stderr
     (package,) = json.loads(result.stdout)["packages"]
     assert package["state"] == "fetched" and package["origin"].startswith("Debian ")
     assert package["file"] == f"hostname_{package['version']}_{package['arch']}.deb"
@@ -631,6 +630,39 @@ def test_package(bench):
     strange.write_text('Dir::State::lists "/nowhere";')
     bench.env["APT_CONFIG"] = str(strange)  # apt would fail now: it is not asked
     assert "nothing to fetch" in bench.run(manifest).stdout
+
+
+def end_processes_in(folder):
+    """Ends what works in a folder: apt, whose starter was killed."""
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                os.kill(int(process.name), signal.SIGKILL)
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            pass
+
+
+@needs_root
+@needs_apt
+def test_killed_package_download_is_cleaned_up(bench, server):
+    """apt works as its own user in a folder of its own, and the next run removes what was left."""
+    server.delay = 60
+    config = bench.folder / "apt.conf"
+    config.write_text(f'Acquire::http::Proxy "{server.url("/")}"; Acquire::https::Proxy "{server.url("/")}";')
+    bench.env["APT_CONFIG"] = str(config)
+    manifest = bench.manifest({}, packages=["hostname"])
+    process = subprocess.Popen(bench.command(manifest), env=bench.env)
+    link = bench.store / "partial" / "apt"
+    wait_for(lambda: server.requests and link.exists())
+    folder = pathlib.Path(os.readlink(link))
+    assert folder.owner() == "_apt" and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    process.kill()
+    process.wait()
+    end_processes_in(folder)
+    assert folder.exists()
+    del bench.env["APT_CONFIG"]
+    bench.run(manifest)
+    assert not folder.exists() and not list((bench.store / "partial").iterdir())
 
 
 @needs_apt

@@ -34,8 +34,8 @@ static void test_requests(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(request_rows); i++)
-		CHECK(apt_is_request(request_rows[i].asked) == request_rows[i].good, "row %zu: %s",
-		      i, request_rows[i].asked);
+		CHECK(apt_is_request(request_rows[i].asked) == request_rows[i].good,
+		      "row %zu: %s", i, request_rows[i].asked);
 }
 
 static const struct {
@@ -58,7 +58,8 @@ static const struct {
 	{ "'u' hostname_1.deb 1 SHA256:" SHA, NULL, NULL, "a strange file name" },
 	{ "'u' hostname_1_amd64.exe 1 SHA256:" SHA, NULL, NULL, "a strange file name" },
 	{ "'u' ../hostname_1_amd64.deb 1 SHA256:" SHA, NULL, NULL, "a strange file name" },
-	{ "'u' hostname_%2e%2e%2f1_amd64.deb 1 SHA256:" SHA, NULL, NULL, "a strange file name" },
+	{ "'u' hostname_%2e%2e%2f1_amd64.deb 1 SHA256:" SHA, NULL, NULL,
+	  "a strange file name" },
 	{ "'u' hostname_1_../x.deb 1 SHA256:" SHA, NULL, NULL, "a strange file name" },
 };
 
@@ -71,8 +72,8 @@ static void test_uris(void **state)
 		int result = apt_parse_uri(uri_rows[i].line, &package, &err);
 
 		if (!uri_rows[i].file) {
-			CHECK(result == -1 && strstr(err.text, uri_rows[i].text), "row %zu: %s", i,
-			      err.text);
+			CHECK(result == -1 && strstr(err.text, uri_rows[i].text), "row %zu: %s",
+			      i, err.text);
 			continue;
 		}
 		check_good(result, &err, uri_rows[i].line);

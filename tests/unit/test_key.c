@@ -253,8 +253,7 @@ static void test_other_keys_are_refused(void **state)
 static void test_files_that_are_no_keys(void **state)
 {
 	static const char *const texts[] = { "", "x", "-----BEGIN PRIVATE KEY-----\n",
-					     "-----BEGIN PUBLIC KEY-----\nAAAA\n"
-					     "-----END PUBLIC KEY-----\n" };
+					     "-----BEGIN PUBLIC KEY-----\nAAAA\n" };
 	const struct folder *folder = *state;
 	AUTO_FREE char *path = must_printf("%s/k", folder->path);
 	AUTO_FREE char *large = must_calloc(KEY_PEM_MAX_BYTES + 2, 1);

@@ -6,7 +6,8 @@
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define CONTENT "'sha256':'" SHA_A "','size':5,'first_trusted':'2026-11-21'"
 #define PACKAGE                                                                                \
-	"'name':'n','version':'1','arch':'amd64','file':'n_1_amd64.deb','origin':'Debian x'," CONTENT
+	"'name':'n','version':'1','arch':'amd64','file':'n_1_amd64.deb','origin':'Debian "     \
+	"x'," CONTENT
 #define WHOLE                                                                                  \
 	"{'format':'larder.lock.v1','files':{'https://h/a':{" CONTENT "}},"                    \
 	"'packages':{'n':{" PACKAGE "}}}"
@@ -50,7 +51,8 @@ static const struct {
 	{ "'packages':", "'parcels':", "packages: missing" },
 	{ "'files':{", "'more':1,'files':{", "more: unknown field" },
 	{ "'size':5", "'size':-5", "files[\"https://h/a\"].size: expected an integer" },
-	{ "'size':5", "'size':99999999999999", "files[\"https://h/a\"].size: expected an integer" },
+	{ "'size':5", "'size':99999999999999",
+	  "files[\"https://h/a\"].size: expected an integer" },
 	{ "'size':5,", "", "files[\"https://h/a\"].size: missing" },
 	{ SHA_A, "AAAA", "files[\"https://h/a\"].sha256: expected a sha256" },
 	{ "2026-11-21", "yesterday", "first_trusted: expected a date YYYY-MM-DD" },
@@ -152,8 +154,10 @@ static void test_contradictions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_missing_lock_is_empty), folder_test(test_refused),
-		folder_test(test_read_whole),		 folder_test(test_saved_sorted),
+		folder_test(test_missing_lock_is_empty),
+		folder_test(test_refused),
+		folder_test(test_read_whole),
+		folder_test(test_saved_sorted),
 		folder_test(test_contradictions),
 	};
 

@@ -71,8 +71,8 @@ static void test_one_at_a_time(void **state)
 	struct err err = { 0 };
 
 	open_store(*state, &store);
-	check_err(store_open(path, &second, &err), &err, ERR_TIMEOUT, "in use by another process",
-		  "second");
+	check_err(store_open(path, &second, &err), &err, ERR_TIMEOUT,
+		  "in use by another process", "second");
 	store_close(&store);
 	check_good(store_open(path, &second, &err), &err, "after close");
 }
@@ -138,8 +138,8 @@ static void test_links_are_not_blobs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_put_and_get),	   folder_test(test_one_at_a_time),
-		folder_test(test_cleaned_at_open), folder_test(test_adopt_and_remove),
+		folder_test(test_put_and_get),	       folder_test(test_one_at_a_time),
+		folder_test(test_cleaned_at_open),     folder_test(test_adopt_and_remove),
 		folder_test(test_links_are_not_blobs),
 	};
 

@@ -1,0 +1,135 @@
+#include "firstboot/config.h"
+#include "tests/unit/sysroot.h"
+
+static void test_set(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		int code;
+	} rows[] = {
+		{ "enabled", "yes", 0 },
+		{ "enabled", "no", 0 },
+		{ "enabled", "NO", -1 },
+		{ "enabled", "", -1 },
+		{ "enabled", "no ", -1 },
+		{ "steps", "files", 0 },
+		{ "steps", "files,modules,load,packages", 0 },
+		{ "steps", "command", -1 },
+		{ "steps", "files,", -1 },
+		{ "steps", "", -1 },
+		{ "steps", "files,modules,files,modules,files,modules,files,modules,files,modules,"
+			   "files,modules,files,modules,files,modules,files,modules,files,modules",
+		  -1 },
+		{ "carrier_timeout_s", "0", 0 },
+		{ "carrier_timeout_s", "3600", 0 },
+		{ "carrier_timeout_s", "3601", -1 },
+		{ "carrier_timeout_s", "-1", -1 },
+		{ "carrier_timeout_s", "1e3", -1 },
+		{ "carrier_timeout_s", "99999999999999999999", -1 },
+		{ "step_timeout_s", "0", -1 },
+		{ "step_timeout_s", "1", 0 },
+		{ "unknown", "1", -1 },
+		{ "", "", -1 },
+		{ "enabled", "$(reboot)", -1 },
+		{ "enabled", "no\033[2J", -1 },
+		{ "ena\nbled", "no", -1 },
+		{ "enabled%s%n", "no", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct config before = config_defaults();
+		struct config config = before;
+		struct err err = { 0 };
+
+		if (config_set(&config, rows[i].key, rows[i].value, "test", &err) != rows[i].code)
+			fail_msg("%s=%s", rows[i].key, rows[i].value);
+		if (rows[i].code < 0)
+			assert_memory_equal(&config, &before, sizeof(config));
+	}
+}
+
+/* Whatever comes later, a step that was taken away stays away. */
+static void test_steps_only_subtract(void **state)
+{
+	static const char *const values[] = { "files", "modules,load", "packages",
+					      "files,modules,load,packages" };
+	struct err err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(values); i++) {
+		for (size_t j = 0; j < COUNT_OF(values); j++) {
+			struct config one = config_defaults(), both = config_defaults();
+
+			assert_int_equal(config_set(&one, "steps", values[i], "a", &err), 0);
+			both = one;
+			assert_int_equal(config_set(&both, "steps", values[j], "b", &err), 0);
+			for (size_t kind = 0; kind < COUNT_OF(one.step); kind++)
+				assert_true(one.step[kind] || !both.step[kind]);
+		}
+	}
+}
+
+static void test_text(void **state)
+{
+	char text[] = "# a comment\n\n  carrier_timeout_s=3 \r\nno equals sign\nenabled=no\n"
+		      "=\nsteps=files\nsteps=evil";
+	struct config config = config_defaults();
+	struct log quiet = { 0 };
+
+	(void)state;
+	config_add_text(&config, text, "here", &quiet);
+	assert_int_equal(config.carrier_timeout_s, 3);
+	assert_false(config.enabled);
+	assert_string_equal(config.enabled_where, "here");
+	assert_true(config.step[RECORD_DO_FILES]);
+	assert_false(config.step[RECORD_DO_PACKAGES]);
+}
+
+static void test_command_line(void **state)
+{
+	char text[] = "BOOT_IMAGE=/vmlinuz larder.enabled=no quiet larder.steps=load larder.\n"
+		      "notlarder.enabled=yes";
+	struct config config = config_defaults();
+	struct log quiet = { 0 };
+
+	(void)state;
+	config_add_command_line(&config, text, &quiet);
+	assert_false(config.enabled);
+	assert_true(config.step[RECORD_DO_LOAD]);
+	assert_false(config.step[RECORD_DO_FILES]);
+}
+
+/* firstboot.conf, conf.d by name, then the command line; the last one counts. */
+static void test_order(void **state)
+{
+	static const char nul[] = "enabled=no\0";
+	struct sysroot *sysroot = *state;
+	struct config config;
+	struct log quiet = { 0 };
+
+	sysroot_text(sysroot, "etc/larder/firstboot.conf", "carrier_timeout_s=1\nstep_timeout_s=1\n");
+	sysroot_text(sysroot, "etc/larder/conf.d/20.conf", "carrier_timeout_s=3\n");
+	sysroot_text(sysroot, "etc/larder/conf.d/10.conf", "carrier_timeout_s=2\n");
+	sysroot_text(sysroot, "etc/larder/conf.d/30.conf.bak", "carrier_timeout_s=4\n");
+	sysroot_write(sysroot, "etc/larder/conf.d/40.conf", nul, sizeof(nul));
+	sysroot_link(sysroot, "etc/larder/conf.d/50.conf", "/etc/passwd");
+	config_load(&sysroot->machine, &config, &quiet);
+	assert_int_equal(config.carrier_timeout_s, 3);
+	assert_int_equal(config.step_timeout_s, 1);
+	assert_true(config.enabled);
+	sysroot_text(sysroot, "proc/cmdline", "ro larder.carrier_timeout_s=9 quiet\n");
+	config_load(&sysroot->machine, &config, &quiet);
+	assert_int_equal(config.carrier_timeout_s, 9);
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_set),	   cmocka_unit_test(test_steps_only_subtract),
+		cmocka_unit_test(test_text),	   cmocka_unit_test(test_command_line),
+		sysroot_test(test_order),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+#include "firstboot/detect.h"
+#include "tests/unit/sysroot.h"
+
+static void test_os_release(void **state)
+{
+	static const struct {
+		const char *text, *id, *version;
+	} rows[] = {
+		{ "ID=debian\nVERSION_ID=\"12\"\n", "debian", "12" },
+		{ "ID=\"centos\"\nVERSION_ID=\"7\"", "centos", "7" },
+		{ "NAME=x\r\nID='sles'\r\nVERSION_ID='15.5'\r\n", "sles", "15.5" },
+		{ "VERSION_ID=22.04\nID=ubuntu\nID_LIKE=debian\nUBUNTU_ID=x\n", "ubuntu", "22.04" },
+		{ "ID=opensuse-leap\nVERSION_ID=\"15.6\"  ", "opensuse-leap", "15.6" },
+		{ "ID=arch\nBUILD_ID=rolling\n", "arch", "" },
+		{ "ID=a\\-b\nVERSION_ID=\"1\\.2\"", "a-b", "1.2" },
+		{ "ID=first\nID=second\n", "second", "" },
+		{ "ID=../../etc\nVERSION_ID=\"12/../13\"\n", "", "" },
+		{ "ID=\"a b\"\nVERSION_ID=$(id)\n", "", "" },
+		{ "ID=\"unclosed\nVERSION_ID=", "unclosed", "" },
+		{ "ID=\\", "", "" },
+		{ "ID=\"\"\nVERSION_ID=''", "", "" },
+		{ "# ID=comment\n  ID=indented\n", "indented", "" },
+		{ "", "", "" },
+		{ "\n\n==\n", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_FREE char *text = must_strdup(rows[i].text);
+		struct facts facts = { 0 };
+
+		detect_parse_os_release(text, &facts);
+		assert_string_equal(facts.os_id, rows[i].id);
+		assert_string_equal(facts.os_version, rows[i].version);
+	}
+}
+
+static const struct facts_device *find(const struct facts *facts, const char *address)
+{
+	for (size_t i = 0; i < facts->device_count; i++) {
+		if (strcmp(facts->device[i].address, address) == 0)
+			return &facts->device[i];
+	}
+	fail_msg("%s not found", address);
+	return NULL;
+}
+
+#define CX5_VF "pci:v000015B3d00001018sv000015B3sd00000003bc02sc07i00"
+#define AN_VF "pci:v000015B3d00001016sv000015B3sd000000C2bc02sc00i00"
+#define NETVSC "vmbus:635161f83edfc546913ff2d2f965ed0e"
+
+/* An HPC VM: InfiniBand and Accelerated Networking side by side, random PCI domains, VMBus, virtio. */
+static void fill(const struct sysroot *sysroot)
+{
+	sysroot_text(sysroot, "etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n");
+	sysroot_text(sysroot, "proc/sys/kernel/osrelease", "6.1.0-1-cloud-amd64\n");
+	sysroot_text(sysroot, "proc/sys/kernel/arch", "x86_64\n");
+	sysroot_device(sysroot, "pci", "a5e1:00:02.0", CX5_VF, NULL, NULL);
+	sysroot_device(sysroot, "pci", "225e:00:02.0", AN_VF, "mlx5_core", "enP8798s1");
+	sysroot_device(sysroot, "pci", "0000:00:00.0",
+		       "pci:v00008086d00007192sv00000000sd00000000bc06sc00i00", NULL, NULL);
+	sysroot_device(sysroot, "vmbus", "000d3a6c-0001", NETVSC, "hv_netvsc", "eth0");
+	sysroot_device(sysroot, "virtio", "virtio2", "virtio:d00000001v00001AF4", NULL, NULL);
+	sysroot_device(sysroot, "usb", "1-1:1.0", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00",
+		       "r8152", "usb0");
+}
+
+static void test_devices(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_FACTS struct facts facts = { 0 };
+	struct err err = { 0 };
+	char *longer = must_printf("%0*d", FACTS_MODALIAS_MAX, 0);
+
+	fill(sysroot);
+	sysroot_device(sysroot, "pci", "0000:00:09.0", longer, NULL, NULL);
+	sysroot_device(sysroot, "pci", "0000:00:0a.0", "", NULL, NULL);
+	sysroot_link(sysroot, "sys/bus/pci/devices/gone", "../../../devices/top/gone");
+	free(longer);
+	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
+	assert_string_equal(facts.os_id, "debian");
+	assert_string_equal(facts.kernel, "6.1.0-1-cloud-amd64");
+	assert_string_equal(facts.arch, "x86_64");
+	assert_int_equal(facts.device_count, 6);
+	assert_string_equal(facts.device[0].address, "0000:00:00.0");
+	assert_string_equal(find(&facts, "a5e1:00:02.0")->driver, "");
+	assert_string_equal(find(&facts, "a5e1:00:02.0")->modalias, CX5_VF);
+	assert_string_equal(find(&facts, "225e:00:02.0")->driver, "mlx5_core");
+	assert_string_equal(find(&facts, "225e:00:02.0")->interface, "enP8798s1");
+	assert_string_equal(find(&facts, "000d3a6c-0001")->bus, "vmbus");
+	assert_true(facts_device_is_network(find(&facts, "000d3a6c-0001")));
+	assert_true(facts_device_is_network(find(&facts, "virtio2")));
+	assert_false(facts_device_is_network(find(&facts, "0000:00:00.0")));
+	}
+
+/* Binding a driver is no new machine; another device is. */
+static void test_digest(void **state)
+{
+	struct sysroot *sysroot = *state;
+	struct digest first, bound, other;
+	AUTO_FACTS struct facts facts = { 0 };
+	struct err err = { 0 };
+
+	fill(sysroot);
+	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
+	facts_digest(&facts, &first);
+	facts_free(&facts);
+	sysroot_device(sysroot, "pci", "a5e1:00:02.0", CX5_VF, "mlx5_core", "ib0");
+	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
+	facts_digest(&facts, &bound);
+	facts_free(&facts);
+	sysroot_device(sysroot, "pci", "b001:00:02.0", CX5_VF, NULL, NULL);
+	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
+	facts_digest(&facts, &other);
+	assert_true(digest_equal(&first, &bound));
+	assert_false(digest_equal(&first, &other));
+	}
+
+static void test_hostile(void **state)
+{
+	static const char *const kernels[] = { "../../../etc", "a b", "-b", "6.1/x" };
+	struct sysroot *sysroot = *state;
+	struct facts facts = { 0 };
+	struct err err = { 0 };
+
+	fill(sysroot);
+	for (size_t i = 0; i < COUNT_OF(kernels); i++) {
+		sysroot_text(sysroot, "proc/sys/kernel/osrelease", kernels[i]);
+		assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), -1);
+		assert_int_equal(err.kind, ERR_INVALID);
+	}
+	}
+
+/* A link in etc leads nowhere outside; usr/lib/os-release is the standard's second place. */
+static void test_os_release_places(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_FACTS struct facts facts = { 0 };
+	struct err err = { 0 };
+
+	sysroot_text(sysroot, "usr/lib/os-release", "ID=inside\n");
+	sysroot_link(sysroot, "etc/os-release", "/etc/os-release");
+	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
+	assert_string_equal(facts.os_id, "inside");
+	assert_int_equal(facts.device_count, 0);
+	}
+
+static void test_refresh(void **state)
+{
+	struct sysroot *sysroot = *state;
+	struct facts_device device = { .bus = "pci", .address = "225e:00:02.0" };
+
+	sysroot_device(sysroot, "pci", device.address, AN_VF, NULL, NULL);
+	detect_refresh(&sysroot->machine, &device);
+	assert_string_equal(device.driver, "");
+	sysroot_device(sysroot, "pci", device.address, AN_VF, "mlx5_core", "eth1");
+	detect_refresh(&sysroot->machine, &device);
+	assert_string_equal(device.driver, "mlx5_core");
+	assert_string_equal(device.interface, "eth1");
+	sysroot_link(sysroot, "sys/bus/pci/devices/225e:00:02.0", "nowhere");
+	detect_refresh(&sysroot->machine, &device);
+	assert_string_equal(device.driver, "");
+	assert_string_equal(device.interface, "");
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_os_release), sysroot_test(test_devices),
+		sysroot_test(test_digest),	   sysroot_test(test_hostile),
+		sysroot_test(test_os_release_places), sysroot_test(test_refresh),
+	};
+
+	return cmocka_run_group_tests_name("detect", tests, NULL, NULL);
+}

@@ -1,0 +1,156 @@
+#include "tests/unit/made_cache.h"
+
+static void open_good(const struct made_cache *made, struct cache *out)
+{
+	struct err err = { 0 };
+
+	check_good(cache_open(made->folder->fd, "cache", &made->trust, 0, out, &err), &err, "open");
+}
+
+static void test_whole(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	struct err err = { 0 };
+
+	open_good(made, &cache);
+	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
+	assert_int_equal(inventory.table_count, 1);
+	assert_int_equal(inventory.bundle_count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(inventory.bundles[i].carried);
+		assert_int_equal(inventory.bundles[i].blob_count, 2);
+	}
+	assert_string_equal(inventory.bundles[1].title, "two 1.0 x");
+}
+
+/* What is damaged or gone decides which of the two bundles are carried. */
+static const struct {
+	int blob; /* 0: shared; 1 and 2: of a bundle; 3: the first record */
+	enum damage damage;
+	bool first, second; /* carried */
+	enum err_kind kind; /* of inventory_read */
+} rows[] = {
+	{ 0, DAMAGE_GONE, false, false, ERR_NONE },
+	{ 1, DAMAGE_GONE, false, true, ERR_NONE },
+	{ 2, DAMAGE_GONE, true, false, ERR_NONE },
+	{ 2, DAMAGE_CUT, true, false, ERR_NONE },
+	{ 2, DAMAGE_LONGER, true, false, ERR_NONE },
+	{ 2, DAMAGE_LINK, true, false, ERR_NONE },
+	{ 2, DAMAGE_FOLDER, true, false, ERR_NONE },
+	{ 2, DAMAGE_FLIP, true, true, ERR_NONE }, /* bytes of blobs are not looked at */
+	{ 3, DAMAGE_GONE, false, true, ERR_NONE },
+	{ 3, DAMAGE_FLIP, false, false, ERR_DAMAGED },
+	{ 3, DAMAGE_CUT, false, false, ERR_DAMAGED },
+	{ 3, DAMAGE_FOLDER, false, false, ERR_DAMAGED },
+};
+
+static void test_damage(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct made_cache *made = NULL;
+		AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+		AUTO_INVENTORY struct inventory inventory = { 0 };
+		AUTO_FREE char *row = must_printf("row %zu", i);
+		struct err err = { 0 };
+		int result;
+
+		made_cache_make((void **)&made);
+		open_good(made, &cache);
+		made_damage(made, rows[i].blob == 3 ? &made->record[0] : &made->blob[rows[i].blob],
+			    rows[i].damage);
+		result = inventory_read(&cache, &inventory, &err);
+		if (rows[i].kind != ERR_NONE) {
+			check_err(result, &err, rows[i].kind, "record of one", row);
+		} else {
+			check_good(result, &err, row);
+			CHECK(inventory.bundles[0].carried == rows[i].first, "%s", row);
+			CHECK(inventory.bundles[1].carried == rows[i].second, "%s", row);
+		}
+		made_cache_drop((void **)&made);
+	}
+}
+
+/* Rewriting a slice keeps its tables whole and drops what only a missing bundle used. */
+static void test_write_slice(void **state)
+{
+	struct made_cache *made = *state;
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 }, again = { 0 };
+	struct err err = { 0 };
+	char path[128];
+
+	made_damage(made, &made->blob[1], DAMAGE_GONE);
+	open_good(made, &cache);
+	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
+	check_good(inventory_write(&cache.layout, &cache.statement, &made->envelope, &inventory, &err),
+		   &err, "write");
+	assert_true(fs_exists(made->folder->fd, made_path(&made->table, path)));
+	assert_false(fs_exists(made->folder->fd, made_path(&made->record[0], path)));
+	assert_true(fs_exists(made->folder->fd, made_path(&made->record[1], path)));
+	assert_true(fs_exists(made->folder->fd, made_path(&made->blob[0], path)));
+	check_good(inventory_read(&cache, &again, &err), &err, "again");
+	assert_int_equal(again.bundle_count, 2);
+	assert_false(again.bundles[0].carried);
+	assert_true(again.bundles[1].carried);
+}
+
+static void test_blobs_of(void **state)
+{
+	struct record_file files[4] = { { .path = "a" }, { .path = "b" }, { .path = "c" },
+					{ .path = "d" } };
+	struct record record = { .file = files, .file_count = 4 };
+	struct digest_size *blobs = NULL;
+
+	(void)state;
+	files[0].blob.digest.byte[0] = 2;
+	files[1].blob.digest.byte[0] = 1;
+	files[2].blob.digest.byte[0] = 2;
+	files[3].blob.digest.byte[0] = 2;
+	assert_int_equal(inventory_blobs_of(&record, &blobs), 2);
+	assert_int_equal(blobs[0].digest.byte[0], 1);
+	assert_int_equal(blobs[1].digest.byte[0], 2);
+	free(blobs);
+	record.file_count = 0;
+	assert_int_equal(inventory_blobs_of(&record, &blobs), 0);
+	free(blobs);
+}
+
+/* A row in two tables, or twice in one, is one bundle. */
+static void test_same_record_twice(void **state)
+{
+	struct made_cache *made = *state;
+	const char *devices[] = { "pci:v000015B3*" };
+	const char *ids[] = { "x", "y" };
+	struct table_row twice[2] = { 0 };
+	struct table table = { .row = twice, .count = 2 };
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < 2; i++)
+		twice[i] = (struct table_row){ .name = "one", .version = "1.0", .id = ids[i],
+					       .devices = { .item = devices, .count = 1 },
+					       .record = made->record[0] };
+	free(made->table_json);
+	made->table_json = table_text(&table, &made->table_size);
+	made_cache_seal(made, made->key);
+	open_good(made, &cache);
+	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
+	assert_int_equal(inventory.bundle_count, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cache_test(test_whole),
+		cmocka_unit_test(test_damage),
+		cache_test(test_write_slice),
+		cmocka_unit_test(test_blobs_of),
+		cache_test(test_same_record_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+#include "firstboot/journal.h"
+#include "tests/unit/sysroot.h"
+
+#define KERNEL "6.1.0-1-amd64"
+
+static struct digest digest_from(uint8_t seed)
+{
+	struct digest digest;
+
+	memset(&digest, seed, sizeof(digest));
+	return digest;
+}
+
+static struct journal today(uint8_t machine, uint8_t envelope, uint8_t boot)
+{
+	return (struct journal){ .machine = digest_from(machine),
+				 .envelope = digest_from(envelope),
+				 .boot = digest_from(boot) };
+}
+
+/* A bundle that was done (record 1), and one that failed at step 1 (record 2). */
+static void fill(int dir)
+{
+	const struct digest good = digest_from(1), bad = digest_from(2);
+	const struct journal now = today(10, 20, 30);
+	struct journal journal;
+	struct err err = { 0 };
+
+	journal_load(dir, &now, &journal);
+	check_good(journal_begin(dir, &journal, &good, KERNEL, &err), &err, "begin");
+	check_good(journal_mark(dir, &journal, &good, KERNEL, 2, JOURNAL_DONE, &err), &err, "mark");
+	check_good(journal_begin(dir, &journal, &bad, KERNEL, &err), &err, "begin");
+	check_good(journal_mark(dir, &journal, &bad, KERNEL, 1, JOURNAL_FAILED, &err), &err, "mark");
+}
+
+static void test_round(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct digest good = digest_from(1), bad = digest_from(2);
+	const struct journal now = today(10, 20, 31);
+	const struct journal_entry *entry;
+	struct journal journal;
+
+	fill(sysroot->machine.state);
+	journal_load(sysroot->machine.state, &now, &journal);
+	assert_int_equal(journal.count, 2);
+	entry = journal_find(&journal, &good, KERNEL);
+	assert_int_equal(entry->state, JOURNAL_DONE);
+	assert_int_equal(entry->boot.byte[0], 30);
+	entry = journal_find(&journal, &bad, KERNEL);
+	assert_int_equal(entry->state, JOURNAL_FAILED);
+	assert_int_equal(entry->step, 1);
+	assert_int_equal(entry->tries, 1);
+	assert_null(journal_find(&journal, &bad, "6.1.0-2-amd64"));
+	journal_keep(&journal, &bad, 1, KERNEL);
+	assert_int_equal(journal.count, 1);
+	journal_keep(&journal, &bad, 1, "6.1.0-2-amd64");
+	assert_int_equal(journal.count, 0);
+}
+
+/* Another machine forgets all; another envelope is a new try of what failed. */
+static void test_others(void **state)
+{
+	static const struct {
+		uint8_t machine, envelope;
+		size_t count;
+	} rows[] = { { 10, 20, 2 }, { 10, 21, 1 }, { 11, 20, 0 }, { 11, 21, 0 } };
+	struct sysroot *sysroot = *state;
+	const struct digest good = digest_from(1);
+
+	fill(sysroot->machine.state);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct journal now = today(rows[i].machine, rows[i].envelope, 30);
+		struct journal journal;
+
+		journal_load(sysroot->machine.state, &now, &journal);
+		CHECK(journal.count == rows[i].count, "row %zu", i);
+		CHECK(!journal.count || journal_find(&journal, &good, KERNEL), "row %zu", i);
+		CHECK(digest_equal(&journal.machine, &now.machine), "row %zu", i);
+	}
+}
+
+static void test_tries(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct digest bad = digest_from(2), good = digest_from(1);
+	const struct journal now = today(10, 20, 30);
+	int dir = sysroot->machine.state;
+	struct journal journal;
+	struct err err = { 0 };
+
+	fill(dir);
+	journal_load(dir, &now, &journal);
+	for (uint64_t tries = 2; tries < 5; tries++) {
+		check_good(journal_begin(dir, &journal, &bad, KERNEL, &err), &err, "begin");
+		journal_load(dir, &now, &journal);
+		assert_int_equal(journal_find(&journal, &bad, KERNEL)->tries, tries);
+		assert_int_equal(journal_find(&journal, &bad, KERNEL)->state, JOURNAL_RUNNING);
+	}
+	journal_forgive(&journal, &bad, KERNEL);
+	assert_int_equal(journal_find(&journal, &bad, KERNEL)->tries, 3);
+	check_good(journal_begin(dir, &journal, &good, KERNEL, &err), &err, "begin");
+	assert_int_equal(journal_find(&journal, &good, KERNEL)->tries, 1);
+}
+
+static void test_room(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct digest last = digest_from(JOURNAL_MAX_ENTRIES + 5);
+	const struct journal now = today(10, 20, 30);
+	struct journal journal;
+	struct err err = { 0 };
+
+	journal_load(sysroot->machine.state, &now, &journal);
+	for (uint8_t i = 0; i < JOURNAL_MAX_ENTRIES + 6; i++) {
+		const struct digest record = digest_from(i);
+
+		check_good(journal_begin(sysroot->machine.state, &journal, &record, KERNEL, &err),
+			   &err, "begin");
+	}
+	journal_load(sysroot->machine.state, &now, &journal);
+	assert_int_equal(journal.count, JOURNAL_MAX_ENTRIES);
+	assert_non_null(journal_find(&journal, &last, KERNEL));
+}
+
+#define D10 "'sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a'"
+#define D20 "'sha256:1414141414141414141414141414141414141414141414141414141414141414'"
+#define HEAD "{'format':'larder.journal.v1','machine':" D10 ",'envelope':" D20 ",'bundles':"
+#define ENTRY(kernel, state, more)                                                                \
+	"{'record':" D10 ",'boot':" D10 ",'kernel':'" kernel "','step':0,'state':'" state         \
+	"','tries':1" more "}"
+
+static void test_hostile(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t count;
+	} rows[] = {
+		{ HEAD "[" ENTRY("6.1", "failed", "") "]}", 1 }, /* the base of the others */
+		{ "", 0 },
+		{ "null", 0 },
+		{ "{'format':'larder.journal.v1'}", 0 },
+		{ HEAD "[" ENTRY("6.1", "failed", "") "]", 0 },
+		{ HEAD "[" ENTRY("6.1", "failed", "") "],'run':'sh'}", 0 },
+		{ HEAD "[" ENTRY("6.1", "failed", ",'path':'/etc'") "]}", 0 },
+		{ HEAD "[" ENTRY("../../x", "failed", "") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "reboot", "") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "failed", ",'tries':-1") "]}", 0 },
+		{ HEAD "{}}", 0 },
+		{ HEAD "[[]]}", 0 },
+	};
+	struct sysroot *sysroot = *state;
+	const struct journal now = today(10, 20, 30);
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_FREE char *text = with_quotes(rows[i].text);
+		struct journal journal;
+
+		sysroot_text(sysroot, "var/lib/larder/journal", text);
+		journal_load(sysroot->machine.state, &now, &journal);
+		CHECK(journal.count == rows[i].count, "row %zu", i);
+	}
+}
+
+/* T20, T28: nobody else reads it, and it holds neither paths nor commands. */
+static void test_contents(void **state)
+{
+	struct sysroot *sysroot = *state;
+	struct stat status;
+	AUTO_FREE char *text = NULL;
+
+	fill(sysroot->machine.state);
+	assert_int_equal(fstatat(sysroot->machine.state, "journal", &status, 0), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	text = sysroot_read(sysroot, "var/lib/larder/journal");
+	assert_null(strchr(text, '/'));
+	assert_null(strchr(text, ' '));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		sysroot_test(test_round), sysroot_test(test_others),  sysroot_test(test_tries),
+		sysroot_test(test_room),  sysroot_test(test_hostile), sysroot_test(test_contents),
+	};
+
+	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}

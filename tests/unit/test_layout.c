@@ -1,0 +1,245 @@
+#include "tests/unit/made_cache.h"
+
+#include <sys/file.h>
+#include <time.h>
+
+/* Names, modification times and sizes of everything in the cache, as one text. The caller frees. */
+static char *picture(const struct made_cache *made)
+{
+	static const char *const folders[] = { "cache", "cache/blobs/sha256" };
+	char *text = must_strdup("");
+
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		AUTO_NAMES struct fs_names names = { 0 };
+		struct err err = { 0 };
+
+		check_good(fs_list(made->folder->fd, folders[i], &names, &err), &err, folders[i]);
+		for (size_t j = 0; j < names.count; j++) {
+			AUTO_FREE char *path = must_printf("%s/%s", folders[i], names.name[j]);
+			AUTO_FREE char *old = text;
+			struct stat status;
+
+			assert_int_equal(fstatat(made->folder->fd, path, &status, 0), 0);
+			text = must_printf("%s%s %lld.%09ld %lld\n", old, path,
+					   (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+					   S_ISREG(status.st_mode) ? (long long)status.st_size : 0);
+		}
+	}
+	return text;
+}
+
+static size_t count_blobs(const struct made_cache *made)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	struct err err = { 0 };
+
+	check_good(fs_list(made->folder->fd, "cache/blobs/sha256", &names, &err), &err, "list");
+	return names.count;
+}
+
+static void test_skeleton(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_FREE char *text = NULL;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct digest_size envelope;
+	struct err err = { 0 };
+	size_t size;
+
+	text = get_file(made->folder->fd, "cache/oci-layout", &size);
+	assert_string_equal(text, "{\"imageLayoutVersion\":\"1.0.0\"}");
+	check_good(layout_open(made->folder->fd, "cache", &layout, &err), &err, "open");
+	check_good(layout_find_envelope(&layout, &envelope, &err), &err, "envelope");
+	assert_true(digest_equal(&envelope.digest, &made->envelope.digest));
+	assert_true(envelope.size == made->envelope.size);
+	/* envelope, table, two records, three blobs; index, three manifests, the empty config */
+	assert_int_equal(count_blobs(made), 12);
+}
+
+/* Every blob's name is its digest, and index descriptors never have an artifactType. */
+static void test_oci_rules(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_JSON json_t *top = NULL, *index = NULL;
+	const json_t *entry;
+	char path[128], hex[DIGEST_HEX_MAX];
+	struct digest_size id = { 0 };
+	struct err err = { 0 };
+	size_t i;
+
+	check_good(fs_list(made->folder->fd, "cache/blobs/sha256", &names, &err), &err, "list");
+	for (i = 0; i < names.count; i++) {
+		AUTO_FREE char *name = must_printf("cache/blobs/sha256/%s", names.name[i]);
+		AUTO_FREE char *data = get_file(made->folder->fd, name, &id.size);
+
+		digest_of(data, id.size, &id.digest);
+		assert_string_equal(digest_hex(&id.digest, hex), names.name[i]);
+	}
+	check_good(json_read_at(made->folder->fd, "cache/index.json", 4096, &top, &err), &err, "top");
+	entry = json_array_get(json_object_get(top, "manifests"), 0);
+	assert_non_null(json_object_get(json_object_get(entry, "annotations"),
+					"org.opencontainers.image.ref.name"));
+	check_good(digest_parse(json_string_value(json_object_get(entry, "digest")), &id.digest, &err),
+		   &err, "digest");
+	check_good(json_read_at(made->folder->fd, made_path(&id, path), 65536, &index, &err), &err,
+		   "index");
+	assert_int_equal(json_array_size(json_object_get(index, "manifests")), 3);
+	json_array_foreach (json_object_get(index, "manifests"), i, entry)
+		assert_null(json_object_get(entry, "artifactType"));
+}
+
+static void test_writing_again_writes_nothing(void **state)
+{
+	const struct made_cache *made = *state;
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	AUTO_FREE char *before = picture(made), *after = NULL;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct digest_size id;
+	struct err err = { 0 };
+
+	nanosleep(&pause, NULL);
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	for (size_t i = 0; i < MADE_BLOBS; i++)
+		check_good(layout_put(&layout, made->data[i], made->blob[i].size, &id, &err), &err,
+			   "put");
+	made_cache_write(made, &layout);
+	after = picture(made);
+	assert_string_equal(before, after);
+}
+
+/* T23: what no manifest reaches goes, whatever its name, and nothing else does. */
+static void test_prune(void **state)
+{
+	static const char *const litter[] = {
+		"cache/blobs/sha256/x",
+		"cache/blobs/sha256/.x.draft",
+		"cache/blobs/sha256/"
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"cache/blobs/sha256/"
+		"E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+	};
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct err err = { 0 };
+
+	put_text(made->folder->fd, "victim", "safe");
+	for (size_t i = 0; i < COUNT_OF(litter); i++)
+		put_text(made->folder->fd, litter[i], "x");
+	assert_int_equal(symlinkat("../../../victim", made->folder->fd, "cache/blobs/sha256/link"), 0);
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	made_cache_write(made, &layout);
+	assert_int_equal(count_blobs(made), 12);
+	assert_true(fs_exists(made->folder->fd, "victim"));
+}
+
+/* A cache from outside whose blob folder is a link: writing it would prune what the link names. */
+static void test_blobs_behind_a_link(void **state)
+{
+	static const char *const links[] = { "cache/blobs/sha256", "cache/blobs" };
+	const struct made_cache *made = *state;
+	int dir = made->folder->fd;
+
+	assert_int_equal(mkdirat(dir, "victim", 0755), 0);
+	assert_int_equal(mkdirat(dir, "victim/sha256", 0755), 0);
+	put_text(dir, "victim/passwd", "safe");
+	put_text(dir, "victim/sha256/passwd", "safe");
+	for (size_t i = 0; i < COUNT_OF(links); i++) {
+		AUTO_FREE char *aside = must_printf("aside%zu", i);
+		AUTO_FREE char *target = must_printf("%s/victim", made->folder->path);
+		struct layout layout = LAYOUT_NONE;
+		struct err err = { 0 };
+
+		assert_int_equal(renameat(dir, links[i], dir, aside), 0);
+		assert_int_equal(symlinkat(target, dir, links[i]), 0);
+		CHECK(layout_create(dir, "cache", &layout, &err) < 0, "create through %s", links[i]);
+		CHECK(layout_open(dir, "cache", &layout, &err) < 0, "open through %s", links[i]);
+		CHECK(err.kind == ERR_DAMAGED, "%s: %s", links[i], err.text);
+		assert_int_equal(layout.blobs, -1);
+		assert_int_equal(unlinkat(dir, links[i], 0), 0);
+		assert_int_equal(renameat(dir, aside, dir, links[i]), 0);
+	}
+	assert_true(fs_exists(dir, "victim/passwd"));
+	assert_true(fs_exists(dir, "victim/sha256/passwd"));
+}
+
+static void test_put_repairs(void **state)
+{
+	static const enum damage damages[] = { DAMAGE_CUT, DAMAGE_LONGER, DAMAGE_EMPTY, DAMAGE_GONE,
+					       DAMAGE_LINK };
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct err err = { 0 };
+	char path[128];
+
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	for (size_t i = 0; i < COUNT_OF(damages); i++) {
+		AUTO_FREE char *got = NULL;
+		struct digest_size id;
+		size_t size;
+
+		made_damage(made, &made->blob[0], damages[i]);
+		check_good(layout_put(&layout, made->data[0], 1000, &id, &err), &err, "put");
+		got = get_file(made->folder->fd, made_path(&id, path), &size);
+		assert_int_equal(size, 1000);
+		assert_memory_equal(got, made->data[0], 1000);
+	}
+}
+
+static void test_one_writer(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout first = LAYOUT_NONE, reader = LAYOUT_NONE;
+	struct layout second = LAYOUT_NONE;
+	struct err err = { 0 };
+
+	check_good(layout_create(made->folder->fd, "cache", &first, &err), &err, "first");
+	check_err(layout_create(made->folder->fd, "cache", &second, &err), &err, ERR_TIMEOUT,
+		  "another process is writing", "second");
+	check_good(layout_open(made->folder->fd, "cache", &reader, &err), &err, "a reader");
+	layout_close(&first);
+	check_good(layout_create(made->folder->fd, "cache", &second, &err), &err, "released");
+	layout_close(&second);
+	layout_close(&second);
+}
+
+/* An index beyond what registries take is refused before index.json changes. */
+static void test_index_limit(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	AUTO_FREE char *title = must_calloc(1, 60001), *before = NULL, *after = NULL;
+	struct layout_bundle bundles[100];
+	struct layout_contents contents = { .name = "test", .envelope = made->envelope,
+					    .bundles = bundles, .bundle_count = 100 };
+	struct err err = { 0 };
+	size_t size;
+
+	memset(title, 'x', 60000);
+	for (size_t i = 0; i < COUNT_OF(bundles); i++)
+		bundles[i] = (struct layout_bundle){ .title = title, .record = made->record[0] };
+	before = get_file(made->folder->fd, "cache/index.json", &size);
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	check_err(layout_write(&layout, &contents, &err), &err, ERR_INVALID, "more than registries",
+		  "large");
+	after = get_file(made->folder->fd, "cache/index.json", &size);
+	assert_string_equal(before, after);
+	contents.bundle_count = 60;
+	check_good(layout_write(&layout, &contents, &err), &err, "smaller");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cache_test(test_skeleton),
+		cache_test(test_oci_rules),
+		cache_test(test_writing_again_writes_nothing),
+		cache_test(test_prune),
+		cache_test(test_blobs_behind_a_link),
+		cache_test(test_put_repairs),
+		cache_test(test_one_writer),
+		cache_test(test_index_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
