@@ -109,9 +109,8 @@ if [ -n "$$missing" ]; then \
 	fi; \
 	echo "installing:$$missing"; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get -qq -o Dpkg::Use-Pty=0 update && \
-	apt-get -qq -o Dpkg::Use-Pty=0 -y install --no-install-recommends $$missing \
-		>$(BUILD)/apt.log 2>&1 </dev/null || { cat $(BUILD)/apt.log >&2; exit 1; }; \
+	{ apt-get -qq update && apt-get -qq -o Dpkg::Use-Pty=0 -y install --no-install-recommends \
+		$$missing; } >$(BUILD)/apt.log 2>&1 </dev/null || { cat $(BUILD)/apt.log >&2; exit 1; }; \
 fi
 endef
 

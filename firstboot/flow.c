@@ -12,13 +12,19 @@ static const struct {
 	enum flow_verdict verdict;
 	enum step next;
 } transitions[] = {
-	{ DETECT, FLOW_GO, IDLE },   { IDLE, FLOW_GO, OPEN },
-	{ IDLE, FLOW_NOTHING, END }, /* all still holds: nothing is parsed */
-	{ OPEN, FLOW_GO, PLAN }, /* from here on the statement is proven */
-	{ PLAN, FLOW_GO, STAGE },    { PLAN, FLOW_NOTHING, RECORD }, /* no device of ours */
-	{ STAGE, FLOW_GO, INSTALL }, /* the only way to install: every blob was checked */
-	{ INSTALL, FLOW_GO, LOAD },  { LOAD, FLOW_GO, PROVE },
-	{ PROVE, FLOW_GO, RECORD },  { RECORD, FLOW_GO, END },
+	/* clang-format off */
+	{ DETECT,  FLOW_GO,      IDLE },
+	{ IDLE,    FLOW_GO,      OPEN },
+	{ IDLE,    FLOW_NOTHING, END },     /* all still holds: nothing is parsed */
+	{ OPEN,    FLOW_GO,      PLAN },    /* from here on the statement is proven */
+	{ PLAN,    FLOW_GO,      STAGE },
+	{ PLAN,    FLOW_NOTHING, RECORD },  /* no bundle for any device here */
+	{ STAGE,   FLOW_GO,      INSTALL }, /* the only way to install: every blob was checked */
+	{ INSTALL, FLOW_GO,      LOAD },
+	{ LOAD,    FLOW_GO,      PROVE },
+	{ PROVE,   FLOW_GO,      RECORD },
+	{ RECORD,  FLOW_GO,      END },
+	/* clang-format on */
 }; /* every pair not listed: RECORD, and from RECORD: END */
 
 static enum flow_verdict act(struct flow *flow, enum step step)

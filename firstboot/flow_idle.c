@@ -118,11 +118,12 @@ enum flow_verdict flow_idle(struct flow *flow)
 	}
 	if (flow->moment == PLAN_EARLY && wait_for_udev(flow) != FLOW_GO)
 		return FLOW_STOP;
+	if (stamp_fits(&flow->stamp.moment[flow->moment], &flow->inputs, &flow->facts)) {
+		tell_devices(flow);
+		return nothing(flow, "idle", "nothing changed since the last good run");
+	}
 	if (flow->moment == PLAN_EARLY && !any_dead(&flow->facts))
 		return nothing(flow, "done",
 			       "nothing to do early: every network device has a driver");
-	if (!stamp_fits(&flow->stamp.moment[flow->moment], &flow->inputs, &flow->facts))
-		return FLOW_GO;
-	tell_devices(flow);
-	return nothing(flow, "idle", "nothing changed since the last good run");
+	return FLOW_GO;
 }

@@ -23,23 +23,19 @@ static const struct cli_option run_options[] = {
 	{ 0 },
 };
 
-#define SYSROOT                                                                                \
-	{                                                                                      \
-		"sysroot", "DIR", "where the machine is found; default /",                     \
-			offsetof(struct show_args, sysroot), CLI_TEXT                          \
-	}
-#define JSON                                                                                   \
-	{                                                                                      \
-		"json", NULL, "print one JSON document", offsetof(struct show_args, json),     \
-			CLI_TEXT                                                               \
-	}
+static const struct cli_option show_options[] = {
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct show_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT },
+	{ 0 },
+};
 
-static const struct cli_option show_options[] = { SYSROOT, JSON, { 0 } };
 static const struct cli_option plan_options[] = {
 	{ "early", NULL, "what the early moment would do", offsetof(struct show_args, early),
 	  CLI_TEXT },
-	SYSROOT,
-	JSON,
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct show_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT },
 	{ 0 },
 };
 

@@ -37,7 +37,7 @@ static inline int sysroot_drop(void **state)
 	return 0;
 }
 
-#define sysroot_test(function) \
+#define sysroot_test(function)                                                                 \
 	cmocka_unit_test_setup_teardown(function, sysroot_make, sysroot_drop)
 
 static inline int sysroot_folder(const struct sysroot *sysroot, const char *path)
@@ -61,8 +61,8 @@ static inline int sysroot_parent(const struct sysroot *sysroot, const char **pat
 	return fd;
 }
 
-static inline void sysroot_write(const struct sysroot *sysroot, const char *path, const void *data,
-				 size_t size)
+static inline void sysroot_write(const struct sysroot *sysroot, const char *path,
+				 const void *data, size_t size)
 {
 	AUTO_CLOSE int dir = sysroot_parent(sysroot, &path);
 	struct err err = { 0 };
@@ -70,12 +70,14 @@ static inline void sysroot_write(const struct sysroot *sysroot, const char *path
 	assert_int_equal(fs_replace(dir, path, data, size, 0644, &err), 0);
 }
 
-static inline void sysroot_text(const struct sysroot *sysroot, const char *path, const char *text)
+static inline void sysroot_text(const struct sysroot *sysroot, const char *path,
+				const char *text)
 {
 	sysroot_write(sysroot, path, text, strlen(text));
 }
 
-static inline void sysroot_link(const struct sysroot *sysroot, const char *path, const char *target)
+static inline void sysroot_link(const struct sysroot *sysroot, const char *path,
+				const char *target)
 {
 	AUTO_CLOSE int dir = sysroot_parent(sysroot, &path);
 
@@ -90,12 +92,14 @@ static inline char *sysroot_read(const struct sysroot *sysroot, const char *path
 	char *data = NULL;
 	size_t size;
 
-	return machine_read(&sysroot->machine, path, 1 << 20, &data, &size, &err) < 0 ? NULL : data;
+	return machine_read(&sysroot->machine, path, 1 << 20, &data, &size, &err) < 0 ? NULL
+										      : data;
 }
 
 /* A device as sysfs has it: the bus folder holds links. driver and interface may be NULL. */
-static inline void sysroot_device(const struct sysroot *sysroot, const char *bus, const char *address,
-				  const char *modalias, const char *driver, const char *interface)
+static inline void sysroot_device(const struct sysroot *sysroot, const char *bus,
+				  const char *address, const char *modalias, const char *driver,
+				  const char *interface)
 {
 	AUTO_FREE char *folder = must_printf("sys/devices/top/%s", address);
 	AUTO_FREE char *file = must_printf("%s/modalias", folder);

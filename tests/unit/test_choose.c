@@ -37,8 +37,11 @@ static void test_one_device(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const char *globs[] = { GLOB }, *kernels[] = { "6.1" };
-		struct table_row row = { .name = "n", .version = "1", .id = "x",
-					 .early = rows[i].early_row, .devices = { globs, 1 },
+		struct table_row row = { .name = "n",
+					 .version = "1",
+					 .id = "x",
+					 .early = rows[i].early_row,
+					 .devices = { globs, 1 },
 					 .kernels = { kernels, 1 } };
 		const struct table table = { .row = &row, .count = 1 };
 		const struct statement statement = { 0 };
@@ -58,8 +61,8 @@ static void test_one_device(void **state)
 		}
 		CHECK(chosen.target[0].reason == rows[i].reason, "row %zu", i);
 		CHECK(chosen.target[0].left == rows[i].left, "row %zu", i);
-		CHECK((chosen.target[0].bundle == CHOOSE_NO_BUNDLE) == (rows[i].rows == 0), "row %zu",
-		      i);
+		CHECK((chosen.target[0].bundle == CHOOSE_NO_BUNDLE) == (rows[i].rows == 0),
+		      "row %zu", i);
 	}
 }
 
@@ -67,7 +70,9 @@ static void test_one_device(void **state)
 static void test_shared_bundle(void **state)
 {
 	const char *globs[] = { GLOB };
-	struct table_row row = { .name = "n", .version = "1", .id = "x", .devices = { globs, 1 } };
+	struct table_row row = {
+		.name = "n", .version = "1", .id = "x", .devices = { globs, 1 }
+	};
 	const struct table table = { .row = &row, .count = 1 };
 	const struct statement statement = { 0 };
 	struct facts_device devices[] = {
@@ -101,7 +106,8 @@ static void test_graver(void **state)
 		for (int j = 0; j < REASON_COUNT; j++) {
 			enum reason right = (enum reason)j;
 
-			assert_false(choose_is_graver(left, right) && choose_is_graver(right, left));
+			assert_false(choose_is_graver(left, right) &&
+				     choose_is_graver(right, left));
 			/* Never code 0 over a failure. */
 			if (reason_exit(left) == 0 && reason_exit(right) != 0)
 				assert_true(choose_is_graver(right, left));

@@ -17,8 +17,9 @@ static void test_set(void **state)
 		{ "steps", "command", -1 },
 		{ "steps", "files,", -1 },
 		{ "steps", "", -1 },
-		{ "steps", "files,modules,files,modules,files,modules,files,modules,files,modules,"
-			   "files,modules,files,modules,files,modules,files,modules,files,modules",
+		{ "steps",
+		  "files,modules,files,modules,files,modules,files,modules,files,modules,"
+		  "files,modules,files,modules,files,modules,files,modules,files,modules",
 		  -1 },
 		{ "carrier_timeout_s", "0", 0 },
 		{ "carrier_timeout_s", "3600", 0 },
@@ -42,7 +43,8 @@ static void test_set(void **state)
 		struct config config = before;
 		struct err err = { 0 };
 
-		if (config_set(&config, rows[i].key, rows[i].value, "test", &err) != rows[i].code)
+		if (config_set(&config, rows[i].key, rows[i].value, "test", &err) !=
+		    rows[i].code)
 			fail_msg("%s=%s", rows[i].key, rows[i].value);
 		if (rows[i].code < 0)
 			assert_memory_equal(&config, &before, sizeof(config));
@@ -108,7 +110,8 @@ static void test_order(void **state)
 	struct config config;
 	struct log quiet = { 0 };
 
-	sysroot_text(sysroot, "etc/larder/firstboot.conf", "carrier_timeout_s=1\nstep_timeout_s=1\n");
+	sysroot_text(sysroot, "etc/larder/firstboot.conf",
+		     "carrier_timeout_s=1\nstep_timeout_s=1\n");
 	sysroot_text(sysroot, "etc/larder/conf.d/20.conf", "carrier_timeout_s=3\n");
 	sysroot_text(sysroot, "etc/larder/conf.d/10.conf", "carrier_timeout_s=2\n");
 	sysroot_text(sysroot, "etc/larder/conf.d/30.conf.bak", "carrier_timeout_s=4\n");
@@ -121,13 +124,13 @@ static void test_order(void **state)
 	sysroot_text(sysroot, "proc/cmdline", "ro larder.carrier_timeout_s=9 quiet\n");
 	config_load(&sysroot->machine, &config, &quiet);
 	assert_int_equal(config.carrier_timeout_s, 9);
-	}
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set),	   cmocka_unit_test(test_steps_only_subtract),
-		cmocka_unit_test(test_text),	   cmocka_unit_test(test_command_line),
+		cmocka_unit_test(test_set),  cmocka_unit_test(test_steps_only_subtract),
+		cmocka_unit_test(test_text), cmocka_unit_test(test_command_line),
 		sysroot_test(test_order),
 	};
 

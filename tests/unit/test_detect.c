@@ -9,7 +9,8 @@ static void test_os_release(void **state)
 		{ "ID=debian\nVERSION_ID=\"12\"\n", "debian", "12" },
 		{ "ID=\"centos\"\nVERSION_ID=\"7\"", "centos", "7" },
 		{ "NAME=x\r\nID='sles'\r\nVERSION_ID='15.5'\r\n", "sles", "15.5" },
-		{ "VERSION_ID=22.04\nID=ubuntu\nID_LIKE=debian\nUBUNTU_ID=x\n", "ubuntu", "22.04" },
+		{ "VERSION_ID=22.04\nID=ubuntu\nID_LIKE=debian\nUBUNTU_ID=x\n", "ubuntu",
+		  "22.04" },
 		{ "ID=opensuse-leap\nVERSION_ID=\"15.6\"  ", "opensuse-leap", "15.6" },
 		{ "ID=arch\nBUILD_ID=rolling\n", "arch", "" },
 		{ "ID=a\\-b\nVERSION_ID=\"1\\.2\"", "a-b", "1.2" },
@@ -61,8 +62,8 @@ static void fill(const struct sysroot *sysroot)
 		       "pci:v00008086d00007192sv00000000sd00000000bc06sc00i00", NULL, NULL);
 	sysroot_device(sysroot, "vmbus", "000d3a6c-0001", NETVSC, "hv_netvsc", "eth0");
 	sysroot_device(sysroot, "virtio", "virtio2", "virtio:d00000001v00001AF4", NULL, NULL);
-	sysroot_device(sysroot, "usb", "1-1:1.0", "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00",
-		       "r8152", "usb0");
+	sysroot_device(sysroot, "usb", "1-1:1.0",
+		       "usb:v0BDAp8153d3000dc00dsc00dp00icFFiscFFip00in00", "r8152", "usb0");
 }
 
 static void test_devices(void **state)
@@ -91,7 +92,7 @@ static void test_devices(void **state)
 	assert_true(facts_device_is_network(find(&facts, "000d3a6c-0001")));
 	assert_true(facts_device_is_network(find(&facts, "virtio2")));
 	assert_false(facts_device_is_network(find(&facts, "0000:00:00.0")));
-	}
+}
 
 /* Binding a driver is no new machine; another device is. */
 static void test_digest(void **state)
@@ -114,7 +115,7 @@ static void test_digest(void **state)
 	facts_digest(&facts, &other);
 	assert_true(digest_equal(&first, &bound));
 	assert_false(digest_equal(&first, &other));
-	}
+}
 
 static void test_hostile(void **state)
 {
@@ -129,7 +130,7 @@ static void test_hostile(void **state)
 		assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), -1);
 		assert_int_equal(err.kind, ERR_INVALID);
 	}
-	}
+}
 
 /* A link in etc leads nowhere outside; usr/lib/os-release is the standard's second place. */
 static void test_os_release_places(void **state)
@@ -143,7 +144,7 @@ static void test_os_release_places(void **state)
 	assert_int_equal(detect_facts(&sysroot->machine, &facts, &err), 0);
 	assert_string_equal(facts.os_id, "inside");
 	assert_int_equal(facts.device_count, 0);
-	}
+}
 
 static void test_refresh(void **state)
 {
@@ -161,14 +162,17 @@ static void test_refresh(void **state)
 	detect_refresh(&sysroot->machine, &device);
 	assert_string_equal(device.driver, "");
 	assert_string_equal(device.interface, "");
-	}
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_os_release), sysroot_test(test_devices),
-		sysroot_test(test_digest),	   sysroot_test(test_hostile),
-		sysroot_test(test_os_release_places), sysroot_test(test_refresh),
+		cmocka_unit_test(test_os_release),
+		sysroot_test(test_devices),
+		sysroot_test(test_digest),
+		sysroot_test(test_hostile),
+		sysroot_test(test_os_release_places),
+		sysroot_test(test_refresh),
 	};
 
 	return cmocka_run_group_tests_name("detect", tests, NULL, NULL);

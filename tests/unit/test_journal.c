@@ -13,9 +13,9 @@ static struct digest digest_from(uint8_t seed)
 
 static struct journal today(uint8_t machine, uint8_t envelope, uint8_t boot)
 {
-	return (struct journal){ .machine = digest_from(machine),
-				 .envelope = digest_from(envelope),
-				 .boot = digest_from(boot) };
+	return (struct journal) { .machine = digest_from(machine),
+				  .envelope = digest_from(envelope),
+				  .boot = digest_from(boot) };
 }
 
 /* A bundle that was done (record 1), and one that failed at step 1 (record 2). */
@@ -28,9 +28,11 @@ static void fill(int dir)
 
 	journal_load(dir, &now, &journal);
 	check_good(journal_begin(dir, &journal, &good, KERNEL, &err), &err, "begin");
-	check_good(journal_mark(dir, &journal, &good, KERNEL, 2, JOURNAL_DONE, &err), &err, "mark");
+	check_good(journal_mark(dir, &journal, &good, KERNEL, 2, JOURNAL_DONE, &err), &err,
+		   "mark");
 	check_good(journal_begin(dir, &journal, &bad, KERNEL, &err), &err, "begin");
-	check_good(journal_mark(dir, &journal, &bad, KERNEL, 1, JOURNAL_FAILED, &err), &err, "mark");
+	check_good(journal_mark(dir, &journal, &bad, KERNEL, 1, JOURNAL_FAILED, &err), &err,
+		   "mark");
 }
 
 static void test_round(void **state)
@@ -115,8 +117,9 @@ static void test_room(void **state)
 	for (uint8_t i = 0; i < JOURNAL_MAX_ENTRIES + 6; i++) {
 		const struct digest record = digest_from(i);
 
-		check_good(journal_begin(sysroot->machine.state, &journal, &record, KERNEL, &err),
-			   &err, "begin");
+		check_good(
+			journal_begin(sysroot->machine.state, &journal, &record, KERNEL, &err),
+			&err, "begin");
 	}
 	journal_load(sysroot->machine.state, &now, &journal);
 	assert_int_equal(journal.count, JOURNAL_MAX_ENTRIES);
@@ -126,8 +129,8 @@ static void test_room(void **state)
 #define D10 "'sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a'"
 #define D20 "'sha256:1414141414141414141414141414141414141414141414141414141414141414'"
 #define HEAD "{'format':'larder.journal.v1','machine':" D10 ",'envelope':" D20 ",'bundles':"
-#define ENTRY(kernel, state, more)                                                                \
-	"{'record':" D10 ",'boot':" D10 ",'kernel':'" kernel "','step':0,'state':'" state         \
+#define ENTRY(kernel, state, more)                                                             \
+	"{'record':" D10 ",'boot':" D10 ",'kernel':'" kernel "','step':0,'state':'" state      \
 	"','tries':1" more "}"
 
 static void test_hostile(void **state)
@@ -180,8 +183,9 @@ static void test_contents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_round), sysroot_test(test_others),  sysroot_test(test_tries),
-		sysroot_test(test_room),  sysroot_test(test_hostile), sysroot_test(test_contents),
+		sysroot_test(test_round),   sysroot_test(test_others),
+		sysroot_test(test_tries),   sysroot_test(test_room),
+		sysroot_test(test_hostile), sysroot_test(test_contents),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -36,12 +36,16 @@ static struct little_elf elf_of(uint8_t seed)
 	elf.header.e_shnum = 3;
 	elf.header.e_shstrndx = 1;
 	memset(elf.note, seed, sizeof(elf.note));
-	elf.section[1] = (Elf64_Shdr){ .sh_name = 1, .sh_type = SHT_STRTAB,
-				       .sh_offset = offsetof(struct little_elf, names),
-				       .sh_size = sizeof(elf.names), .sh_addralign = 1 };
-	elf.section[2] = (Elf64_Shdr){ .sh_name = 11, .sh_type = SHT_NOTE,
-				       .sh_offset = offsetof(struct little_elf, note),
-				       .sh_size = NOTE_SIZE, .sh_addralign = 4 };
+	elf.section[1] = (Elf64_Shdr) { .sh_name = 1,
+					.sh_type = SHT_STRTAB,
+					.sh_offset = offsetof(struct little_elf, names),
+					.sh_size = sizeof(elf.names),
+					.sh_addralign = 1 };
+	elf.section[2] = (Elf64_Shdr) { .sh_name = 11,
+					.sh_type = SHT_NOTE,
+					.sh_offset = offsetof(struct little_elf, note),
+					.sh_size = NOTE_SIZE,
+					.sh_addralign = 4 };
 	return elf;
 }
 
@@ -49,7 +53,8 @@ static void put_loaded(const struct sysroot *sysroot, uint8_t seed)
 {
 	const struct little_elf elf = elf_of(seed);
 
-	sysroot_write(sysroot, "sys/module/e1000e/notes/.note.gnu.build-id", elf.note, NOTE_SIZE);
+	sysroot_write(sysroot, "sys/module/e1000e/notes/.note.gnu.build-id", elf.note,
+		      NOTE_SIZE);
 }
 
 static void put_installed(const struct sysroot *sysroot, uint8_t seed)
@@ -58,7 +63,8 @@ static void put_installed(const struct sysroot *sysroot, uint8_t seed)
 
 	sysroot_text(sysroot, "lib/modules/" KERNEL "/modules.dep",
 		     "kernel/other.ko:\nupdates/larder/e1000e.ko: kernel/other.ko\n");
-	sysroot_write(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko", &elf, sizeof(elf));
+	sysroot_write(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko", &elf,
+		      sizeof(elf));
 }
 
 static void test_module_names(void **state)
@@ -76,7 +82,8 @@ static void test_module_names(void **state)
 		{ "x.ko/", NULL },
 		{ "../x.ko", "x" },
 		{ "a b.ko", NULL },
-		{ "0123456789012345678901234567890123456789012345678901234567890123456789.ko", NULL },
+		{ "0123456789012345678901234567890123456789012345678901234567890123456789.ko",
+		  NULL },
 	};
 
 	(void)state;
@@ -103,9 +110,11 @@ static void test_compare(void **state)
 	assert_int_equal(module_compare(machine, KERNEL, "e1000e"), MODULE_SAME);
 	put_installed(sysroot, 2);
 	assert_int_equal(module_compare(machine, KERNEL, "e1000e"), MODULE_OTHER);
-	sysroot_text(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko", "(compressed)");
+	sysroot_text(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko",
+		     "(compressed)");
 	assert_int_equal(module_compare(machine, KERNEL, "e1000e"), MODULE_NOT_COMPARED);
-	sysroot_text(sysroot, "lib/modules/" KERNEL "/modules.dep", "/lib/modules/x/e1000e.ko:\n");
+	sysroot_text(sysroot, "lib/modules/" KERNEL "/modules.dep",
+		     "/lib/modules/x/e1000e.ko:\n");
 	assert_int_equal(module_compare(machine, KERNEL, "e1000e"), MODULE_NOT_COMPARED);
 }
 
@@ -118,7 +127,8 @@ static void test_broken_elf(void **state)
 	put_loaded(sysroot, 1);
 	for (size_t size = 0; size < sizeof(good); size += 3) {
 		put_installed(sysroot, 1);
-		sysroot_write(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko", &good, size);
+		sysroot_write(sysroot, "lib/modules/" KERNEL "/updates/larder/e1000e.ko", &good,
+			      size);
 		assert_int_not_equal(module_compare(&sysroot->machine, KERNEL, "e1000e"),
 				     MODULE_SAME);
 	}
@@ -136,7 +146,7 @@ static struct facts_device device_of(const struct sysroot *sysroot, const char *
 				     const char *interface)
 {
 	sysroot_device(sysroot, "pci", ADDRESS, SYSROOT_NIC, driver, interface);
-	return (struct facts_device){ .bus = "pci", .address = ADDRESS };
+	return (struct facts_device) { .bus = "pci", .address = ADDRESS };
 }
 
 static void test_bound(void **state)
@@ -154,8 +164,10 @@ static void test_bound(void **state)
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const struct record_expect expect = { .driver = rows[i].expected };
-		const struct prove prove = { .machine = &sysroot->machine, .kernel = KERNEL,
-					     .expect = &expect, .deadline_ms = 0 };
+		const struct prove prove = { .machine = &sysroot->machine,
+					     .kernel = KERNEL,
+					     .expect = &expect,
+					     .deadline_ms = 0 };
 		struct facts_device device = device_of(sysroot, rows[i].now, NULL);
 		char text[PLAN_TEXT_MAX];
 
@@ -180,7 +192,8 @@ static void test_modules(void **state)
 	struct record_step step = { .kind = RECORD_DO_MODULES, .files = { files, 1 } };
 	const struct record record = { .step = &step, .step_count = 1 };
 	const struct record_expect expect = { .driver = "e1000e" };
-	const struct prove prove = { .machine = &sysroot->machine, .kernel = KERNEL,
+	const struct prove prove = { .machine = &sysroot->machine,
+				     .kernel = KERNEL,
 				     .expect = &expect };
 	const struct facts_device device = device_of(sysroot, "e1000e", NULL);
 
@@ -192,7 +205,8 @@ static void test_modules(void **state)
 		put_installed(sysroot, rows[i].installed);
 		if (!rows[i].installed)
 			sysroot_text(sysroot, "lib/modules/" KERNEL "/modules.dep", "");
-		CHECK(prove_modules(&prove, &record, &device, text) == rows[i].reason, "row %zu", i);
+		CHECK(prove_modules(&prove, &record, &device, text) == rows[i].reason,
+		      "row %zu", i);
 		CHECK(strcmp(text, rows[i].text) == 0, "row %zu: %s", i, text);
 	}
 }
@@ -238,19 +252,45 @@ static void test_ports(void **state)
 		struct record_expect expect;
 		enum reason reason;
 	} rows[] = {
-		{ "InfiniBand", "5: LinkUp", "2: INIT", { .link_layer = "InfiniBand" }, REASON_DONE },
-		{ "InfiniBand", "5: LinkUp", "2: INIT",
-		  { .link_layer = "InfiniBand", .port = "physical" }, REASON_DONE },
-		{ "InfiniBand", "5: LinkUp", "2: INIT",
-		  { .link_layer = "InfiniBand", .port = "logical" }, REASON_PROOF_FAILED },
-		{ "InfiniBand", "5: LinkUp", "4: ACTIVE",
-		  { .link_layer = "InfiniBand", .port = "logical" }, REASON_DONE },
-		{ "InfiniBand", "3: Disabled", "1: DOWN",
-		  { .link_layer = "InfiniBand", .port = "physical" }, REASON_PROOF_FAILED },
-		{ "Ethernet", "5: LinkUp", "4: ACTIVE", { .link_layer = "InfiniBand" },
+		{ "InfiniBand",
+		  "5: LinkUp",
+		  "2: INIT",
+		  { .link_layer = "InfiniBand" },
+		  REASON_DONE },
+		{ "InfiniBand",
+		  "5: LinkUp",
+		  "2: INIT",
+		  { .link_layer = "InfiniBand", .port = "physical" },
+		  REASON_DONE },
+		{ "InfiniBand",
+		  "5: LinkUp",
+		  "2: INIT",
+		  { .link_layer = "InfiniBand", .port = "logical" },
+		  REASON_PROOF_FAILED },
+		{ "InfiniBand",
+		  "5: LinkUp",
+		  "4: ACTIVE",
+		  { .link_layer = "InfiniBand", .port = "logical" },
+		  REASON_DONE },
+		{ "InfiniBand",
+		  "3: Disabled",
+		  "1: DOWN",
+		  { .link_layer = "InfiniBand", .port = "physical" },
+		  REASON_PROOF_FAILED },
+		{ "Ethernet",
+		  "5: LinkUp",
+		  "4: ACTIVE",
+		  { .link_layer = "InfiniBand" },
 		  REASON_NOT_INFINIBAND },
-		{ "Ethernet", "5: LinkUp", "4: ACTIVE", { .link_layer = "Ethernet" }, REASON_DONE },
-		{ "InfiniBand", "5: LinkUp", "4: ACTIVE", { .link_layer = "Ethernet" },
+		{ "Ethernet",
+		  "5: LinkUp",
+		  "4: ACTIVE",
+		  { .link_layer = "Ethernet" },
+		  REASON_DONE },
+		{ "InfiniBand",
+		  "5: LinkUp",
+		  "4: ACTIVE",
+		  { .link_layer = "Ethernet" },
 		  REASON_PROOF_FAILED },
 		{ "Ethernet", "5: LinkUp", "4: ACTIVE", { .port = "physical" }, REASON_DONE },
 	};
@@ -263,8 +303,8 @@ static void test_ports(void **state)
 		sysroot_text(sysroot, PORT "link_layer", rows[i].layer);
 		sysroot_text(sysroot, PORT "phys_state", rows[i].phys);
 		sysroot_text(sysroot, PORT "state", rows[i].logical);
-		CHECK(link_of(sysroot, &rows[i].expect, text) == rows[i].reason, "row %zu: %s", i,
-		      text);
+		CHECK(link_of(sysroot, &rows[i].expect, text) == rows[i].reason, "row %zu: %s",
+		      i, text);
 	}
 }
 
@@ -289,17 +329,22 @@ static void test_interface_type(void **state)
 		char text[PLAN_TEXT_MAX];
 
 		sysroot_text(sysroot, DEVICE "net/eth0/type", rows[i].type);
-		CHECK(link_of(sysroot, &expect, text) == rows[i].reason, "row %zu: %s", i, text);
+		CHECK(link_of(sysroot, &expect, text) == rows[i].reason, "row %zu: %s", i,
+		      text);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_module_names), sysroot_test(test_compare),
-		sysroot_test(test_broken_elf),	     sysroot_test(test_bound),
-		sysroot_test(test_modules),	     sysroot_test(test_carrier),
-		sysroot_test(test_ports),	     sysroot_test(test_interface_type),
+		cmocka_unit_test(test_module_names),
+		sysroot_test(test_compare),
+		sysroot_test(test_broken_elf),
+		sysroot_test(test_bound),
+		sysroot_test(test_modules),
+		sysroot_test(test_carrier),
+		sysroot_test(test_ports),
+		sysroot_test(test_interface_type),
 	};
 
 	return cmocka_run_group_tests_name("prove", tests, NULL, NULL);

@@ -82,11 +82,15 @@ static void test_hostile(void **state)
 		"{}",
 		"{'format':'larder.stamp.v1','agent':'0.0.0-none','main':" MOMENT "}",
 		"{'format':'larder.stamp.v2','agent':'" LARDER_VERSION "','main':" MOMENT "}",
-		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT ",'main':" MOMENT "}",
-		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT ",'run':'/bin/sh'}",
+		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT
+		",'main':" MOMENT "}",
+		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT
+		",'run':'/bin/sh'}",
 		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':[]}",
-		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':{'devices':[]}}",
-		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','early':" MOMENT ",'main':{}}",
+		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION
+		"','main':{'devices':[]}}",
+		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','early':" MOMENT
+		",'main':{}}",
 	};
 	struct sysroot *sysroot = *state;
 
@@ -104,8 +108,8 @@ static void test_hostile(void **state)
 static void test_hostile_base(void **state)
 {
 	struct sysroot *sysroot = *state;
-	AUTO_FREE char *text =
-		with_quotes("{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT "}");
+	AUTO_FREE char *text = with_quotes(
+		"{'format':'larder.stamp.v1','agent':'" LARDER_VERSION "','main':" MOMENT "}");
 	AUTO_STAMP struct stamp stamp = { 0 };
 
 	sysroot_text(sysroot, "var/lib/larder/stamp", text);

@@ -26,23 +26,27 @@ static struct steps steps_of(const struct sysroot *sysroot, const char *content)
 
 		sysroot_text(sysroot, path, content);
 	}
-	return (struct steps){ .machine = &sysroot->machine, .log = &quiet, .kernel = KERNEL,
-			       .record = &record, .staged = sysroot_folder(sysroot, "staged"),
-			       .timeout_ms = 10000 };
+	return (struct steps) { .machine = &sysroot->machine,
+				.log = &quiet,
+				.kernel = KERNEL,
+				.record = &record,
+				.staged = sysroot_folder(sysroot, "staged"),
+				.timeout_ms = 10000 };
 }
 
 static void check_text(const struct sysroot *sysroot, const char *path, const char *wanted)
 {
 	AUTO_FREE char *text = sysroot_read(sysroot, path);
 
-	CHECK((!text && !wanted) || (text && wanted && strcmp(text, wanted) == 0), "%s: %s", path,
-	      text ? text : "(none)");
+	CHECK((!text && !wanted) || (text && wanted && strcmp(text, wanted) == 0), "%s: %s",
+	      path, text ? text : "(none)");
 }
 
 static void test_files(void **state)
 {
 	const char *names[] = { "conf/a.conf" };
-	const struct record_step step = { .kind = RECORD_DO_FILES, .files = { names, 1 },
+	const struct record_step step = { .kind = RECORD_DO_FILES,
+					  .files = { names, 1 },
 					  .into = "/etc/modprobe.d" };
 	struct sysroot *sysroot = *state;
 	struct steps steps = steps_of(sysroot, "new1");
@@ -66,7 +70,8 @@ static void test_files(void **state)
 static void test_links(void **state)
 {
 	const char *names[] = { "conf/a.conf" };
-	const struct record_step step = { .kind = RECORD_DO_FILES, .files = { names, 1 },
+	const struct record_step step = { .kind = RECORD_DO_FILES,
+					  .files = { names, 1 },
 					  .into = "/etc/linked" };
 	struct sysroot *sysroot = *state;
 	const struct steps steps = steps_of(sysroot, "new1");
@@ -115,8 +120,11 @@ static void test_load(void **state)
 	const char *names[] = { "mlx5-core" };
 	const struct record_step step = { .kind = RECORD_DO_LOAD, .modules = { names, 1 } };
 	struct sysroot *sysroot = *state;
-	const struct steps steps = { .machine = &sysroot->machine, .log = &quiet, .kernel = KERNEL,
-				     .record = &record, .timeout_ms = 10000 };
+	const struct steps steps = { .machine = &sysroot->machine,
+				     .log = &quiet,
+				     .kernel = KERNEL,
+				     .record = &record,
+				     .timeout_ms = 10000 };
 	struct err err = { 0 };
 
 	/* There is no modprobe inside this sysroot, so it can only fail where it is started. */
@@ -130,7 +138,9 @@ static void test_packages_mixed(void **state)
 	const char *names[] = { "conf/a.conf" };
 	const struct record_step step = { .kind = RECORD_DO_PACKAGES, .files = { names, 1 } };
 	struct sysroot *sysroot = *state;
-	const struct steps steps = { .machine = &sysroot->machine, .log = &quiet, .record = &record };
+	const struct steps steps = { .machine = &sysroot->machine,
+				     .log = &quiet,
+				     .record = &record };
 	struct err err = { 0 };
 
 	assert_int_equal(steps_do(&steps, &step, &err), REASON_STEP_FAILED);
@@ -146,9 +156,12 @@ static void test_in_place(void **state)
 		{ .kind = RECORD_DO_PACKAGES },
 	};
 	struct sysroot *sysroot = *state;
-	const struct record both = { .file = files, .file_count = COUNT_OF(files), .step = step,
+	const struct record both = { .file = files,
+				     .file_count = COUNT_OF(files),
+				     .step = step,
 				     .step_count = COUNT_OF(step) };
-	const struct steps steps = { .machine = &sysroot->machine, .kernel = KERNEL,
+	const struct steps steps = { .machine = &sysroot->machine,
+				     .kernel = KERNEL,
 				     .record = &both };
 
 	assert_false(steps_in_place(&steps));
@@ -165,7 +178,8 @@ static void test_in_place(void **state)
 static void test_place_mode(void **state)
 {
 	struct sysroot *sysroot = *state;
-	AUTO_CLOSE int from = sysroot_folder(sysroot, "from"), to = sysroot_folder(sysroot, "to");
+	AUTO_CLOSE int from = sysroot_folder(sysroot, "from"),
+		       to = sysroot_folder(sysroot, "to");
 	struct err err = { 0 };
 	struct stat status;
 	bool changed = false;
@@ -189,9 +203,12 @@ static void test_reasons(void **state)
 		int number;
 		enum reason reason;
 	} rows[] = {
-		{ ERR_SYSTEM, ENOSPC, REASON_NO_SPACE }, { ERR_SYSTEM, EROFS, REASON_READ_ONLY },
-		{ ERR_SYSTEM, EIO, REASON_STEP_FAILED }, { ERR_SYSTEM, EACCES, REASON_STEP_FAILED },
-		{ ERR_TIMEOUT, 0, REASON_TIMEOUT },	 { ERR_MISSING, 0, REASON_STEP_FAILED },
+		{ ERR_SYSTEM, ENOSPC, REASON_NO_SPACE },
+		{ ERR_SYSTEM, EROFS, REASON_READ_ONLY },
+		{ ERR_SYSTEM, EIO, REASON_STEP_FAILED },
+		{ ERR_SYSTEM, EACCES, REASON_STEP_FAILED },
+		{ ERR_TIMEOUT, 0, REASON_TIMEOUT },
+		{ ERR_MISSING, 0, REASON_STEP_FAILED },
 		{ ERR_INVALID, 0, REASON_STEP_FAILED },
 	};
 
@@ -222,9 +239,11 @@ static void test_telling_line(void **state)
 		{ "", "" },
 		{ "one\ntwo\n", "two" },
 		{ "one\nmodprobe: ERROR: no\nthree\n", "modprobe: ERROR: no" },
-		{ "x\ndpkg: error processing package a (--install):\n installed a package script "
+		{ "x\ndpkg: error processing package a (--install):\n installed a package "
+		  "script "
 		  "failed\nErrors were encountered while processing:\n a\n",
-		  "dpkg: error processing package a (--install): installed a package script failed" },
+		  "dpkg: error processing package a (--install): installed a package script "
+		  "failed" },
 		{ "error:", "error:" },
 		{ "error:\n", "error: " },
 	};
@@ -241,11 +260,11 @@ static void test_telling_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_files),	  sysroot_test(test_links),
-		sysroot_test(test_modules),	  sysroot_test(test_load),
+		sysroot_test(test_files),	   sysroot_test(test_links),
+		sysroot_test(test_modules),	   sysroot_test(test_load),
 		sysroot_test(test_packages_mixed), sysroot_test(test_in_place),
-		sysroot_test(test_place_mode),	  cmocka_unit_test(test_reasons),
-		sysroot_test(test_space),	  cmocka_unit_test(test_telling_line),
+		sysroot_test(test_place_mode),	   cmocka_unit_test(test_reasons),
+		sysroot_test(test_space),	   cmocka_unit_test(test_telling_line),
 	};
 
 	return cmocka_run_group_tests_name("steps", tests, NULL, NULL);
