@@ -18,7 +18,8 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 		     reason_name(reason), job->text);
 }
 
-/* A damaged cache ends the run before anything is installed: see "refused" in docs. */
+/* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
+ * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
 {
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
