@@ -27,12 +27,13 @@ static bool subject_is_good(const char *name)
 	return slashes == 2 && strlen(name) < STATEMENT_SUBJECT_MAX && name_path_is_safe(name);
 }
 
+/* ASCII without white space and controls: a source is printed, and passed on. */
 static bool url_is_plain(const char *url)
 {
 	size_t length = strlen(url);
 
 	for (size_t i = 0; i < length; i++) {
-		if (url[i] <= ' ' || url[i] >= 0x7f) /* white space, controls, and beyond ASCII */
+		if (url[i] <= ' ' || url[i] >= 0x7f)
 			return false;
 	}
 	return strstr(url, "://") && length <= NAME_TEXT_MAX_BYTES;

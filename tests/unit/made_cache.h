@@ -14,7 +14,8 @@ struct made_cache {
 	struct folder *folder; /* the cache is in FOLDER/cache */
 	struct key *key;
 	struct trust trust; /* knows that key */
-	char *data[MADE_BLOBS]; /* "shared", then one for each bundle; the last has two chunks */
+	char *data
+		[MADE_BLOBS]; /* "shared", then one for each bundle; the last has two chunks */
 	struct record_file file[MADE_BLOBS];
 	struct digest chunk[2];
 	struct digest_size blob[MADE_BLOBS], record[2], table, envelope;
@@ -34,10 +35,11 @@ static inline void made_cache_blobs(struct made_cache *made, const struct layout
 		struct record_file *file = &made->file[i];
 
 		made->data[i] = noise(sizes[i], i + 1);
-		check_good(layout_put(layout, made->data[i], sizes[i], &made->blob[i], &err), &err,
-			   "put");
-		*file = (struct record_file){ .path = paths[i], .mode = 0644, .size = sizes[i],
-					      .blob = made->blob[i] };
+		check_good(layout_put(layout, made->data[i], sizes[i], &made->blob[i], &err),
+			   &err, "put");
+		*file = (struct record_file) {
+			.path = paths[i], .mode = 0644, .size = sizes[i], .blob = made->blob[i]
+		};
 	}
 	digest_of(made->data[2], RECORD_CHUNK_BYTES, &made->chunk[0]);
 	digest_of(made->data[2] + RECORD_CHUNK_BYTES, 5, &made->chunk[1]);
@@ -54,10 +56,15 @@ static inline void made_cache_records(struct made_cache *made, const struct layo
 		const char *modules[] = { files[1].path };
 		struct record_step step = { .kind = RECORD_DO_MODULES,
 					    .files = { .item = modules, .count = 1 } };
-		struct record_origin origin = { .from = "https://x/y", .content = made->blob[0] };
-		struct record record = { .file = files, .file_count = 2, .step = &step,
-					 .step_count = 1, .expect = { .driver = "b" },
-					 .origin = &origin, .origin_count = 1,
+		struct record_origin origin = { .from = "https://x/y",
+						.content = made->blob[0] };
+		struct record record = { .file = files,
+					 .file_count = 2,
+					 .step = &step,
+					 .step_count = 1,
+					 .expect = { .driver = "b" },
+					 .origin = &origin,
+					 .origin_count = 1,
 					 .licence = "GPL-2.0-only" };
 		size_t size;
 		AUTO_FREE char *text = record_text(&record, &size);
@@ -73,11 +80,14 @@ static inline void made_cache_table(struct made_cache *made)
 	struct table table = { .row = rows, .count = 2 };
 
 	for (size_t i = 0; i < 2; i++)
-		rows[i] = (struct table_row){ .name = i ? "two" : "one", .version = "1.0", .id = "x",
-					      .rank = 50,
-					      .devices = { .item = devices, .count = 1 },
-					      .record = made->record[i],
-					      .bytes = made->blob[0].size + made->blob[1 + i].size };
+		rows[i] = (struct table_row) { .name = i ? "two" : "one",
+					       .version = "1.0",
+					       .id = "x",
+					       .rank = 50,
+					       .devices = { .item = devices, .count = 1 },
+					       .record = made->record[i],
+					       .bytes = made->blob[0].size +
+							made->blob[1 + i].size };
 	made->table_json = table_text(&table, &made->table_size);
 }
 
@@ -85,8 +95,11 @@ static inline void made_cache_table(struct made_cache *made)
 static inline char *made_cache_statement(const struct made_cache *made, size_t *out_size)
 {
 	struct statement_table entry = { .name = made->subject, .content = made->table };
-	struct statement statement = { .name = "test", .created = "2026-11-21T00:00:00Z",
-				       .serial = made->serial, .table = &entry, .table_count = 1 };
+	struct statement statement = { .name = "test",
+				       .created = "2026-11-21T00:00:00Z",
+				       .serial = made->serial,
+				       .table = &entry,
+				       .table_count = 1 };
 
 	return statement_text(&statement, out_size);
 }
@@ -95,7 +108,8 @@ static inline char *made_cache_statement(const struct made_cache *made, size_t *
 static inline void made_cache_sign(struct made_cache *made, const struct layout *layout,
 				   const char *payload, size_t size, const struct key *key)
 {
-	AUTO_ENVELOPE struct envelope envelope = envelope_around(ENVELOPE_STATEMENT, payload, size);
+	AUTO_ENVELOPE struct envelope envelope =
+		envelope_around(ENVELOPE_STATEMENT, payload, size);
 	AUTO_FREE char *text = NULL;
 	struct err err = { 0 };
 
@@ -111,13 +125,22 @@ static inline void made_cache_write(const struct made_cache *made, const struct 
 	struct digest_size first[] = { made->blob[0], made->blob[1] };
 	struct digest_size second[] = { made->blob[0], made->blob[2] };
 	struct layout_bundle bundles[] = {
-		{ .title = "one 1.0 x", .record = made->record[0], .blobs = first, .blob_count = 2 },
-		{ .title = "two 1.0 x", .record = made->record[1], .blobs = second, .blob_count = 2 },
+		{ .title = "one 1.0 x",
+		  .record = made->record[0],
+		  .blobs = first,
+		  .blob_count = 2 },
+		{ .title = "two 1.0 x",
+		  .record = made->record[1],
+		  .blobs = second,
+		  .blob_count = 2 },
 	};
 	struct digest_size table = made->table;
-	const struct layout_contents contents = { .name = "test", .envelope = made->envelope,
-						  .tables = &table, .table_count = 1,
-						  .bundles = bundles, .bundle_count = 2 };
+	const struct layout_contents contents = { .name = "test",
+						  .envelope = made->envelope,
+						  .tables = &table,
+						  .table_count = 1,
+						  .bundles = bundles,
+						  .bundle_count = 2 };
 	struct err err = { 0 };
 
 	check_good(layout_write(layout, &contents, &err), &err, "write");
@@ -132,8 +155,8 @@ static inline void made_cache_seal(struct made_cache *made, const struct key *ke
 	size_t size;
 
 	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
-	check_good(layout_put(&layout, made->table_json, made->table_size, &made->table, &err), &err,
-		   "put");
+	check_good(layout_put(&layout, made->table_json, made->table_size, &made->table, &err),
+		   &err, "put");
 	payload = made_cache_statement(made, &size);
 	made_cache_sign(made, &layout, payload, size, key);
 	made_cache_write(made, &layout);
@@ -149,7 +172,7 @@ static inline int made_cache_make(void **state)
 	made->subject = "linux/debian-12/x86_64";
 	folder_make((void **)&made->folder);
 	check_good(key_generate(KEY_ED25519, &made->key, &err), &err, "key");
-	made->trust = (struct trust){ .version = 1, .threshold = 1, .count = 1 };
+	made->trust = (struct trust) { .version = 1, .threshold = 1, .count = 1 };
 	key_to_public(made->key, &made->trust.key[0]);
 	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
 	made_cache_blobs(made, &layout);
@@ -174,7 +197,7 @@ static inline int made_cache_drop(void **state)
 	return 0;
 }
 
-#define cache_test(function) \
+#define cache_test(function)                                                                   \
 	cmocka_unit_test_setup_teardown(function, made_cache_make, made_cache_drop)
 
 /* "cache/blobs/sha256/HEX" of a blob, beneath the test's folder. */
@@ -186,8 +209,16 @@ static inline const char *made_path(const struct digest_size *id, char out[128])
 	return out;
 }
 
-enum damage { DAMAGE_FLIP, DAMAGE_CUT, DAMAGE_LONGER, DAMAGE_EMPTY, DAMAGE_GONE, DAMAGE_LINK,
-	      DAMAGE_FOLDER, DAMAGE_KINDS };
+enum damage {
+	DAMAGE_FLIP,
+	DAMAGE_CUT,
+	DAMAGE_LONGER,
+	DAMAGE_EMPTY,
+	DAMAGE_GONE,
+	DAMAGE_LINK,
+	DAMAGE_FOLDER,
+	DAMAGE_KINDS
+};
 
 static inline void made_damage(const struct made_cache *made, const struct digest_size *id,
 			       enum damage damage)

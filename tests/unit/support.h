@@ -13,12 +13,12 @@
 #include "cache/base/fs.h"
 
 /* CHECK(a == b, "row %zu", i): a failure names the row of the table. */
-#define CHECK(condition, ...)                                                                      \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			print_error("%s:%d: %s\n", __FILE__, __LINE__, #condition);                \
-			fail_msg(__VA_ARGS__);                                                     \
-		}                                                                                  \
+#define CHECK(condition, ...)                                                                  \
+	do {                                                                                   \
+		if (!(condition)) {                                                            \
+			print_error("%s:%d: %s\n", __FILE__, __LINE__, #condition);            \
+			fail_msg(__VA_ARGS__);                                                 \
+		}                                                                              \
 	} while (0)
 
 /* A folder that is there for one test: cmocka_unit_test_setup_teardown(t, folder_make, folder_drop). */
@@ -32,7 +32,8 @@ static inline int folder_make(void **state)
 	struct folder *folder = must_calloc(1, sizeof(*folder));
 	const char *base = getenv("TMPDIR");
 
-	snprintf(folder->path, sizeof(folder->path), "%s/larder-unit-XXXXXX", base ? base : "/tmp");
+	snprintf(folder->path, sizeof(folder->path), "%s/larder-unit-XXXXXX",
+		 base ? base : "/tmp");
 	assert_non_null(mkdtemp(folder->path));
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(folder->fd >= 0);
@@ -51,7 +52,7 @@ static inline int folder_drop(void **state)
 	return left;
 }
 
-#define folder_test(function) \
+#define folder_test(function)                                                                  \
 	cmocka_unit_test_setup_teardown(function, folder_make, folder_drop)
 
 /* Writes in place, as a careless or hostile program would. */

@@ -5,16 +5,22 @@
 static const struct {
 	const char *data, *text;
 } good_rows[] = {
-	{ "", "" },	       { "f", "Zg==" },		{ "fo", "Zm8=" },
-	{ "foo", "Zm9v" },     { "foob", "Zm9vYg==" },	{ "fooba", "Zm9vYmE=" },
-	{ "foobar", "Zm9vYmFy" }, { "\xfb\xff", "+/8=" },
+	{ "", "" },
+	{ "f", "Zg==" },
+	{ "fo", "Zm8=" },
+	{ "foo", "Zm9v" },
+	{ "foob", "Zm9vYg==" },
+	{ "fooba", "Zm9vYmE=" },
+	{ "foobar", "Zm9vYmFy" },
+	{ "\xfb\xff", "+/8=" },
 };
 
 static void test_good(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good_rows); i++) {
-		AUTO_FREE char *text = base64_encode(good_rows[i].data, strlen(good_rows[i].data));
+		AUTO_FREE char *text =
+			base64_encode(good_rows[i].data, strlen(good_rows[i].data));
 		AUTO_FREE char *data = NULL;
 		struct err err = { 0 };
 		size_t size;
@@ -29,9 +35,12 @@ static void test_good(void **state)
 static void test_bad(void **state)
 {
 	static const char *const rows[] = {
-		"Z", "Zg", "Zg=", "Zg===", "=", "==", "===", "====", "Z===", "=Zg=", "Zg=A", "Zg==Zg==",
-		"Zh==", "Zm9=", "Zm9v\n", "\nZm9v", "Zm9v ", " Zm9v", "Zm 9v", "Zm9v\n\n\n\n", "Zm\r\nv",
-		"Zm9-", "Zm9_", "Zm9.", "Zm9%", "Zm9\xc3", "Zm9v====", "    ", "Zg==\t\t\t\t", "A\x01==",
+		"Z",	   "Zg",       "Zg=",	"Zg===",	"=",
+		"==",	   "===",      "====",	"Z===",		"=Zg=",
+		"Zg=A",	   "Zg==Zg==", "Zh==",	"Zm9=",		"Zm9v\n",
+		"\nZm9v",  "Zm9v ",    " Zm9v", "Zm 9v",	"Zm9v\n\n\n\n",
+		"Zm\r\nv", "Zm9-",     "Zm9_",	"Zm9.",		"Zm9%",
+		"Zm9\xc3", "Zm9v====", "    ",	"Zg==\t\t\t\t", "A\x01==",
 	};
 
 	(void)state;
@@ -40,8 +49,8 @@ static void test_bad(void **state)
 		struct err err = { 0 };
 		size_t size;
 
-		check_err(base64_decode(rows[i], &data, &size, &err), &err, ERR_INVALID, "base64",
-			  rows[i]);
+		check_err(base64_decode(rows[i], &data, &size, &err), &err, ERR_INVALID,
+			  "base64", rows[i]);
 		assert_null(data);
 	}
 }
@@ -78,7 +87,8 @@ static void test_one_spelling(void **state)
 			size_t size;
 
 			text[at] = (char)byte;
-			if (strcmp(text, good) == 0 || base64_decode(text, &data, &size, &err) < 0)
+			if (strcmp(text, good) == 0 ||
+			    base64_decode(text, &data, &size, &err) < 0)
 				continue;
 			CHECK(size != 5 || memcmp(data, "fooba", 5) != 0, "%s", text);
 		}

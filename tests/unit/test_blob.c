@@ -1,8 +1,5 @@
 #include "tests/unit/support.h"
 
-#include <sys/stat.h>
-#include <zstd.h>
-
 #include "cache/blob.h"
 #include "cache/codec.h"
 
@@ -15,7 +12,8 @@ struct made {
 	char name[DIGEST_HEX_MAX];
 };
 
-static struct made make_blob(const struct folder *folder, size_t size, enum record_encoding encoding)
+static struct made make_blob(const struct folder *folder, size_t size,
+			     enum record_encoding encoding)
 {
 	struct made made = { .file = { .path = "a.ko", .size = size, .encoding = encoding } };
 	size_t blob_size = size;
@@ -25,7 +23,8 @@ static struct made make_blob(const struct folder *folder, size_t size, enum reco
 	if (encoding == RECORD_ZSTD) {
 		void *packed = NULL;
 
-		check_good(codec_pack(made.plain, size, 3, &packed, &blob_size, &err), &err, "pack");
+		check_good(codec_pack(made.plain, size, 3, &packed, &blob_size, &err), &err,
+			   "pack");
 		made.blob = packed;
 	} else {
 		made.blob = must_calloc(size + 1, 1);
@@ -76,9 +75,15 @@ static const struct {
 	size_t size;
 	enum record_encoding encoding;
 } sizes[] = {
-	{ 0, RECORD_IDENTITY },	 { 1, RECORD_IDENTITY },	 { CHUNK - 1, RECORD_IDENTITY },
-	{ CHUNK, RECORD_IDENTITY }, { CHUNK + 1, RECORD_IDENTITY }, { 3 * CHUNK, RECORD_IDENTITY },
-	{ 0, RECORD_ZSTD },	 { 1, RECORD_ZSTD },		 { CHUNK, RECORD_ZSTD },
+	{ 0, RECORD_IDENTITY },
+	{ 1, RECORD_IDENTITY },
+	{ CHUNK - 1, RECORD_IDENTITY },
+	{ CHUNK, RECORD_IDENTITY },
+	{ CHUNK + 1, RECORD_IDENTITY },
+	{ 3 * CHUNK, RECORD_IDENTITY },
+	{ 0, RECORD_ZSTD },
+	{ 1, RECORD_ZSTD },
+	{ CHUNK, RECORD_ZSTD },
 	{ 3 * CHUNK + 7, RECORD_ZSTD },
 };
 
@@ -87,12 +92,14 @@ static void test_good(void **state)
 	const struct folder *folder = *state;
 
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		AUTO_MADE struct made made = make_blob(folder, sizes[i].size, sizes[i].encoding);
+		AUTO_MADE struct made made =
+			make_blob(folder, sizes[i].size, sizes[i].encoding);
 		AUTO_CLOSE int fd = -1;
 		struct err err = { 0 };
 
 		check_good(unpack(folder, &made, &err), &err, "unpack");
-		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err, "open");
+		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err,
+			   "open");
 		check_good(blob_unpack(fd, &made.file, -1, &err), &err, "check only");
 	}
 }
@@ -103,15 +110,18 @@ static void test_flipped(void **state)
 	const struct folder *folder = *state;
 
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		AUTO_MADE struct made made = make_blob(folder, sizes[i].size, sizes[i].encoding);
+		AUTO_MADE struct made made =
+			make_blob(folder, sizes[i].size, sizes[i].encoding);
 		uint64_t size = made.file.blob.size;
 
-		for (uint64_t at = 0; at < size; at += at % CHUNK == 0 ? CHUNK / 2 : CHUNK / 2 - 1) {
+		for (uint64_t at = 0; at < size;
+		     at += at % CHUNK == 0 ? CHUNK / 2 : CHUNK / 2 - 1) {
 			struct err err = { 0 };
 
 			made.blob[at] ^= 0x20;
 			put_file(folder->fd, made.name, made.blob, size);
-			check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "digest", "flipped");
+			check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "digest",
+				  "flipped");
 			made.blob[at] ^= 0x20;
 		}
 		if (size > 0) {
@@ -119,7 +129,8 @@ static void test_flipped(void **state)
 
 			made.blob[size - 1] ^= 1;
 			put_file(folder->fd, made.name, made.blob, size);
-			check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "digest", "last");
+			check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "digest",
+				  "last");
 		}
 	}
 }
@@ -150,7 +161,8 @@ static void test_cut_and_longer(void **state)
 	for (size_t i = 0; i < COUNT_OF(sizes) * COUNT_OF(changes); i++) {
 		size_t row = i / COUNT_OF(changes);
 		int64_t change = changes[i % COUNT_OF(changes)];
-		AUTO_MADE struct made made = make_blob(folder, sizes[row].size, sizes[row].encoding);
+		AUTO_MADE struct made made =
+			make_blob(folder, sizes[row].size, sizes[row].encoding);
 		AUTO_CLOSE int fd = openat(folder->fd, made.name, O_WRONLY | O_CLOEXEC);
 		int64_t size = (int64_t)made.file.blob.size;
 		struct err err = { 0 };
@@ -181,6 +193,25 @@ static void test_every_signed_cut(void **state)
 	}
 }
 
+/* All bytes came, but a further frame has begun: nothing may be left over. */
+static void test_begun_frame(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_MADE struct made made = make_blob(folder, 500, RECORD_ZSTD);
+	char *longer = must_calloc(made.file.blob.size + 3, 1);
+	struct err err = { 0 };
+
+	memcpy(longer, made.blob, made.file.blob.size);
+	memcpy(longer + made.file.blob.size, "\x28\xb5\x2f", 3);
+	free(made.blob);
+	made.blob = longer;
+	made.file.blob.size += 3;
+	digest_of(longer, made.file.blob.size, &made.file.blob.digest);
+	digest_hex(&made.file.blob.digest, made.name);
+	put_file(folder->fd, made.name, longer, made.file.blob.size);
+	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "cut short", "begun");
+}
+
 /* What is signed but does not agree with itself. */
 static void test_other_sizes(void **state)
 {
@@ -203,8 +234,10 @@ static void test_other_sizes(void **state)
 		struct err err = { 0 };
 
 		made.file.size += (uint64_t)rows[i].change;
-		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err, "open");
-		check_err(blob_unpack(fd, &made.file, -1, &err), &err, ERR_DAMAGED, rows[i].error, "");
+		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err,
+			   "open");
+		check_err(blob_unpack(fd, &made.file, -1, &err), &err, ERR_DAMAGED,
+			  rows[i].error, "");
 	}
 }
 
@@ -238,8 +271,8 @@ static void test_chunk_counts(void **state)
 
 	for (size_t count = 0; count < 3; count++) {
 		made.file.chunk_count = count;
-		CHECK(unpack(folder, &made, &err) == -1 && err.kind == ERR_DAMAGED, "%zu chunks",
-		      count);
+		CHECK(unpack(folder, &made, &err) == -1 && err.kind == ERR_DAMAGED,
+		      "%zu chunks", count);
 	}
 }
 
@@ -253,7 +286,8 @@ static void test_not_a_file(void **state)
 
 	assert_int_equal(renameat(folder->fd, made.name, folder->fd, "moved"), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_MISSING, "is not carried", "missing");
-	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_MISSING, "", "missing");
+	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_MISSING, "",
+		  "missing");
 	assert_int_equal(symlinkat("moved", folder->fd, made.name), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "is a link", "link");
 	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_DAMAGED, "", "link");
@@ -279,18 +313,22 @@ static void test_read(void **state)
 	check_good(blob_read(folder->fd, &id, 1000, &data, &err), &err, "at the limit");
 	assert_memory_equal(data, made.plain, 1000);
 	assert_int_equal(data[1000], 0);
-	check_err(blob_read(folder->fd, &id, 999, &none, &err), &err, ERR_DAMAGED, "larger than its kind",
-		  "above the limit");
+	check_err(blob_read(folder->fd, &id, 999, &none, &err), &err, ERR_DAMAGED,
+		  "larger than its kind", "above the limit");
 	id.size = UINT64_MAX;
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "larger", "huge");
+	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "larger",
+		  "huge");
 	id.size = 999;
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "too long", "999");
+	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "too long",
+		  "999");
 	id.size = 1001;
-	check_err(blob_read(folder->fd, &id, 2000, &none, &err), &err, ERR_DAMAGED, "cut short", "1001");
+	check_err(blob_read(folder->fd, &id, 2000, &none, &err), &err, ERR_DAMAGED, "cut short",
+		  "1001");
 	id.size = 1000;
 	made.blob[500] ^= 1;
 	put_file(folder->fd, made.name, made.blob, 1000);
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "digest", "flipped");
+	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "digest",
+		  "flipped");
 	assert_null(none);
 }
 
@@ -314,11 +352,17 @@ static void test_sparse(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_good),		   folder_test(test_flipped),
-		folder_test(test_swapped_chunks),  folder_test(test_cut_and_longer),
-		folder_test(test_every_signed_cut), folder_test(test_other_sizes),
-		folder_test(test_bomb),		   folder_test(test_chunk_counts),
-		folder_test(test_not_a_file),	   folder_test(test_read),
+		folder_test(test_good),
+		folder_test(test_flipped),
+		folder_test(test_swapped_chunks),
+		folder_test(test_cut_and_longer),
+		folder_test(test_every_signed_cut),
+		folder_test(test_begun_frame),
+		folder_test(test_other_sizes),
+		folder_test(test_bomb),
+		folder_test(test_chunk_counts),
+		folder_test(test_not_a_file),
+		folder_test(test_read),
 		folder_test(test_sparse),
 	};
 

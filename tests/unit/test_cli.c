@@ -15,9 +15,9 @@ static char seen[1024];
 static int note(const char *verb, const void *arguments, const struct cli_operands *operands)
 {
 	const struct args *args = arguments;
-	size_t at = (size_t)snprintf(seen, sizeof(seen), "%s cache=%s number=%llu force=%d list=", verb,
-				     args->cache ? args->cache : "", (unsigned long long)args->number,
-				     args->force);
+	size_t at = (size_t)snprintf(
+		seen, sizeof(seen), "%s cache=%s number=%llu force=%d list=", verb,
+		args->cache ? args->cache : "", (unsigned long long)args->number, args->force);
 
 	for (size_t i = 0; i < args->list.count; i++)
 		at += (size_t)snprintf(seen + at, sizeof(seen) - at, "%s|", args->list.item[i]);
@@ -51,38 +51,66 @@ static int run_fail(const void *args, const struct cli_operands *operands, struc
 }
 
 static const struct cli_option options[] = {
-	{ "cache", "DIR", "directory that receives the cache", offsetof(struct args, cache), CLI_TEXT },
-	{ "number", "N", "a number\n.with an odd line", offsetof(struct args, number), CLI_NUMBER },
+	{ "cache", "DIR", "directory that receives the cache", offsetof(struct args, cache),
+	  CLI_TEXT },
+	{ "number", "N", "a number\n.with an odd line", offsetof(struct args, number),
+	  CLI_NUMBER },
 	{ "force", NULL, "do it", offsetof(struct args, force), CLI_TEXT },
 	{ "kernel", "LIST", "kernels", offsetof(struct args, list), CLI_LIST },
 	{ 0 },
 };
 
 static const struct cli_verb verbs[] = {
-	{ .name = "bake", .operands = "MANIFEST...", .least = 1, .most = -1,
-	  .summary = ".bake it with back\\slash", .details = "'quoted' at the start\n.so /etc/shadow",
-	  .options = options, .args_size = sizeof(struct args), .run = run_bake },
-	{ .name = "key new", .operands = "NAME", .least = 1, .most = 1, .summary = "make a key",
-	  .options = options, .args_size = sizeof(struct args), .run = run_key_new },
-	{ .name = "fail", .operands = "", .least = 0, .most = 1, .summary = "fail",
-	  .args_size = 1, .run = run_fail },
+	{ .name = "bake",
+	  .operands = "MANIFEST...",
+	  .least = 1,
+	  .most = -1,
+	  .summary = ".bake it with back\\slash",
+	  .details = "'quoted' at the start\n.so /etc/shadow",
+	  .options = options,
+	  .args_size = sizeof(struct args),
+	  .run = run_bake },
+	{ .name = "key new",
+	  .operands = "NAME",
+	  .least = 1,
+	  .most = 1,
+	  .summary = "make a key",
+	  .options = options,
+	  .args_size = sizeof(struct args),
+	  .run = run_key_new },
+	{ .name = "fail",
+	  .operands = "",
+	  .least = 0,
+	  .most = 1,
+	  .summary = "fail",
+	  .args_size = 1,
+	  .run = run_fail },
 	{ 0 },
 };
 
-static const struct cli_program program = { .name = "prog", .summary = "a program",
-					    .verbs = verbs, .exits = "0: done." };
+static const struct cli_program program = {
+	.name = "prog", .summary = "a program", .verbs = verbs, .exits = "0: done."
+};
 
 /* For programs without verbs. */
 static const struct cli_verb only[] = {
-	{ .name = "", .operands = "CACHE", .least = 1, .most = 1, .summary = "check", .options = options,
-	  .args_size = sizeof(struct args), .run = run_bake },
+	{ .name = "",
+	  .operands = "CACHE",
+	  .least = 1,
+	  .most = 1,
+	  .summary = "check",
+	  .options = options,
+	  .args_size = sizeof(struct args),
+	  .run = run_bake },
 	{ 0 },
 };
-static const struct cli_program plain = { .name = "plain", .summary = "a plain one", .verbs = only,
-					  .exits = "0: done." };
+static const struct cli_program plain = {
+	.name = "plain", .summary = "a plain one", .verbs = only, .exits = "0: done."
+};
 
 /* Runs the program on words split at spaces ("_" is an empty word) and catches what it prints. */
-static int run_words(const struct cli_program *which, const char *words, char **out, char **errors)
+static int run_words(const struct cli_program *which, const char *words, char **out,
+		     char **errors)
 {
 	char *copy = must_printf("%s %s", which->name, words), *rest = copy, *argv[32] = { 0 };
 	FILE *old_out = stdout, *old_err = stderr;
@@ -117,10 +145,12 @@ static const struct {
 	{ "bake a --cache x b", 0, "bake cache=x number=0 force=0 list= operands=a|b|" },
 	{ "bake --cache x --cache y a", 0, "bake cache=y number=0 force=0 list= operands=a|" },
 	{ "bake --cache=x=y a", 0, "bake cache=x=y number=0 force=0 list= operands=a|" },
-	{ "bake --cache --force a", 0, "bake cache=--force number=0 force=0 list= operands=a|" },
+	{ "bake --cache --force a", 0,
+	  "bake cache=--force number=0 force=0 list= operands=a|" },
 	{ "bake --cache -- a", 0, "bake cache=-- number=0 force=0 list= operands=a|" },
 	{ "bake --force a", 0, "bake cache= number=0 force=1 list= operands=a|" },
-	{ "bake -- --force -x --", 0, "bake cache= number=0 force=0 list= operands=--force|-x|--|" },
+	{ "bake -- --force -x --", 0,
+	  "bake cache= number=0 force=0 list= operands=--force|-x|--|" },
 	{ "bake - a", 0, "bake cache= number=0 force=0 list= operands=-|a|" },
 	{ "bake _", 0, "bake cache= number=0 force=0 list= operands=|" },
 	{ "bake --number 0 a", 0, "bake cache= number=0 force=0 list= operands=a|" },
@@ -128,7 +158,8 @@ static const struct {
 	{ "bake --number=9007199254740992 a", 0,
 	  "bake cache= number=9007199254740992 force=0 list= operands=a|" },
 	{ "bake --kernel a,b x", 0, "bake cache= number=0 force=0 list=a|b| operands=x|" },
-	{ "bake --kernel a --kernel=b,,c, x", 0, "bake cache= number=0 force=0 list=a|b|c| operands=x|" },
+	{ "bake --kernel a --kernel=b,,c, x", 0,
+	  "bake cache= number=0 force=0 list=a|b|c| operands=x|" },
 	{ "bake --kernel , x", 0, "bake cache= number=0 force=0 list= operands=x|" },
 	{ "key new k", 0, "key new cache= number=0 force=0 list= operands=k|" },
 	{ "key new --force k", 0, "key new cache= number=0 force=1 list= operands=k|" },
@@ -146,7 +177,8 @@ static void test_good(void **state)
 
 		CHECK(code == good_rows[i].code, "%s: %d", good_rows[i].words, code);
 		CHECK(strcmp(seen, good_rows[i].seen) == 0, "%s: %s", good_rows[i].words, seen);
-		CHECK(*out == '\0' && *errors == '\0', "%s: %s%s", good_rows[i].words, out, errors);
+		CHECK(*out == '\0' && *errors == '\0', "%s: %s%s", good_rows[i].words, out,
+		      errors);
 	}
 }
 
@@ -296,8 +328,8 @@ static void test_full_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	      cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_texts),	      cmocka_unit_test(test_without_verbs),
+		cmocka_unit_test(test_good),	    cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_texts),	    cmocka_unit_test(test_without_verbs),
 		cmocka_unit_test(test_man_is_roff), cmocka_unit_test(test_full_output),
 	};
 

@@ -14,7 +14,8 @@ static int unpack(const void *data, size_t size, size_t step, int out_fd, uint64
 	for (size_t at = 0; at < size; at += step) {
 		size_t piece = size - at < step ? size - at : step;
 
-		if (codec_unpack(unpacker, (const char *)data + at, piece, out_fd, left, err) < 0)
+		if (codec_unpack(unpacker, (const char *)data + at, piece, out_fd, left, err) <
+		    0)
 			return -1;
 	}
 	if (size == 0 && codec_unpack(unpacker, data, 0, out_fd, left, err) < 0)
@@ -33,8 +34,14 @@ static char *sample(size_t size)
 
 static void test_pack_and_back(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 1000, 131072, CODEC_FRAME_BYTES - 1, CODEC_FRAME_BYTES,
-					CODEC_FRAME_BYTES + 1, 2 * CODEC_FRAME_BYTES + 7 };
+	static const size_t sizes[] = { 0,
+					1,
+					1000,
+					131072,
+					CODEC_FRAME_BYTES - 1,
+					CODEC_FRAME_BYTES,
+					CODEC_FRAME_BYTES + 1,
+					2 * CODEC_FRAME_BYTES + 7 };
 	static const size_t steps[] = { 1 << 20, 65536, 4099 };
 	const struct folder *folder = *state;
 
@@ -46,11 +53,13 @@ static void test_pack_and_back(void **state)
 		uint64_t left = size;
 		struct err err = { 0 };
 
-		check_good(codec_pack(data, size, 3, &packed, &packed_size, &err), &err, "pack");
+		check_good(codec_pack(data, size, 3, &packed, &packed_size, &err), &err,
+			   "pack");
 		check_good(codec_pack(data, size, 3, &again, &again_size, &err), &err, "again");
 		assert_int_equal(packed_size, again_size);
 		assert_memory_equal(packed, again, packed_size);
-		check_good(unpack(packed, packed_size, steps[i % 3], fd, &left, &err), &err, "unpack");
+		check_good(unpack(packed, packed_size, steps[i % 3], fd, &left, &err), &err,
+			   "unpack");
 		assert_true(left == 0);
 		got_data = get_file(folder->fd, "out", &got);
 		assert_int_equal(got, size);
@@ -68,10 +77,12 @@ static void test_frames_are_independent(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	check_good(codec_pack(data, CODEC_FRAME_BYTES + 1000, 3, &packed, &size, &err), &err, "pack");
+	check_good(codec_pack(data, CODEC_FRAME_BYTES + 1000, 3, &packed, &size, &err), &err,
+		   "pack");
 	first = ZSTD_findFrameCompressedSize(packed, size);
 	assert_false(ZSTD_isError(first));
-	check_good(unpack((char *)packed + first, size - first, 999, -1, &left, &err), &err, "second");
+	check_good(unpack((char *)packed + first, size - first, 999, -1, &left, &err), &err,
+		   "second");
 	assert_true(left == 0);
 }
 
@@ -90,12 +101,13 @@ static void test_every_cut(void **state)
 		static const size_t steps[] = { 1, 100, SIZE_MAX / 2 };
 
 		for (size_t i = 0; i < COUNT_OF(steps); i++) {
-			AUTO_FREE char *copy = must_calloc(cut + 1, 1); /* so that sanitizers see it */
+			AUTO_FREE char *copy =
+				must_calloc(cut + 1, 1); /* so that sanitizers see it */
 			uint64_t left = 6000;
 
 			memcpy(copy, packed, cut);
-			check_err(unpack(copy, cut, steps[i], -1, &left, &err), &err, ERR_DAMAGED,
-				  "zstd", "cut");
+			check_err(unpack(copy, cut, steps[i], -1, &left, &err), &err,
+				  ERR_DAMAGED, "zstd", "cut");
 		}
 	}
 	assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
@@ -127,7 +139,7 @@ static void test_bomb(void **state)
 	many = must_calloc(1000, size); /* 16 GiB in 2 MB */
 	for (size_t i = 0; i < 1000; i++)
 		memcpy(many + i * size, packed, size);
-	check_err(unpack(many, 1000 * size, 1 << 20, -1, &(uint64_t){ 40 << 20 }, &err), &err,
+	check_err(unpack(many, 1000 * size, 1 << 20, -1, &(uint64_t) { 40 << 20 }, &err), &err,
 		  ERR_DAMAGED, "more than its signed size", "many frames");
 }
 
@@ -152,8 +164,12 @@ static void test_window(void **state)
 	static const struct {
 		int log;
 		bool good;
-	} rows[] = { { 10, true },  { 22, true },  { CODEC_WINDOW_LOG, true },
-		     { CODEC_WINDOW_LOG + 1, false }, { 27, false }, { 30, false } };
+	} rows[] = { { 10, true },
+		     { 22, true },
+		     { CODEC_WINDOW_LOG, true },
+		     { CODEC_WINDOW_LOG + 1, false },
+		     { 27, false },
+		     { 30, false } };
 	AUTO_FREE char *data = sample(5000);
 	char packed[8192];
 
@@ -183,9 +199,12 @@ static const struct {
 	{ "reserved bit", { 0x28, 0xb5, 0x2f, 0xfd, 0x28, 0x00, 0x01, 0x00, 0x00 }, 9 },
 	{ "reserved block type", { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x07, 0x00, 0x00 }, 9 },
 	{ "dictionary", { 0x28, 0xb5, 0x2f, 0xfd, 0x21, 0x07, 0x00, 0x01, 0x00, 0x00 }, 10 },
-	{ "good, then noise", { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00, 9, 9, 9, 9, 9 },
+	{ "good, then noise",
+	  { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00, 9, 9, 9, 9, 9 },
 	  14 },
-	{ "good, then a byte", { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00, 0x28 }, 10 },
+	{ "good, then a byte",
+	  { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00, 0x28 },
+	  10 },
 	{ "cut skippable frame", { 0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 0 }, 9 },
 };
 
@@ -197,8 +216,8 @@ static void test_odd_data(void **state)
 		uint64_t left = 1000;
 		struct err err = { 0 };
 
-		check_err(unpack(data, odd_rows[i / 2].size, i % 2 ? 1 : 100, -1, &left, &err), &err,
-			  ERR_DAMAGED, "zstd", odd_rows[i / 2].what);
+		check_err(unpack(data, odd_rows[i / 2].size, i % 2 ? 1 : 100, -1, &left, &err),
+			  &err, ERR_DAMAGED, "zstd", odd_rows[i / 2].what);
 		CHECK(left == 1000, "%s", odd_rows[i / 2].what);
 	}
 }
@@ -237,7 +256,8 @@ static void test_disk_errors_come_through(void **state)
 
 	(void)state;
 	check_good(codec_pack(data, 3000, 3, &packed, &size, &err), &err, "pack");
-	check_err(unpack(packed, size, 3000, full, &left, &err), &err, ERR_SYSTEM, "No space", "full");
+	check_err(unpack(packed, size, 3000, full, &left, &err), &err, ERR_SYSTEM, "No space",
+		  "full");
 }
 
 int main(void)

@@ -49,9 +49,12 @@ static void test_parse(void **state)
 		struct digest digest = { { 7 } }, other = digest;
 		struct err err = { 0 };
 
-		CHECK((digest_parse_hex(text, &digest, &err) == 0) == parse_rows[i].hex, "%s", text);
-		CHECK(parse_rows[i].hex || digest_equal(&digest, &other), "%s: out touched", text);
-		CHECK((digest_parse(text, &other, &err) == 0) == parse_rows[i].whole, "%s", text);
+		CHECK((digest_parse_hex(text, &digest, &err) == 0) == parse_rows[i].hex, "%s",
+		      text);
+		CHECK(parse_rows[i].hex || digest_equal(&digest, &other), "%s: out touched",
+		      text);
+		CHECK((digest_parse(text, &other, &err) == 0) == parse_rows[i].whole, "%s",
+		      text);
 	}
 }
 
@@ -83,7 +86,8 @@ static void test_stream(void **state)
 	digest_of(bytes, 1000, &whole);
 	for (size_t step = 1; step <= 1000; step += 37) {
 		for (size_t at = 0; at < 1000; at += step)
-			digest_stream_add(stream, bytes + at, 1000 - at < step ? 1000 - at : step);
+			digest_stream_add(stream, bytes + at,
+					  1000 - at < step ? 1000 - at : step);
 		digest_stream_end(stream, &pieces);
 		assert_true(digest_equal(&whole, &pieces));
 	}

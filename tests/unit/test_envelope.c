@@ -20,7 +20,8 @@ static const struct {
 } rows[] = {
 	{ "", "", NULL },
 	{ "[{'keyid':'" ID "','sig':'AAAAAAAAAAA='}]", "[]", NULL },
-	{ "application/vnd.in-toto+json", "application/vnd.larder.trust.v1+json", "payloadType" },
+	{ "application/vnd.in-toto+json", "application/vnd.larder.trust.v1+json",
+	  "payloadType" },
 	{ "application/vnd.in-toto+json", "application/vnd.in-toto+JSON", "payloadType" },
 	{ "application/vnd.in-toto+json", "application/vnd.in-toto+json ", "payloadType" },
 	{ "'application/vnd.in-toto+json'", "['application/vnd.in-toto+json']", "payloadType" },
@@ -87,11 +88,16 @@ static void test_limits(void **state)
 		size_t count, bytes;
 		bool good;
 	} limits[] = {
-		{ 0, 8, true },	  { ENVELOPE_MAX_SIGNATURES, 64, true },
+		{ 0, 8, true },
+		{ ENVELOPE_MAX_SIGNATURES, 64, true },
 		{ ENVELOPE_MAX_SIGNATURES + 1, 64, false },
-		{ 1, KEY_SIGNATURE_MIN, true },	 { 1, KEY_SIGNATURE_MIN - 1, false },
-		{ 1, KEY_SIGNATURE_MAX, true },	 { 1, KEY_SIGNATURE_MAX + 1, false },
-		{ 1, 0, false },  { 1, 200, false }, { 1, 100000, false },
+		{ 1, KEY_SIGNATURE_MIN, true },
+		{ 1, KEY_SIGNATURE_MIN - 1, false },
+		{ 1, KEY_SIGNATURE_MAX, true },
+		{ 1, KEY_SIGNATURE_MAX + 1, false },
+		{ 1, 0, false },
+		{ 1, 200, false },
+		{ 1, 100000, false },
 	};
 
 	(void)state;
@@ -122,7 +128,8 @@ static void test_text_and_back(void **state)
 		check_good(key_generate(KEY_ED25519, &key, &err), &err, "key");
 		check_good(envelope_sign(&envelope, key, &err), &err, "sign");
 		text = envelope_text(&envelope, &length);
-		check_good(envelope_parse(text, length, ENVELOPE_STATEMENT, &again, &err), &err, text);
+		check_good(envelope_parse(text, length, ENVELOPE_STATEMENT, &again, &err), &err,
+			   text);
 		assert_int_equal(again.size, size);
 		assert_memory_equal(again.payload, payload, size);
 		assert_int_equal(again.count, 1);
@@ -142,8 +149,10 @@ static void test_signed_bytes(void **state)
 	AUTO_FREE char *other = NULL;
 
 	(void)state;
-	assert_int_equal(size, strlen("DSSEv1 29 http://example.com/HelloWorld 11 hello world"));
-	assert_memory_equal(bytes, "DSSEv1 29 http://example.com/HelloWorld 11 hello world", size);
+	assert_int_equal(size,
+			 strlen("DSSEv1 29 http://example.com/HelloWorld 11 hello world"));
+	assert_memory_equal(bytes, "DSSEv1 29 http://example.com/HelloWorld 11 hello world",
+			    size);
 	other = envelope_signed_bytes(&with_nul, &size);
 	assert_int_equal(size, 16);
 	assert_memory_equal(other, "DSSEv1 1 a 3 b\0c", 16);
@@ -177,8 +186,10 @@ static void test_sign_again_replaces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	     cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_text_and_back), cmocka_unit_test(test_signed_bytes),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_text_and_back),
+		cmocka_unit_test(test_signed_bytes),
 		cmocka_unit_test(test_sign_again_replaces),
 	};
 

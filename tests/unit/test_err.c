@@ -62,7 +62,9 @@ static void test_no_control_characters(void **state)
 		{ "a\nb", "a?b" },
 		{ "\r\t\x1b[2J\x7f", "???[2J?" },
 		{ "\xc3\xa9 \xe2\x82\xac", "\xc3\xa9 \xe2\x82\xac" },
-		{ "\xc2\x9b" "2J", "??2J" }, /* CSI, one of the C1 controls */
+		{ "\xc2\x9b"
+		  "2J",
+		  "??2J" }, /* CSI, one of the C1 controls */
 		{ "\xc2\xa0", "\xc2\xa0" },
 	};
 	struct err err = { 0 };
@@ -73,10 +75,12 @@ static void test_no_control_characters(void **state)
 		CHECK(strcmp(err.text, rows[i].shown) == 0, "row %zu: %s", i, err.text);
 		err_set(&err, ERR_INVALID, "x");
 		err_wrap(&err, "%s", rows[i].text);
-		CHECK(strncmp(err.text, rows[i].shown, strlen(rows[i].shown)) == 0, "row %zu", i);
+		CHECK(strncmp(err.text, rows[i].shown, strlen(rows[i].shown)) == 0, "row %zu",
+		      i);
 		errno = ENOENT;
 		err_errno(&err, "%s", rows[i].text);
-		CHECK(strncmp(err.text, rows[i].shown, strlen(rows[i].shown)) == 0, "row %zu", i);
+		CHECK(strncmp(err.text, rows[i].shown, strlen(rows[i].shown)) == 0, "row %zu",
+		      i);
 	}
 }
 

@@ -37,9 +37,13 @@ static void test_network(void **state)
 
 static struct facts machine(struct facts_device devices[2])
 {
-	struct facts facts = { .family = "linux", .os_id = "ubuntu", .os_version = "22.04",
-			       .arch = "x86_64", .kernel = "5.15.0-1050-azure",
-			       .vm_size = "Standard_HB120rs_v3", .device = devices,
+	struct facts facts = { .family = "linux",
+			       .os_id = "ubuntu",
+			       .os_version = "22.04",
+			       .arch = "x86_64",
+			       .kernel = "5.15.0-1050-azure",
+			       .vm_size = "Standard_HB120rs_v3",
+			       .device = devices,
 			       .device_count = 2 };
 
 	memset(devices, 0, 2 * sizeof(*devices));
@@ -57,7 +61,7 @@ static void test_digest(void **state)
 {
 	struct facts_device devices[2];
 	struct facts facts = machine(devices);
-	char *const fields[] = { facts.family, facts.os_id, facts.os_version, facts.arch,
+	char *const fields[] = { facts.family, facts.os_id,   facts.os_version,	  facts.arch,
 				 facts.kernel, facts.vm_size, devices[0].modalias };
 	struct digest good, other;
 
@@ -120,10 +124,11 @@ static void test_json(void **state)
 	const json_t *list = json_object_get(root, "devices");
 
 	(void)state;
-	assert_string_equal(json_string_value(json_object_get(root, "format")), "larder.facts.v1");
+	assert_string_equal(json_string_value(json_object_get(root, "format")),
+			    "larder.facts.v1");
 	assert_int_equal(json_array_size(list), 2);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "modalias")),
-			    CX5);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(list, 0), "modalias")), CX5);
 }
 
 int main(void)

@@ -32,13 +32,14 @@ static void test_read(void **state)
 		size_t size;
 
 		put_file(folder->fd, "x", data, sizes[i]);
-		check_good(fs_read_at(folder->fd, "x", sizes[i], &got, &size, &err), &err, "limit");
+		check_good(fs_read_at(folder->fd, "x", sizes[i], &got, &size, &err), &err,
+			   "limit");
 		assert_int_equal(size, sizes[i]);
 		assert_memory_equal(got, data, size);
 		assert_int_equal(got[size], 0);
 		if (sizes[i] > 0)
-			check_err(fs_read_at(folder->fd, "x", sizes[i] - 1, &none, &size, &err), &err,
-				  ERR_INVALID, "x: larger than", "above");
+			check_err(fs_read_at(folder->fd, "x", sizes[i] - 1, &none, &size, &err),
+				  &err, ERR_INVALID, "x: larger than", "above");
 	}
 }
 
@@ -139,8 +140,9 @@ static void test_draft_names(void **state)
 	static const struct {
 		const char *name;
 		bool draft;
-	} rows[] = { { ".x.draft", true }, { ".draft", false }, { "x.draft", false }, { ".x", false },
-		     { "..draft", false }, { ".x.draftx", false }, { "", false } };
+	} rows[] = { { ".x.draft", true }, { ".draft", false },	 { "x.draft", false },
+		     { ".x", false },	   { "..draft", false }, { ".x.draftx", false },
+		     { "", false } };
 	const struct folder *folder = *state;
 	char longest[FS_NAME_MAX];
 	struct err err = { 0 };
@@ -152,9 +154,10 @@ static void test_draft_names(void **state)
 	check_good(fs_replace(folder->fd, longest, "", 0, 0600, &err), &err, "247");
 	longest[247] = 'x';
 	longest[248] = '\0';
-	check_err(fs_replace(folder->fd, longest, "", 0, 0600, &err), &err, ERR_INVALID, "too long",
-		  "248");
-	check_err(fs_replace(folder->fd, "no/x", "", 0, 0600, &err), &err, ERR_SYSTEM, "No such", "");
+	check_err(fs_replace(folder->fd, longest, "", 0, 0600, &err), &err, ERR_INVALID,
+		  "too long", "248");
+	check_err(fs_replace(folder->fd, "no/x", "", 0, 0600, &err), &err, ERR_SYSTEM,
+		  "No such", "");
 	assert_int_equal(count_names(folder->fd), 1);
 }
 
@@ -182,13 +185,27 @@ static const struct {
 	const char *path;
 	enum err_kind kind; /* ERR_NONE: made */
 } beneath_rows[] = {
-	{ "a", ERR_NONE },	      { "a/b/c", ERR_NONE },	 { "inside/x", ERR_NONE },
-	{ "a//b/", ERR_NONE },	      { "./a/./b", ERR_NONE },	 { "..a/b..", ERR_NONE },
-	{ "", ERR_NONE },	      { "..", ERR_REFUSED },	 { "../x", ERR_REFUSED },
-	{ "a/..", ERR_REFUSED },      { "a/../../x", ERR_REFUSED }, { "a/../b", ERR_REFUSED },
-	{ "/", ERR_REFUSED },	      { "/tmp", ERR_REFUSED },	 { "//tmp", ERR_REFUSED },
-	{ "in", ERR_SYSTEM },	      { "in/x", ERR_SYSTEM },	 { "out/x", ERR_SYSTEM },
-	{ "inside/back/x", ERR_SYSTEM }, { "file/x", ERR_SYSTEM }, { "dangling/x", ERR_SYSTEM },
+	{ "a", ERR_NONE },
+	{ "a/b/c", ERR_NONE },
+	{ "inside/x", ERR_NONE },
+	{ "a//b/", ERR_NONE },
+	{ "./a/./b", ERR_NONE },
+	{ "..a/b..", ERR_NONE },
+	{ "", ERR_NONE },
+	{ "..", ERR_REFUSED },
+	{ "../x", ERR_REFUSED },
+	{ "a/..", ERR_REFUSED },
+	{ "a/../../x", ERR_REFUSED },
+	{ "a/../b", ERR_REFUSED },
+	{ "/", ERR_REFUSED },
+	{ "/tmp", ERR_REFUSED },
+	{ "//tmp", ERR_REFUSED },
+	{ "in", ERR_SYSTEM },
+	{ "in/x", ERR_SYSTEM },
+	{ "out/x", ERR_SYSTEM },
+	{ "inside/back/x", ERR_SYSTEM },
+	{ "file/x", ERR_SYSTEM },
+	{ "dangling/x", ERR_SYSTEM },
 };
 
 static void test_make_dir_beneath(void **state)
@@ -264,10 +281,11 @@ static void test_open_dir_in_root(void **state)
 	for (size_t i = 0; i < COUNT_OF(root_rows); i++) {
 		AUTO_CLOSE int fd = -1;
 		struct stat got, wanted;
-		int result = fs_open_dir_in_root(root, root_rows[i].path, root_rows[i].make, &fd, &err);
+		int result = fs_open_dir_in_root(root, root_rows[i].path, root_rows[i].make,
+						 &fd, &err);
 
-		CHECK((result == 0) == (root_rows[i].leads_to != NULL), "%s: %s", root_rows[i].path,
-		      err.text);
+		CHECK((result == 0) == (root_rows[i].leads_to != NULL), "%s: %s",
+		      root_rows[i].path, err.text);
 		CHECK((fd >= 0) == (result == 0), "%s", root_rows[i].path);
 		if (result < 0)
 			continue;
@@ -294,7 +312,8 @@ static void test_list(void **state)
 	assert_string_equal(names.name[0], ".a");
 	assert_string_equal(names.name[1], "a\nb");
 	assert_string_equal(names.name[2], "b");
-	check_err(fs_list(folder->fd, "none", &none, &err), &err, ERR_MISSING, "no such folder", "none");
+	check_err(fs_list(folder->fd, "none", &none, &err), &err, ERR_MISSING, "no such folder",
+		  "none");
 	fs_names_free(&none);
 }
 
@@ -333,16 +352,18 @@ static void test_lock(void **state)
 	struct err err = { 0 };
 
 	check_good(fs_lock(folder->fd, "lock", 0, &lock, &err), &err, "free");
-	check_err(fs_lock(folder->fd, "lock", 0, &second, &err), &err, ERR_TIMEOUT, "lock: in use",
-		  "at once");
+	check_err(fs_lock(folder->fd, "lock", 0, &second, &err), &err, ERR_TIMEOUT,
+		  "lock: in use", "at once");
 	start = fs_boot_ms();
-	check_err(fs_lock(folder->fd, "lock", 150, &second, &err), &err, ERR_TIMEOUT, "in use", "150");
+	check_err(fs_lock(folder->fd, "lock", 150, &second, &err), &err, ERR_TIMEOUT, "in use",
+		  "150");
 	assert_true(fs_boot_ms() - start >= 150 && fs_boot_ms() - start < 2000);
 	close(take_fd(&lock));
 	check_good(fs_lock(folder->fd, "lock", 0, &second, &err), &err, "released");
 	close(second);
 	assert_int_equal(symlinkat("elsewhere", folder->fd, "link"), 0);
-	check_err(fs_lock(folder->fd, "link", 0, &second, &err), &err, ERR_SYSTEM, "link", "a link");
+	check_err(fs_lock(folder->fd, "link", 0, &second, &err), &err, ERR_SYSTEM, "link",
+		  "a link");
 	assert_false(fs_exists(folder->fd, "elsewhere"));
 }
 
@@ -359,9 +380,9 @@ static void test_lock_of_a_dead_process(void **state)
 		int held = -1;
 
 		_exit(fs_lock(folder->fd, "lock", 0, &held, &err) == 0 &&
-				      (fcntl(held, F_GETFD) & FD_CLOEXEC) ?
-			      0 :
-			      1);
+				      (fcntl(held, F_GETFD) & FD_CLOEXEC)
+			      ? 0
+			      : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -372,8 +393,12 @@ static void test_attribute(void **state)
 {
 	static const struct {
 		const char *text, *value;
-	} rows[] = { { "", "" }, { "x", "x" }, { "x\n", "x" }, { " x y \r\n\t ", " x y" },
-		     { "0123456789", "0123456" }, { "\n\n", "" } };
+	} rows[] = { { "", "" },
+		     { "x", "x" },
+		     { "x\n", "x" },
+		     { " x y \r\n\t ", " x y" },
+		     { "0123456789", "0123456" },
+		     { "\n\n", "" } };
 	const struct folder *folder = *state;
 	char value[8];
 

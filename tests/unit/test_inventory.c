@@ -4,7 +4,8 @@ static void open_good(const struct made_cache *made, struct cache *out)
 {
 	struct err err = { 0 };
 
-	check_good(cache_open(made->folder->fd, "cache", &made->trust, 0, out, &err), &err, "open");
+	check_good(cache_open(made->folder->fd, "cache", &made->trust, 0, out, &err), &err,
+		   "open");
 }
 
 static void test_whole(void **state)
@@ -59,7 +60,8 @@ static void test_damage(void **state)
 
 		made_cache_make((void **)&made);
 		open_good(made, &cache);
-		made_damage(made, rows[i].blob == 3 ? &made->record[0] : &made->blob[rows[i].blob],
+		made_damage(made,
+			    rows[i].blob == 3 ? &made->record[0] : &made->blob[rows[i].blob],
 			    rows[i].damage);
 		result = inventory_read(&cache, &inventory, &err);
 		if (rows[i].kind != ERR_NONE) {
@@ -85,7 +87,8 @@ static void test_write_slice(void **state)
 	made_damage(made, &made->blob[1], DAMAGE_GONE);
 	open_good(made, &cache);
 	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
-	check_good(inventory_write(&cache.layout, &cache.statement, &made->envelope, &inventory, &err),
+	check_good(inventory_write(&cache.layout, &cache.statement, &made->envelope, &inventory,
+				   &err),
 		   &err, "write");
 	assert_true(fs_exists(made->folder->fd, made_path(&made->table, path)));
 	assert_false(fs_exists(made->folder->fd, made_path(&made->record[0], path)));
@@ -99,8 +102,9 @@ static void test_write_slice(void **state)
 
 static void test_blobs_of(void **state)
 {
-	struct record_file files[4] = { { .path = "a" }, { .path = "b" }, { .path = "c" },
-					{ .path = "d" } };
+	struct record_file files[4] = {
+		{ .path = "a" }, { .path = "b" }, { .path = "c" }, { .path = "d" }
+	};
 	struct record record = { .file = files, .file_count = 4 };
 	struct digest_size *blobs = NULL;
 
@@ -131,9 +135,11 @@ static void test_same_record_twice(void **state)
 	struct err err = { 0 };
 
 	for (size_t i = 0; i < 2; i++)
-		twice[i] = (struct table_row){ .name = "one", .version = "1.0", .id = ids[i],
-					       .devices = { .item = devices, .count = 1 },
-					       .record = made->record[0] };
+		twice[i] = (struct table_row) { .name = "one",
+						.version = "1.0",
+						.id = ids[i],
+						.devices = { .item = devices, .count = 1 },
+						.record = made->record[0] };
 	free(made->table_json);
 	made->table_json = table_text(&table, &made->table_size);
 	made_cache_seal(made, made->key);

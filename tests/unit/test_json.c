@@ -116,7 +116,11 @@ static void test_nul_bytes(void **state)
 	static const struct {
 		const char *data;
 		size_t size;
-	} rows[] = { { "{}\0", 3 }, { "{\0}", 3 }, { "\0", 1 }, { "[\"a\0b\"]", 7 }, { "{\"\0\":1}", 7 } };
+	} rows[] = { { "{}\0", 3 },
+		     { "{\0}", 3 },
+		     { "\0", 1 },
+		     { "[\"a\0b\"]", 7 },
+		     { "{\"\0\":1}", 7 } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -143,8 +147,8 @@ static void test_depth(void **state)
 	static const struct {
 		size_t depth;
 		bool good;
-	} rows[] = { { 31, true }, { JSON_MAX_DEPTH, true }, { JSON_MAX_DEPTH + 1, false },
-		     { 2047, false }, { 2049, false }, { 1000000, false } };
+	} rows[] = { { 31, true },    { JSON_MAX_DEPTH, true }, { JSON_MAX_DEPTH + 1, false },
+		     { 2047, false }, { 2049, false },		{ 1000000, false } };
 	AUTO_FREE char *text = must_calloc(2, 1000000);
 
 	(void)state;
@@ -235,13 +239,16 @@ static const struct field_row {
 	{ "{},", "null,", "at.inner: expected an object" },
 	{ "'words':[]", "'words':['a','b']", NULL },
 	{ "'words':[]", "'words':['a','a']", "at.words: \"a\" stands twice" },
-	{ "'words':[]", "'words':['a','B']", "at.words: element 1: expected a word, got \"B\"" },
+	{ "'words':[]", "'words':['a','B']",
+	  "at.words: element 1: expected a word, got \"B\"" },
 	{ "'words':[]", "'words':['a','b','c']", "at.words: more than 2 elements" },
 	{ "'words':[]", "'words':['']", "at.words[0]: expected a string of 1 to 4096 bytes" },
 	{ "'words':[]", "'words':[['a']]", "at.words[0]: expected a string" },
 	{ "'words':[]", "'words':[],'others':['a','b']", "at.others: more than 1 elements" },
-	{ "'words':[]", "'words':[],'wrods':1", "at.wrods: unknown field; did you mean \"words\"?" },
-	{ "'words':[]", "'words':[],'Name':1", "at.Name: unknown field; did you mean \"name\"?" },
+	{ "'words':[]", "'words':[],'wrods':1",
+	  "at.wrods: unknown field; did you mean \"words\"?" },
+	{ "'words':[]", "'words':[],'Name':1",
+	  "at.Name: unknown field; did you mean \"name\"?" },
 	{ "'words':[]", "'words':[],'':1", "unknown field" },
 	{ "'words':[]", "'words':[],'zzzzzzzzzz':1", "at.zzzzzzzzzz: unknown field" },
 	{ GOOD, "[]", "at: expected an object" },
@@ -286,7 +293,8 @@ static void test_many_strings(void **state)
 	for (int twice = 0; twice < 2; twice++) {
 		struct err err = { 0 };
 		struct json_reader reader = json_open(value, "", &err);
-		struct json_strings words = json_need_strings(&reader, "words", 65536, is_any, "x");
+		struct json_strings words =
+			json_need_strings(&reader, "words", 65536, is_any, "x");
 
 		assert_int_equal(words.count, twice ? 0 : 65536);
 		if (!twice)
@@ -345,7 +353,8 @@ static void test_text(void **state)
 	AUTO_FREE char *pretty = json_pretty(value, &pretty_size);
 
 	(void)state;
-	assert_string_equal(compact, "{\"b\":[1,-2,true,null],\"a\":{\"\xc3\xa9\":\"\\u001F\"}}");
+	assert_string_equal(compact,
+			    "{\"b\":[1,-2,true,null],\"a\":{\"\xc3\xa9\":\"\\u001F\"}}");
 	assert_int_equal(size, strlen(compact));
 	assert_int_equal(pretty_size, strlen(pretty));
 	assert_int_equal(pretty[pretty_size - 1], '\n');
@@ -374,10 +383,11 @@ static void test_nearest(void **state)
 	static const struct {
 		const char *word, *near;
 	} rows[] = {
-		{ "kernels", "kernels" }, { "kernel", "kernels" }, { "kernles", "kernels" },
-		{ "divces", "devices" },  { "rnak", "rank" },	   { "rankk", "rank" },
-		{ "ie", "id" },		  { "zzzzzzzz", NULL },	   { "sources", NULL },
-		{ "x", "" },
+		{ "kernels", "kernels" }, { "kernel", "kernels" },
+		{ "kernles", "kernels" }, { "divces", "devices" },
+		{ "rnak", "rank" },	  { "rankk", "rank" },
+		{ "ie", "id" },		  { "zzzzzzzz", NULL },
+		{ "sources", NULL },	  { "x", "" },
 	};
 	char longest[200];
 
@@ -385,7 +395,8 @@ static void test_nearest(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const char *near = json_nearest(rows[i].word, known, COUNT_OF(known));
 
-		CHECK(near == rows[i].near || (near && rows[i].near && !strcmp(near, rows[i].near)),
+		CHECK(near == rows[i].near ||
+			      (near && rows[i].near && !strcmp(near, rows[i].near)),
 		      "%s: got %s", rows[i].word, near ? near : "nothing");
 	}
 	memset(longest, 'k', sizeof(longest) - 1);

@@ -36,12 +36,13 @@ static void test_sign_and_verify(void **state)
 		key_to_public(key, &public);
 		key_to_public(other, &wrong);
 		check_good(key_sign(key, text, strlen(text), &signature, &err), &err, "sign");
-		check_good(key_verify(&public, text, strlen(text), &signature, &err), &err, "fits");
+		check_good(key_verify(&public, text, strlen(text), &signature, &err), &err,
+			   "fits");
 		CHECK(digest_equal(&signature.key_id, &public.id), "row %zu", i);
-		check_err(key_verify(&wrong, text, strlen(text), &signature, &err), &err, ERR_REFUSED,
-			  "does not fit", "wrong key");
-		check_err(key_verify(&public, "exact bytes", 11, &signature, &err), &err, ERR_REFUSED,
-			  "does not fit", "other bytes");
+		check_err(key_verify(&wrong, text, strlen(text), &signature, &err), &err,
+			  ERR_REFUSED, "does not fit", "wrong key");
+		check_err(key_verify(&public, "exact bytes", 11, &signature, &err), &err,
+			  ERR_REFUSED, "does not fit", "other bytes");
 	}
 }
 
@@ -60,13 +61,16 @@ static void test_every_length(void **state)
 		key_to_public(key, &public);
 		check_good(key_sign(key, "x", 1, &good, &err), &err, "sign");
 		for (size_t size = 0; size <= 200; size++) {
-			bad = (struct key_signature){ .size = size };
-			memcpy(bad.byte, random, size < sizeof(bad.byte) ? size : sizeof(bad.byte));
-			CHECK(key_verify(&public, "x", 1, &bad, &err) == -1 && err.kind == ERR_REFUSED,
+			bad = (struct key_signature) { .size = size };
+			memcpy(bad.byte, random,
+			       size < sizeof(bad.byte) ? size : sizeof(bad.byte));
+			CHECK(key_verify(&public, "x", 1, &bad, &err) == -1 &&
+				      err.kind == ERR_REFUSED,
 			      "noise of %zu", size);
 			bad = good;
 			bad.size = size;
-			CHECK((key_verify(&public, "x", 1, &bad, &err) == 0) == (size == good.size),
+			CHECK((key_verify(&public, "x", 1, &bad, &err) == 0) ==
+				      (size == good.size),
 			      "%zu bytes of %zu", size, good.size);
 		}
 	}
@@ -87,7 +91,8 @@ static void test_every_bit(void **state)
 			struct key_signature bad = good;
 
 			bad.byte[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			CHECK(key_verify(&public, "x", 1, &bad, &err) == -1 && err.kind == ERR_REFUSED,
+			CHECK(key_verify(&public, "x", 1, &bad, &err) == -1 &&
+				      err.kind == ERR_REFUSED,
 			      "bit %zu", bit);
 		}
 	}
@@ -192,10 +197,10 @@ static char *pem_of(EVP_PKEY *pkey, bool private, const char *passphrase)
 
 	assert_non_null(bio);
 	if (private)
-		assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, pkey,
-							       passphrase ? EVP_aes_128_cbc() : NULL,
-							       passphrase, passphrase ? 4 : 0, NULL,
-							       NULL), 1);
+		assert_int_equal(PEM_write_bio_PKCS8PrivateKey(
+					 bio, pkey, passphrase ? EVP_aes_128_cbc() : NULL,
+					 passphrase, passphrase ? 4 : 0, NULL, NULL),
+				 1);
 	else
 		assert_int_equal(PEM_write_bio_PUBKEY(bio, pkey), 1);
 	size = BIO_get_mem_data(bio, &data);
@@ -217,7 +222,8 @@ static EVP_PKEY *p256_with(const char *parameter, const char *value)
 static void refuse_both(const struct folder *folder, EVP_PKEY *pkey, const char *passphrase,
 			const char *what)
 {
-	AUTO_FREE char *private = pem_of(pkey, true, passphrase), *public = pem_of(pkey, false, NULL);
+	AUTO_FREE char *private = pem_of(pkey, true, passphrase),
+		       *public = pem_of(pkey, false, NULL);
 	AUTO_FREE char *private_path = must_printf("%s/k.key", folder->path);
 	AUTO_FREE char *public_path = must_printf("%s/k.pub", folder->path);
 	AUTO_KEY struct key *key = NULL;
@@ -229,8 +235,8 @@ static void refuse_both(const struct folder *folder, EVP_PKEY *pkey, const char 
 	assert_int_equal(chmod(private_path, 0600), 0);
 	check_err(key_load(private_path, &key, &err), &err, ERR_INVALID, "expected", what);
 	if (!passphrase)
-		check_err(key_load_public(public_path, &read, &err), &err, ERR_INVALID, "expected",
-			  what);
+		check_err(key_load_public(public_path, &read, &err), &err, ERR_INVALID,
+			  "expected", what);
 	EVP_PKEY_free(pkey);
 }
 
@@ -266,13 +272,15 @@ static void test_files_that_are_no_keys(void **state)
 	assert_int_equal(chmod(path, 0600), 0);
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		put_text(folder->fd, "k", texts[i]);
-		check_err(key_load(path, &key, &err), &err, ERR_INVALID, "expected a PKCS#8", texts[i]);
+		check_err(key_load(path, &key, &err), &err, ERR_INVALID, "expected a PKCS#8",
+			  texts[i]);
 		check_err(key_load_public(path, &public, &err), &err, ERR_INVALID,
 			  "expected a PEM public key", texts[i]);
 	}
 	memset(large, 'x', KEY_PEM_MAX_BYTES + 1);
 	put_text(folder->fd, "k", large);
-	check_err(key_load_public(path, &public, &err), &err, ERR_INVALID, "larger than 16384", "+1");
+	check_err(key_load_public(path, &public, &err), &err, ERR_INVALID, "larger than 16384",
+		  "+1");
 }
 
 static void refuse_der(const uint8_t *der, size_t size, const char *what)
@@ -280,8 +288,8 @@ static void refuse_der(const uint8_t *der, size_t size, const char *what)
 	struct key_public public;
 	struct err err = { 0 };
 
-	CHECK(key_public_from_der(der, size, &public, &err) == -1 && err.kind == ERR_INVALID, "%s",
-	      what);
+	CHECK(key_public_from_der(der, size, &public, &err) == -1 && err.kind == ERR_INVALID,
+	      "%s", what);
 }
 
 /* T5 begins here: one key has one spelling, so it has one id. */

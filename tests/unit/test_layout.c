@@ -13,16 +13,18 @@ static char *picture(const struct made_cache *made)
 		AUTO_NAMES struct fs_names names = { 0 };
 		struct err err = { 0 };
 
-		check_good(fs_list(made->folder->fd, folders[i], &names, &err), &err, folders[i]);
+		check_good(fs_list(made->folder->fd, folders[i], &names, &err), &err,
+			   folders[i]);
 		for (size_t j = 0; j < names.count; j++) {
 			AUTO_FREE char *path = must_printf("%s/%s", folders[i], names.name[j]);
 			AUTO_FREE char *old = text;
 			struct stat status;
 
 			assert_int_equal(fstatat(made->folder->fd, path, &status, 0), 0);
-			text = must_printf("%s%s %lld.%09ld %lld\n", old, path,
-					   (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-					   S_ISREG(status.st_mode) ? (long long)status.st_size : 0);
+			text = must_printf(
+				"%s%s %lld.%09ld %lld\n", old, path,
+				(long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+				S_ISREG(status.st_mode) ? (long long)status.st_size : 0);
 		}
 	}
 	return text;
@@ -76,16 +78,18 @@ static void test_oci_rules(void **state)
 		digest_of(data, id.size, &id.digest);
 		assert_string_equal(digest_hex(&id.digest, hex), names.name[i]);
 	}
-	check_good(json_read_at(made->folder->fd, "cache/index.json", 4096, &top, &err), &err, "top");
+	check_good(json_read_at(made->folder->fd, "cache/index.json", 4096, &top, &err), &err,
+		   "top");
 	entry = json_array_get(json_object_get(top, "manifests"), 0);
 	assert_non_null(json_object_get(json_object_get(entry, "annotations"),
 					"org.opencontainers.image.ref.name"));
-	check_good(digest_parse(json_string_value(json_object_get(entry, "digest")), &id.digest, &err),
+	check_good(digest_parse(json_string_value(json_object_get(entry, "digest")), &id.digest,
+				&err),
 		   &err, "digest");
-	check_good(json_read_at(made->folder->fd, made_path(&id, path), 65536, &index, &err), &err,
-		   "index");
+	check_good(json_read_at(made->folder->fd, made_path(&id, path), 65536, &index, &err),
+		   &err, "index");
 	assert_int_equal(json_array_size(json_object_get(index, "manifests")), 3);
-	json_array_foreach (json_object_get(index, "manifests"), i, entry)
+	json_array_foreach(json_object_get(index, "manifests"), i, entry)
 		assert_null(json_object_get(entry, "artifactType"));
 }
 
@@ -101,8 +105,8 @@ static void test_writing_again_writes_nothing(void **state)
 	nanosleep(&pause, NULL);
 	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
 	for (size_t i = 0; i < MADE_BLOBS; i++)
-		check_good(layout_put(&layout, made->data[i], made->blob[i].size, &id, &err), &err,
-			   "put");
+		check_good(layout_put(&layout, made->data[i], made->blob[i].size, &id, &err),
+			   &err, "put");
 	made_cache_write(made, &layout);
 	after = picture(made);
 	assert_string_equal(before, after);
@@ -126,7 +130,8 @@ static void test_prune(void **state)
 	put_text(made->folder->fd, "victim", "safe");
 	for (size_t i = 0; i < COUNT_OF(litter); i++)
 		put_text(made->folder->fd, litter[i], "x");
-	assert_int_equal(symlinkat("../../../victim", made->folder->fd, "cache/blobs/sha256/link"), 0);
+	assert_int_equal(
+		symlinkat("../../../victim", made->folder->fd, "cache/blobs/sha256/link"), 0);
 	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
 	made_cache_write(made, &layout);
 	assert_int_equal(count_blobs(made), 12);
@@ -152,8 +157,10 @@ static void test_blobs_behind_a_link(void **state)
 
 		assert_int_equal(renameat(dir, links[i], dir, aside), 0);
 		assert_int_equal(symlinkat(target, dir, links[i]), 0);
-		CHECK(layout_create(dir, "cache", &layout, &err) < 0, "create through %s", links[i]);
-		CHECK(layout_open(dir, "cache", &layout, &err) < 0, "open through %s", links[i]);
+		CHECK(layout_create(dir, "cache", &layout, &err) < 0, "create through %s",
+		      links[i]);
+		CHECK(layout_open(dir, "cache", &layout, &err) < 0, "open through %s",
+		      links[i]);
 		CHECK(err.kind == ERR_DAMAGED, "%s: %s", links[i], err.text);
 		assert_int_equal(layout.blobs, -1);
 		assert_int_equal(unlinkat(dir, links[i], 0), 0);
@@ -165,8 +172,8 @@ static void test_blobs_behind_a_link(void **state)
 
 static void test_put_repairs(void **state)
 {
-	static const enum damage damages[] = { DAMAGE_CUT, DAMAGE_LONGER, DAMAGE_EMPTY, DAMAGE_GONE,
-					       DAMAGE_LINK };
+	static const enum damage damages[] = { DAMAGE_CUT, DAMAGE_LONGER, DAMAGE_EMPTY,
+					       DAMAGE_GONE, DAMAGE_LINK };
 	const struct made_cache *made = *state;
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	struct err err = { 0 };
@@ -210,18 +217,21 @@ static void test_index_limit(void **state)
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	AUTO_FREE char *title = must_calloc(1, 60001), *before = NULL, *after = NULL;
 	struct layout_bundle bundles[100];
-	struct layout_contents contents = { .name = "test", .envelope = made->envelope,
-					    .bundles = bundles, .bundle_count = 100 };
+	struct layout_contents contents = { .name = "test",
+					    .envelope = made->envelope,
+					    .bundles = bundles,
+					    .bundle_count = 100 };
 	struct err err = { 0 };
 	size_t size;
 
 	memset(title, 'x', 60000);
 	for (size_t i = 0; i < COUNT_OF(bundles); i++)
-		bundles[i] = (struct layout_bundle){ .title = title, .record = made->record[0] };
+		bundles[i] =
+			(struct layout_bundle) { .title = title, .record = made->record[0] };
 	before = get_file(made->folder->fd, "cache/index.json", &size);
 	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
-	check_err(layout_write(&layout, &contents, &err), &err, ERR_INVALID, "more than registries",
-		  "large");
+	check_err(layout_write(&layout, &contents, &err), &err, ERR_INVALID,
+		  "more than registries", "large");
 	after = get_file(made->folder->fd, "cache/index.json", &size);
 	assert_string_equal(before, after);
 	contents.bundle_count = 60;

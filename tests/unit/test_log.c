@@ -11,7 +11,7 @@ struct memory {
 
 static void begin(struct memory *memory)
 {
-	*memory = (struct memory){ 0 };
+	*memory = (struct memory) { 0 };
 	memory->file = open_memstream(&memory->text, &memory->size);
 	assert_non_null(memory->file);
 }
@@ -29,8 +29,10 @@ static void test_words(void **state)
 	static const struct {
 		const char *word;
 		bool good;
-	} rows[] = { { NULL, true },   { "auto", true }, { "plain", true }, { "json", true },
-		     { "none", true }, { "", false },	 { "Plain", false }, { "plainx", false } };
+	} rows[] = {
+		{ NULL, true },	  { "auto", true }, { "plain", true },	{ "json", true },
+		{ "none", true }, { "", false },    { "Plain", false }, { "plainx", false }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -39,7 +41,8 @@ static void test_words(void **state)
 		int result = log_open(&log, stderr, "p", rows[i].word, &err);
 
 		if (!rows[i].good) {
-			check_err(result, &err, ERR_USAGE, "--progress: expected", rows[i].word);
+			check_err(result, &err, ERR_USAGE, "--progress: expected",
+				  rows[i].word);
 			continue;
 		}
 		check_good(result, &err, "word");
@@ -81,7 +84,8 @@ static void test_progress(void **state)
 		{ LOG_PROGRESS_PLAIN, false, 3000000, 2000000, "p: fetch: 100% of 2.0 MB\n" },
 		{ LOG_PROGRESS_PLAIN, false, 3000000, 0, "p: fetch: 3.0 MB\n" },
 		{ LOG_PROGRESS_PLAIN, true, 0, 2000000, "\r\033[Kp: fetch:   0% of 2.0 MB" },
-		{ LOG_PROGRESS_JSON, false, 1, 2, "{\"progress\":\"fetch\",\"done\":1,\"total\":2}\n" },
+		{ LOG_PROGRESS_JSON, false, 1, 2,
+		  "{\"progress\":\"fetch\",\"done\":1,\"total\":2}\n" },
 		{ LOG_PROGRESS_NONE, false, 1, 1, "" },
 		{ LOG_PROGRESS_NONE, true, 1, 1, "" },
 	};
@@ -89,7 +93,8 @@ static void test_progress(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct memory console;
-		struct log log = { .prefix = "p", .progress = rows[i].progress,
+		struct log log = { .prefix = "p",
+				   .progress = rows[i].progress,
 				   .on_terminal = rows[i].terminal };
 
 		log_step(&log, "fetch", 1, 1); /* no console */
@@ -130,8 +135,10 @@ static void test_a_line_ends_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),	 cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_progress), cmocka_unit_test(test_progress_is_rare),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_progress_is_rare),
 		cmocka_unit_test(test_a_line_ends_progress),
 	};
 

@@ -111,9 +111,13 @@ static const struct name_row {
 
 	/* not ASCII: look-alikes, full-width dots and slashes, right-to-left, bad UTF-8 */
 	{ "\xc3\xa9", false, false, false },
-	{ "a\xe2\x80\xae" "b", false, false, false },
+	{ "a\xe2\x80\xae"
+	  "b",
+	  false, false, false },
 	{ "\xef\xbc\x8e\xef\xbc\x8e", false, false, false },
-	{ "a\xe2\x88\x95" "b", false, false, false },
+	{ "a\xe2\x88\x95"
+	  "b",
+	  false, false, false },
 	{ "a\xef\xbb\xbf", false, false, false },
 	{ "\xd0\xb0", false, false, false },
 	{ "a\xff", false, false, false },
@@ -131,7 +135,8 @@ static void test_names(void **state)
 		CHECK(name_path_is_safe(row->text) == row->path, "path %s", row->text);
 		CHECK(name_is_release(row->text) == row->release, "release %s", row->text);
 		CHECK(name_folder_is_safe(folder) == row->path, "folder %s", folder);
-		CHECK(!name_folder_is_safe(row->text) || row->text[0] == '/', "folder %s", row->text);
+		CHECK(!name_folder_is_safe(row->text) || row->text[0] == '/', "folder %s",
+		      row->text);
 	}
 }
 
@@ -142,14 +147,16 @@ static void test_every_byte(void **state)
 	for (int byte = 1; byte < 256; byte++) {
 		const char text[] = { 'a', (char)byte, 'a', '\0' };
 		bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-			      (byte >= '0' && byte <= '9') || (byte < 128 && strchr("._+~-", byte));
+			      (byte >= '0' && byte <= '9') ||
+			      (byte < 128 && strchr("._+~-", byte));
 
 		CHECK(name_is_safe(text) == letter, "byte 0x%02x", byte);
 		CHECK(name_is_release(text) == (letter || byte == ':'), "byte 0x%02x", byte);
 		CHECK(name_is_glob(text) ==
 			      (byte > ' ' && byte < 0x7f && !strchr("?[]{}", byte)),
 		      "byte 0x%02x", byte);
-		CHECK(name_is_module(text) == (letter && !strchr(".+~", byte)), "byte 0x%02x", byte);
+		CHECK(name_is_module(text) == (letter && !strchr(".+~", byte)), "byte 0x%02x",
+		      byte);
 	}
 }
 
@@ -308,7 +315,8 @@ static void test_glob_cost(void **state)
 	(void)state;
 	for (int i = 0; i < 20; i++) {
 		assert_false(name_glob_match("*a*a*a*a*a*a*a*b", text));
-		assert_false(name_glob_match("*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", text));
+		assert_false(
+			name_glob_match("*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", text));
 	}
 	assert_true(clock() - start < 3 * CLOCKS_PER_SEC);
 }
@@ -318,18 +326,61 @@ static const struct {
 	int group;
 	const char *version;
 } versions[] = {
-	{ 0, "0" }, { 0, "00" }, { 1, "0.0000000000000000000001" }, { 1, "0.1" }, { 2, "1~~a"
-	}, { 3, "1~" }, { 4, "1" }, { 4, "01" }, { 5, "1A" }, { 6, "1a1" }, { 6, "1a01" }, { 7,
-	"1aa" }, { 8, "1z" }, { 9, "1+-" }, { 10, "1-~" }, { 11, "1-" }, { 12, "1-1" }, { 13,
-	"1.~" }, { 14, "1.0~~" }, { 15, "1.0~" }, { 16, "1.0~rc1" }, { 17, "1.0~rc2" }, { 18,
-	"1.0~rc10" }, { 19, "1.0" }, { 19, "1.00" }, { 20, "1.0a" }, { 21, "1.0+" }, { 22,
-	"1.0+a" }, { 23, "1.0+b1-1" }, { 24, "1.0-1" }, { 25, "1.0.0" }, { 26, "1.0.0.0" }, {
-	27, "1.0.a" }, { 28, "1.01" }, { 28, "1.1" }, { 29, "1.2" }, { 30, "1.9" }, { 31,
-	"1.10" }, { 32, "1.Z" }, { 33, "1.a" }, { 34, "1.z" }, { 35, "2" }, { 36, "5.8" }, {
-	37, "5.8a" }, { 38, "5.8-2.0.3.0" }, { 39, "5.8-10.0.3.0" }, { 40, "5.8.2" }, { 41,
-	"5.15.0-1049" }, { 42, "5.15.0-1050" }, { 43, "5.15.0-1050+x" }, { 44, "10" }, { 45,
-	"24.01-0.3.3.1" }, { 45, "24.1-0.3.3.1" }, { 46, "18446744073709551616" }, { 47,
-	"18446744073709551617" },
+	{ 0, "0" },
+	{ 0, "00" },
+	{ 1, "0.0000000000000000000001" },
+	{ 1, "0.1" },
+	{ 2, "1~~a" },
+	{ 3, "1~" },
+	{ 4, "1" },
+	{ 4, "01" },
+	{ 5, "1A" },
+	{ 6, "1a1" },
+	{ 6, "1a01" },
+	{ 7, "1aa" },
+	{ 8, "1z" },
+	{ 9, "1+-" },
+	{ 10, "1-~" },
+	{ 11, "1-" },
+	{ 12, "1-1" },
+	{ 13, "1.~" },
+	{ 14, "1.0~~" },
+	{ 15, "1.0~" },
+	{ 16, "1.0~rc1" },
+	{ 17, "1.0~rc2" },
+	{ 18, "1.0~rc10" },
+	{ 19, "1.0" },
+	{ 19, "1.00" },
+	{ 20, "1.0a" },
+	{ 21, "1.0+" },
+	{ 22, "1.0+a" },
+	{ 23, "1.0+b1-1" },
+	{ 24, "1.0-1" },
+	{ 25, "1.0.0" },
+	{ 26, "1.0.0.0" },
+	{ 27, "1.0.a" },
+	{ 28, "1.01" },
+	{ 28, "1.1" },
+	{ 29, "1.2" },
+	{ 30, "1.9" },
+	{ 31, "1.10" },
+	{ 32, "1.Z" },
+	{ 33, "1.a" },
+	{ 34, "1.z" },
+	{ 35, "2" },
+	{ 36, "5.8" },
+	{ 37, "5.8a" },
+	{ 38, "5.8-2.0.3.0" },
+	{ 39, "5.8-10.0.3.0" },
+	{ 40, "5.8.2" },
+	{ 41, "5.15.0-1049" },
+	{ 42, "5.15.0-1050" },
+	{ 43, "5.15.0-1050+x" },
+	{ 44, "10" },
+	{ 45, "24.01-0.3.3.1" },
+	{ 45, "24.1-0.3.3.1" },
+	{ 46, "18446744073709551616" },
+	{ 47, "18446744073709551617" },
 };
 
 static void test_versions(void **state)
@@ -358,8 +409,9 @@ static void test_versions_are_dpkg_s(void **state)
 		AUTO_FREE char *left = must_printf("%s-0", versions[i - 1].version);
 		AUTO_FREE char *right = must_printf("%s-0", versions[i].version);
 		bool same = versions[i - 1].group == versions[i].group;
-		const char *const argv[] = { "dpkg", "--compare-versions", left,
-					     same ? "eq" : "lt", right, NULL };
+		const char *const argv[] = { "dpkg", "--compare-versions",
+					     left,   same ? "eq" : "lt",
+					     right,  NULL };
 		const struct run_spec spec = { .argv = argv };
 		struct run_result result = { 0 };
 		struct err err = { 0 };
@@ -373,14 +425,10 @@ static void test_versions_are_dpkg_s(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_device_globs),
-		cmocka_unit_test(test_glob_match),
-		cmocka_unit_test(test_glob_cost),
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_versions_are_dpkg_s),
+		cmocka_unit_test(test_names),	   cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_lengths),	   cmocka_unit_test(test_device_globs),
+		cmocka_unit_test(test_glob_match), cmocka_unit_test(test_glob_cost),
+		cmocka_unit_test(test_versions),   cmocka_unit_test(test_versions_are_dpkg_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,9 @@ static void test_floor(void **state)
 	static const struct {
 		uint64_t floor;
 		bool good;
-	} rows[] = { { 0, true }, { 6, true }, { 7, true }, { 8, false }, { UINT64_MAX, false } };
+	} rows[] = {
+		{ 0, true }, { 6, true }, { 7, true }, { 8, false }, { UINT64_MAX, false }
+	};
 	const struct made_cache *made = *state;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -86,7 +88,8 @@ static void test_signatures(void **state)
 	refuse(made, ERR_REFUSED, "which this trust root does not know", "unknown key");
 	made_cache_seal(made, NULL);
 	refuse(made, ERR_REFUSED, "not signed", "unsigned");
-	check_good(cache_open(made->folder->fd, "cache", NULL, 0, &cache, &err), &err, "builder");
+	check_good(cache_open(made->folder->fd, "cache", NULL, 0, &cache, &err), &err,
+		   "builder");
 }
 
 /* What is signed, but is no statement of ours. */
@@ -99,7 +102,8 @@ static void test_signed_nonsense(void **state)
 		AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 		struct err err = { 0 };
 
-		check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+		check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err,
+			   "create");
 		made_cache_sign(made, &layout, payloads[i], strlen(payloads[i]), made->key);
 		made_cache_write(made, &layout);
 		refuse(made, ERR_REFUSED, "cache: ", payloads[i]);
@@ -113,9 +117,9 @@ static void test_envelope_damage(void **state)
 		enum damage damage;
 		enum err_kind kind;
 	} rows[] = {
-		{ DAMAGE_FLIP, ERR_REFUSED },  { DAMAGE_CUT, ERR_REFUSED },
+		{ DAMAGE_FLIP, ERR_REFUSED },	{ DAMAGE_CUT, ERR_REFUSED },
 		{ DAMAGE_LONGER, ERR_REFUSED }, { DAMAGE_EMPTY, ERR_REFUSED },
-		{ DAMAGE_GONE, ERR_DAMAGED },  { DAMAGE_LINK, ERR_DAMAGED },
+		{ DAMAGE_GONE, ERR_DAMAGED },	{ DAMAGE_LINK, ERR_DAMAGED },
 		{ DAMAGE_FOLDER, ERR_DAMAGED },
 	};
 	struct made_cache *made = *state;
@@ -126,7 +130,8 @@ static void test_envelope_damage(void **state)
 
 		made_damage(made, &made->envelope, rows[i].damage);
 		refuse(made, rows[i].kind, "cache: ", "envelope");
-		check_good(fs_remove_tree(made->folder->fd, made_path(&made->envelope, path), &err),
+		check_good(fs_remove_tree(made->folder->fd, made_path(&made->envelope, path),
+					  &err),
 			   &err, "remove");
 		made_cache_seal(made, made->key);
 	}
@@ -139,7 +144,8 @@ static void test_envelope_too_large(void **state)
 	char path[128];
 
 	memset(spaces, ' ', ENVELOPE_MAX_BYTES + 1);
-	put_file(made->folder->fd, made_path(&made->envelope, path), spaces, ENVELOPE_MAX_BYTES + 1);
+	put_file(made->folder->fd, made_path(&made->envelope, path), spaces,
+		 ENVELOPE_MAX_BYTES + 1);
 	refuse(made, ERR_REFUSED, "larger than", "envelope");
 }
 
@@ -156,25 +162,27 @@ static void test_tables_and_records(void **state)
 	for (int damage = 0; damage < DAMAGE_KINDS; damage++) {
 		enum err_kind kind = damage == DAMAGE_GONE ? ERR_MISSING : ERR_DAMAGED;
 		size_t table_size, record_size;
-		AUTO_FREE char *old_table = get_file(made->folder->fd, made_path(&made->table, path),
-						     &table_size);
-		AUTO_FREE char *old_record = get_file(made->folder->fd,
-						      made_path(&made->record[0], path), &record_size);
+		AUTO_FREE char *old_table =
+			get_file(made->folder->fd, made_path(&made->table, path), &table_size);
+		AUTO_FREE char *old_record = get_file(
+			made->folder->fd, made_path(&made->record[0], path), &record_size);
 		struct table again = { 0 };
 		struct record record = { 0 };
 
 		made_damage(made, &made->table, (enum damage)damage);
 		made_damage(made, &made->record[0], (enum damage)damage);
-		check_err(cache_table(&cache, 0, &again, &err), &err, kind, "table linux/debian-12",
-			  "table");
+		check_err(cache_table(&cache, 0, &again, &err), &err, kind,
+			  "table linux/debian-12", "table");
 		check_err(cache_record(&cache, &table.row[0], &record, &err), &err, kind,
 			  "record of one 1.0 (x)", "record");
 		assert_true(!again.row && !record.file);
-		check_good(fs_remove_tree(made->folder->fd, made_path(&made->record[0], path), &err),
+		check_good(fs_remove_tree(made->folder->fd, made_path(&made->record[0], path),
+					  &err),
 			   &err, "remove");
 		put_file(made->folder->fd, path, old_record, record_size);
-		check_good(fs_remove_tree(made->folder->fd, made_path(&made->table, path), &err), &err,
-			   "remove");
+		check_good(
+			fs_remove_tree(made->folder->fd, made_path(&made->table, path), &err),
+			&err, "remove");
 		put_file(made->folder->fd, path, old_table, table_size);
 	}
 }
@@ -183,13 +191,21 @@ static void test_tables_and_records(void **state)
 static void test_garbage_hints(void **state)
 {
 	static const char *const texts[] = {
-		"", "x", "{}", "[]", "{\"manifests\":[]}", "{\"manifests\":{}}",
-		"{\"manifests\":[7]}", "{\"manifests\":[{\"digest\":7,\"size\":1}]}",
+		"",
+		"x",
+		"{}",
+		"[]",
+		"{\"manifests\":[]}",
+		"{\"manifests\":{}}",
+		"{\"manifests\":[7]}",
+		"{\"manifests\":[{\"digest\":7,\"size\":1}]}",
 		"{\"manifests\":[{\"digest\":\"sha256:../../../etc/passwd\",\"size\":1}]}",
 		"{\"manifests\":[{\"digest\":\"sha256:"
-		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":-1}]}",
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":-"
+		"1}]}",
 		"{\"manifests\":[{\"digest\":\"sha256:"
-		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":0}]}",
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"size\":0}"
+		"]}",
 		"{\"manifests\":[{\"digest\":\"sha256:"
 		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\","
 		"\"size\":9007199254740992}]}",
@@ -218,7 +234,8 @@ static void test_garbage_hints(void **state)
 
 		put_text(made->folder->fd, path, "{\"manifests\":[]}");
 		if (open_cache(made, 0, &cache, &err) < 0)
-			CHECK(err.kind == ERR_DAMAGED || err.kind == ERR_REFUSED, "%s", err.text);
+			CHECK(err.kind == ERR_DAMAGED || err.kind == ERR_REFUSED, "%s",
+			      err.text);
 		else
 			assert_int_equal(cache.statement.serial, 7);
 		put_file(made->folder->fd, path, old, size);
@@ -240,7 +257,8 @@ static void test_hint_to_another_envelope(void **state)
 	payload = made_cache_statement(made, &size);
 	made_cache_sign(made, &layout, payload, size, made->key);
 	made_cache_write(made, &layout);
-	check_err(open_cache(made, 7, &cache, &err), &err, ERR_STALE, "serial 3 is below 7", "older");
+	check_err(open_cache(made, 7, &cache, &err), &err, ERR_STALE, "serial 3 is below 7",
+		  "older");
 	made->envelope = made->table; /* a table is no envelope */
 	made_cache_write(made, &layout);
 	refuse(made, ERR_REFUSED, "envelope", "a table");

@@ -58,7 +58,8 @@ static void test_names_and_remedies(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < REASON_COUNT; i++) {
-		const char *name = reason_name((enum reason)i), *remedy = reason_remedy((enum reason)i);
+		const char *name = reason_name((enum reason)i),
+			   *remedy = reason_remedy((enum reason)i);
 
 		CHECK(strspn(name, "abcdefghijklmnopqrstuvwxyz_") == strlen(name), "%s", name);
 		CHECK((*remedy == '\0') == (i == REASON_DONE), "%s", name);

@@ -15,7 +15,8 @@
 	"[{'do':'packages','files':['DEBS/a.deb']},"                                           \
 	"{'do':'files','files':['b.ko'],'into':'/etc/modprobe.d'},"                            \
 	"{'do':'modules','files':['b.ko']},{'do':'load','modules':['mlx5_core','mlx5_ib']}]"
-#define EXPECT "{'driver':'mlx5_core','link_layer':'InfiniBand','port':'physical','carrier':true}"
+#define EXPECT                                                                                 \
+	"{'driver':'mlx5_core','link_layer':'InfiniBand','port':'physical','carrier':true}"
 #define ORIGINS "[{'from':'https://x/y','sha256':'" HEX "','size':9999}]"
 #define GOOD                                                                                   \
 	"{'files':[" FILE_A "," FILE_B "],'install':" STEPS ",'expect':" EXPECT                \
@@ -47,9 +48,11 @@ static const struct row {
 	{ "'size':5000000", "'size':17179869184", NULL },
 	{ "'size':5000000", "'size':17179869185", "files[1].size: expected an integer" },
 	{ "'encoding':'identity',", "", "files[0].encoding: missing" },
-	{ "'encoding':'identity'", "'encoding':'gzip'", "files[0].encoding: \"gzip\" is not known" },
+	{ "'encoding':'identity'", "'encoding':'gzip'",
+	  "files[0].encoding: \"gzip\" is not known" },
 	{ "'encoding':'identity'", "'encoding':'Identity'", "is not known to this version" },
-	{ "'encoding':'identity'", "'encoding':['identity']", "files[0].encoding: expected a string" },
+	{ "'encoding':'identity'", "'encoding':['identity']",
+	  "files[0].encoding: expected a string" },
 	{ ",'blob':{'digest':" DIGEST ",'size':1234}", "", "files[0].blob: missing" },
 	{ "{'digest':" DIGEST ",'size':1234}", "[]", "files[0].blob: expected an object" },
 	{ "'digest':" DIGEST ",", "", "files[0].blob.digest: missing" },
@@ -72,12 +75,14 @@ static const struct row {
 	{ "'" HEX "','" HEX "'", "", "files[1].blob.chunks: 0" },
 	{ ",'chunks':['" HEX "','" HEX "']", "", "files[1].blob.chunks: 0" },
 	{ "'" HEX "','" HEX "'", "'" HEX "',7", "files[1].blob.chunks[1]: expected a string" },
-	{ "'" HEX "','" HEX "'", "'" HEX "','ba'", "files[1].blob.chunks[1]: expected a sha256" },
+	{ "'" HEX "','" HEX "'", "'" HEX "','ba'",
+	  "files[1].blob.chunks[1]: expected a sha256" },
 	{ "['" HEX "','" HEX "']", "{}", "files[1].blob.chunks: expected an array" },
 	{ "'size':1048577", "'size':1048576", "files[1].blob.chunks: 2 for a blob of 1048576" },
 	{ "'size':1048577", "'size':2097152", NULL },
 	{ "'size':1048577", "'size':2097153", "files[1].blob.chunks: 2 for" },
-	{ ",'size':1234}", ",'size':1234,'chunks':['" HEX "']}", "files[0].blob.chunks: 1 for" },
+	{ ",'size':1234}", ",'size':1234,'chunks':['" HEX "']}",
+	  "files[0].blob.chunks: 1 for" },
 	{ ",'size':1234}", ",'size':1234,'chunks':[]}", "files[0].blob.chunks: 0 for" },
 
 	/* steps */
@@ -85,18 +90,22 @@ static const struct row {
 	{ STEPS, "{}", "install: expected an array" },
 	{ "'install':" STEPS ",", "", "install: missing" },
 	{ "'do':'packages',", "", "install[0].do: missing" },
-	{ "'packages'", "'command'", "install[0].do: \"command\" is not known to this version" },
+	{ "'packages'", "'command'",
+	  "install[0].do: \"command\" is not known to this version" },
 	{ "'packages'", "'Packages'", "install[0].do: \"Packages\" is not known" },
 	{ "'packages'", "''", "install[0].do: expected a string" },
 	{ "'packages'", "7", "install[0].do: expected a string" },
 	{ "'files':['DEBS/a.deb']", "'modules':['x']", "install[0].files: missing" },
-	{ "'files':['DEBS/a.deb']", "'files':'DEBS/a.deb'", "install[0].files: expected an array" },
-	{ "'files':['DEBS/a.deb']", "'files':['a.deb']", "\"a.deb\" is no file of this bundle" },
+	{ "'files':['DEBS/a.deb']", "'files':'DEBS/a.deb'",
+	  "install[0].files: expected an array" },
+	{ "'files':['DEBS/a.deb']", "'files':['a.deb']",
+	  "\"a.deb\" is no file of this bundle" },
 	{ "'files':['DEBS/a.deb']", "'files':['../a.deb']", "expected a safe path" },
 	{ "'files':['DEBS/a.deb']", "'files':['DEBS/*']", "expected a safe path" },
 	{ "'files':['DEBS/a.deb']", "'files':[7]", "install[0].files[0]: expected a string" },
 	{ "'files':['DEBS/a.deb']", "'files':['b.ko','b.ko']", "\"b.ko\" stands twice" },
-	{ "'files':['DEBS/a.deb']", "'files':['b.ko'],'into':'/x'", "install[0].into: unknown field" },
+	{ "'files':['DEBS/a.deb']", "'files':['b.ko'],'into':'/x'",
+	  "install[0].into: unknown field" },
 	{ ",'into':'/etc/modprobe.d'", "", "install[1].into: missing" },
 	{ "/etc/modprobe.d", "etc", "install[1].into: expected an absolute folder" },
 	{ "/etc/modprobe.d", "/", "install[1].into: expected an absolute folder" },
@@ -191,7 +200,7 @@ static void test_find(void **state)
 	static const struct {
 		const char *path;
 		int index; /* -1: not there */
-	} finds[] = { { "DEBS/a.deb", 0 }, { "b.ko", 1 }, { "", -1 }, { "a", -1 },
+	} finds[] = { { "DEBS/a.deb", 0 }, { "b.ko", 1 },   { "", -1 },	 { "a", -1 },
 		      { "b.k", -1 },	   { "b.ko2", -1 }, { "z", -1 }, { "DEBS", -1 } };
 	AUTO_FREE char *text = with_quotes(GOOD);
 	AUTO_RECORD struct record record = { 0 };
@@ -214,9 +223,14 @@ static void test_chunk_count(void **state)
 	static const struct {
 		uint64_t size;
 		size_t chunks;
-	} counts[] = { { 0, 0 }, { 1, 0 }, { RECORD_CHUNK_BYTES, 0 }, { RECORD_CHUNK_BYTES + 1, 2 },
-		       { 2 * RECORD_CHUNK_BYTES, 2 }, { 2 * RECORD_CHUNK_BYTES + 1, 3 },
-		       { UINT64_C(1) << 32, 4096 }, { RECORD_FILE_MAX_BYTES, 16384 } };
+	} counts[] = { { 0, 0 },
+		       { 1, 0 },
+		       { RECORD_CHUNK_BYTES, 0 },
+		       { RECORD_CHUNK_BYTES + 1, 2 },
+		       { 2 * RECORD_CHUNK_BYTES, 2 },
+		       { 2 * RECORD_CHUNK_BYTES + 1, 3 },
+		       { UINT64_C(1) << 32, 4096 },
+		       { RECORD_FILE_MAX_BYTES, 16384 } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(counts); i++)
@@ -249,7 +263,8 @@ static void test_counts(void **state)
 	static const struct {
 		const char *what;
 		size_t max;
-	} counts[] = { { "install", RECORD_MAX_STEPS }, { "origins", RECORD_MAX_ORIGINS },
+	} counts[] = { { "install", RECORD_MAX_STEPS },
+		       { "origins", RECORD_MAX_ORIGINS },
 		       { "files", RECORD_MAX_FILES } };
 
 	(void)state;
@@ -271,7 +286,8 @@ static void test_kinds(void **state)
 	(void)state;
 	assert_string_equal(record_do_name(RECORD_DO_FILES), "files");
 	assert_string_equal(record_do_name(RECORD_DO_PACKAGES), "packages");
-	assert_true(record_do_is_early(RECORD_DO_FILES) && record_do_is_early(RECORD_DO_MODULES) &&
+	assert_true(record_do_is_early(RECORD_DO_FILES) &&
+		    record_do_is_early(RECORD_DO_MODULES) &&
 		    record_do_is_early(RECORD_DO_LOAD));
 	assert_false(record_do_is_early(RECORD_DO_PACKAGES));
 }

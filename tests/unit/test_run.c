@@ -15,7 +15,7 @@ static int shell(const char *line, int timeout_ms, size_t keep, struct run_resul
 		.argv = argv, .timeout_ms = timeout_ms, .keep = keep, .keep_errors = true
 	};
 
-	*result = (struct run_result){ 0 };
+	*result = (struct run_result) { 0 };
 	return run(&spec, result, err);
 }
 
@@ -43,7 +43,8 @@ static const struct {
 	{ "cat; echo end", 64, 0, "end\n" }, /* nothing on stdin */
 	{ "pwd", 64, 0, "/\n" },
 	{ "echo $LC_ALL $HOME", 64, 0, "C /\n" },
-	{ "echo $PATH", 99, 0, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n" },
+	{ "echo $PATH", 99, 0,
+	  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n" },
 	{ "env | wc -l", 64, 0, "4\n" }, /* PATH, LC_ALL, HOME, and the shell's own PWD */
 	{ "ls /proc/self/fd | grep -c -x -E '[0-2]'", 64, 0, "3\n" },
 	{ "trap '' PIPE; trap", 64, 0, "trap -- '' PIPE\n" },
@@ -64,7 +65,8 @@ static void test_rows(void **state)
 		CHECK(result.code == rows[i].code, "%s: code %d", rows[i].line, result.code);
 		CHECK(strcmp(result.output, rows[i].output) == 0, "%s: %s", rows[i].line,
 		      result.output);
-		CHECK(result.size == strlen(rows[i].output), "%s: %zu", rows[i].line, result.size);
+		CHECK(result.size == strlen(rows[i].output), "%s: %zu", rows[i].line,
+		      result.size);
 		free(result.output);
 	}
 	signal(SIGPIPE, SIG_DFL);
@@ -76,8 +78,9 @@ static void test_much_output(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	check_good(shell("head -c 3000000 /dev/zero | tr '\\0' x; printf END", 20000, 1000000, &result,
-			 &err), &err, "much");
+	check_good(shell("head -c 3000000 /dev/zero | tr '\\0' x; printf END", 20000, 1000000,
+			 &result, &err),
+		   &err, "much");
 	assert_int_equal(result.size, 1000000);
 	assert_string_equal(result.output + result.size - 4, "xEND");
 	free(result.output);
@@ -124,8 +127,8 @@ static void test_not_started(void **state)
 		struct run_result result = { 0 };
 		struct err err = { 0 };
 
-		check_err(run(&spec, &result, &err), &err, programs[i].kind, programs[i].program,
-			  programs[i].program);
+		check_err(run(&spec, &result, &err), &err, programs[i].kind,
+			  programs[i].program, programs[i].program);
 		CHECK(err.number == programs[i].number, "row %zu: %d", i, err.number);
 		assert_null(result.output);
 	}
@@ -135,13 +138,16 @@ static void test_not_started(void **state)
 static void test_timeout_ends_the_group(void **state)
 {
 	const struct folder *folder = *state;
-	AUTO_FREE char *line = must_printf("trap '' TERM; (sleep 0.5; echo > %s/alive) & echo > "
-					   "%s/begun; wait; sleep 60", folder->path, folder->path);
+	AUTO_FREE char *line =
+		must_printf("trap '' TERM; (sleep 0.5; echo > %s/alive) & echo > "
+			    "%s/begun; wait; sleep 60",
+			    folder->path, folder->path);
 	uint64_t start = fs_boot_ms();
 	struct run_result result;
 	struct err err = { 0 };
 
-	check_err(shell(line, 300, 64, &result, &err), &err, ERR_TIMEOUT, "sh: still running", line);
+	check_err(shell(line, 300, 64, &result, &err), &err, ERR_TIMEOUT, "sh: still running",
+		  line);
 	assert_true(fs_boot_ms() - start >= 300);
 	assert_true(fs_boot_ms() - start < 900);
 	assert_true(fs_exists(folder->fd, "begun"));
@@ -167,8 +173,7 @@ static bool comes_back(const char *line)
 static void test_daemon_with_our_pipe(void **state)
 {
 	static const char *const lines[] = {
-		"sleep 30 & echo $!",
-		"setsid sleep 30 & echo $!",
+		"sleep 30 & echo $!", "setsid sleep 30 & echo $!",
 		"timeout 6 yes & true", /* never silent */
 	};
 	pid_t pid[COUNT_OF(lines)];
@@ -229,7 +234,8 @@ static void test_root(void **state)
 
 	if (geteuid() != 0)
 		skip();
-	check_err(run(&inside, &result, &err), &err, ERR_MISSING, "sh: no such program", "inside");
+	check_err(run(&inside, &result, &err), &err, ERR_MISSING, "sh: no such program",
+		  "inside");
 	check_good(run(&same, &result, &err), &err, "same root");
 	assert_int_equal(result.code, 0);
 	free(result.output);

@@ -7,15 +7,19 @@ static void test_take(void **state)
 	static const struct {
 		size_t take, left;
 		bool bad;
-	} rows[] = { { 0, 4, false }, { 1, 3, false }, { 4, 0, false },
-		     { 5, 4, true },  { SIZE_MAX, 4, true } };
+	} rows[] = { { 0, 4, false },
+		     { 1, 3, false },
+		     { 4, 0, false },
+		     { 5, 4, true },
+		     { SIZE_MAX, 4, true } };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct span span = span_of("abcd", 4);
 		struct span taken = span_take(&span, rows[i].take);
 
-		CHECK(span_bad(&span) == rows[i].bad && span_bad(&taken) == rows[i].bad, "row %zu", i);
+		CHECK(span_bad(&span) == rows[i].bad && span_bad(&taken) == rows[i].bad,
+		      "row %zu", i);
 		CHECK(span.size == rows[i].left, "row %zu", i);
 		CHECK(taken.size == (rows[i].bad ? 0 : rows[i].take), "row %zu", i);
 	}
@@ -59,8 +63,8 @@ static void test_lines(void **state)
 	static const struct {
 		const char *text, *first, *second; /* NULL: bad */
 	} rows[] = {
-		{ "", NULL, NULL },	 { "a", "a", NULL },	{ "a\n", "a", NULL },
-		{ "\n", "", NULL },	 { "\n\n", "", "" },	{ "a\nb", "a", "b" },
+		{ "", NULL, NULL },	    { "a", "a", NULL }, { "a\n", "a", NULL },
+		{ "\n", "", NULL },	    { "\n\n", "", "" }, { "a\nb", "a", "b" },
 		{ "a\r\nb\n", "a\r", "b" },
 	};
 
@@ -72,7 +76,8 @@ static void test_lines(void **state)
 		for (size_t j = 0; j < 2; j++) {
 			struct span line = span_take_line(&span);
 
-			CHECK(wanted[j] ? span_is(&line, wanted[j]) : span_bad(&line), "row %zu", i);
+			CHECK(wanted[j] ? span_is(&line, wanted[j]) : span_bad(&line),
+			      "row %zu", i);
 		}
 	}
 }
@@ -95,7 +100,7 @@ static void test_copy_text(void **state)
 		const char *data;
 		size_t size;
 		bool good;
-	} rows[] = { { "", 0, true },	    { "abc", 3, true },	     { "abcd", 4, false },
+	} rows[] = { { "", 0, true },	   { "abc", 3, true }, { "abcd", 4, false },
 		     { "a\0b", 3, false }, { "\0", 1, false }, { NULL, 0, true } };
 
 	(void)state;
@@ -124,9 +129,9 @@ static void test_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_take),	  cmocka_unit_test(test_bad_stays_bad),
-		cmocka_unit_test(test_numbers),	  cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_until),	  cmocka_unit_test(test_copy_text),
+		cmocka_unit_test(test_take),	cmocka_unit_test(test_bad_stays_bad),
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_until),	cmocka_unit_test(test_copy_text),
 		cmocka_unit_test(test_nothing),
 	};
 

@@ -32,7 +32,8 @@ static const struct row {
 	{ "'subject':" SUBJECTS ",", "", "subject: missing" },
 	{ SUBJECTS, "{}", "subject: expected an array" },
 	{ SUBJECTS, "[]", "predicate.tables: 2 for 0 subjects" },
-	{ "'linux/any/x86_64'", "'linux/any'", "subject[0].name: expected FAMILY/ID-VERSION/ARCH" },
+	{ "'linux/any/x86_64'", "'linux/any'",
+	  "subject[0].name: expected FAMILY/ID-VERSION/ARCH" },
 	{ "'linux/any/x86_64'", "'linux/any/x86/64'", "subject[0].name: expected FAMILY" },
 	{ "'linux/any/x86_64'", "'../any/x86_64'", "subject[0].name: expected FAMILY" },
 	{ "'linux/any/x86_64'", "'linux//x86_64'", "subject[0].name: expected FAMILY" },
@@ -40,7 +41,8 @@ static const struct row {
 	{ "'linux/any/x86_64'", "'linux/nul/x86_64'", "subject[0].name: expected FAMILY" },
 	{ "'linux/any/x86_64'", "''", "subject[0].name: expected a string" },
 	{ "'name':'linux/any/x86_64',", "", "subject[0].name: missing" },
-	{ "'linux/any/x86_64'", "'linux/debian-12/x86_64'", "subject[1]: not in order, or twice" },
+	{ "'linux/any/x86_64'", "'linux/debian-12/x86_64'",
+	  "subject[1]: not in order, or twice" },
 	{ "'linux/any/x86_64'", "'linux/zz/x86_64'", "subject[1]: not in order, or twice" },
 	{ ",'digest':{'sha256':'" HEX "'}", "", "subject[0].digest: missing" },
 	{ "{'sha256':'" HEX "'}", "{}", "subject[0].digest.sha256: missing" },
@@ -64,7 +66,8 @@ static const struct row {
 	{ "2026-11-21T00:00:00Z", "2026-11-21 00:00:00Z", "predicate.created: expected YYYY" },
 	{ "2026-11-21T00:00:00Z", "2026-11-2xT00:00:00Z", "predicate.created: expected YYYY" },
 	{ "2026-11-21T00:00:00Z", "2", "predicate.created: expected YYYY" },
-	{ "2026-11-21T00:00:00Z", "2026-11-21T00:00:00ZZ", "created: expected a string of 1 to 20" },
+	{ "2026-11-21T00:00:00Z", "2026-11-21T00:00:00ZZ",
+	  "created: expected a string of 1 to 20" },
 	{ "'name':'hpc',", "", "predicate.name: missing" },
 	{ "'hpc'", "'a b'", "predicate.name: expected a name" },
 	{ "'hpc'", "'..'", "predicate.name: expected a name" },
@@ -76,14 +79,18 @@ static const struct row {
 	{ "{'size':30600}", "{}", "predicate.tables[0].size: missing" },
 	{ "30600", "4194304", NULL },
 	{ "30600", "4194305", "predicate.tables[0].size: expected an integer" },
-	{ "'size':30600", "'size':1,'digest':'x'", "predicate.tables[0].digest: unknown field" },
+	{ "'size':30600", "'size':1,'digest':'x'",
+	  "predicate.tables[0].digest: unknown field" },
 	{ "'withdrawn'", "'expires':'2030','withdrawn'", "predicate.expires: unknown field" },
 
 	/* sources and withdrawals */
 	{ "'https://mirror.lan/larder'", "'mirror.lan/larder'", "element 0: expected a URL" },
-	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a b'", "element 0: expected a URL" },
-	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a\\nb'", "element 0: expected a URL" },
-	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a\\tb'", "element 0: expected a URL" },
+	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a b'",
+	  "element 0: expected a URL" },
+	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a\\nb'",
+	  "element 0: expected a URL" },
+	{ "'https://mirror.lan/larder'", "'https://mirror.lan/a\\tb'",
+	  "element 0: expected a URL" },
 	{ "'https://mirror.lan/larder'", "'https://mirror.lan/\xc2\x9b'", "expected a URL" },
 	{ "'https://mirror.lan/larder'", "7", "predicate.sources[0]: expected a string" },
 	{ "https://mirror.lan/larder", "oci://registry.lan/hpc/drivers", "stands twice" },
@@ -165,10 +172,12 @@ static void test_counts(void **state)
 			snprintf(item, sizeof(item), i / 2 ? "a@%06zu" : "https://m/%06zu", j);
 			json_array_append_new(list, json_string(item));
 		}
-		json_object_set_new(json_object_get(root, "predicate"), counts[i / 2].key, list);
+		json_object_set_new(json_object_get(root, "predicate"), counts[i / 2].key,
+				    list);
 		changed = json_text(root, &size);
 		if (i % 2)
-			check_err(parse(changed, &statement, &err), &err, ERR_INVALID, "more than", "");
+			check_err(parse(changed, &statement, &err), &err, ERR_INVALID,
+				  "more than", "");
 		else
 			check_good(parse(changed, &statement, &err), &err, counts[i / 2].key);
 	}
@@ -182,8 +191,8 @@ static void test_size_limit(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	check_err(statement_parse(padded, STATEMENT_MAX_BYTES + 1, &statement, &err), &err, ERR_INVALID,
-		  "statement: more than 1048576 bytes", "above");
+	check_err(statement_parse(padded, STATEMENT_MAX_BYTES + 1, &statement, &err), &err,
+		  ERR_INVALID, "statement: more than 1048576 bytes", "above");
 	check_good(statement_parse(padded, STATEMENT_MAX_BYTES, &statement, &err), &err, "at");
 }
 
@@ -192,9 +201,12 @@ static void test_withdraws(void **state)
 	static const struct {
 		const char *name, *version;
 		bool withdrawn;
-	} cases[] = { { "mlnx-ofed", "5.5-1.0.3.2", true }, { "mlnx-ofed", "5.5-1.0.3.20", false },
-		      { "mlnx-ofed", "5.5-1.0.3", false },  { "mlnx", "5.5-1.0.3.2", false },
-		      { "mlnx-ofed", "", false },	    { "", "", false },
+	} cases[] = { { "mlnx-ofed", "5.5-1.0.3.2", true },
+		      { "mlnx-ofed", "5.5-1.0.3.20", false },
+		      { "mlnx-ofed", "5.5-1.0.3", false },
+		      { "mlnx", "5.5-1.0.3.2", false },
+		      { "mlnx-ofed", "", false },
+		      { "", "", false },
 		      { "mlnx-ofed2", "5.5-1.0.3.2", false } };
 	AUTO_FREE char *text = with_quotes(GOOD);
 	AUTO_STATEMENT struct statement statement = { 0 };
@@ -218,7 +230,8 @@ static void test_same_offer(void **state)
 		      { "2026", "2027", true },
 		      { "'hpc'", "'hpd'", false },
 		      { "30600", "30601", false },
-		      { HEX, "aa7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", false },
+		      { HEX, "aa7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+			false },
 		      { "debian-12", "debian-13", false },
 		      { "mirror", "mirro", false },
 		      { "5.5-1.0.3.2", "5.5-1.0.3.3", false } };
@@ -242,8 +255,8 @@ static void test_same_offer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	   cmocka_unit_test(test_text_and_back),
-		cmocka_unit_test(test_counts),	   cmocka_unit_test(test_size_limit),
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_text_and_back),
+		cmocka_unit_test(test_counts),	  cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_withdraws), cmocka_unit_test(test_same_offer),
 	};
 

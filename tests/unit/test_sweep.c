@@ -10,7 +10,7 @@
 /* The calls of the library that reach the disk come here, not to libc. */
 static struct {
 	long until; /* calls that still succeed; negative: all do */
-	bool once;  /* only one call fails, then the disk is well again; else the power is gone */
+	bool once; /* only one call fails, then the disk is well again; else the power is gone */
 	long failed;
 } disk = { .until = -1 };
 
@@ -82,7 +82,8 @@ static int replace_link(void *data, struct err *err)
 	return fs_replace_link(folder->fd, "x", "new new", err);
 }
 
-static void sweep_folder(const struct folder *folder, int (*what)(void *, struct err *), bool link)
+static void sweep_folder(const struct folder *folder, int (*what)(void *, struct err *),
+			 bool link)
 {
 	long until = 0;
 
@@ -104,7 +105,8 @@ static void sweep_folder(const struct folder *folder, int (*what)(void *, struct
 			fs_attribute(folder->fd, "x", text, sizeof(text));
 		CHECK(size >= 0 && (strcmp(text, "old") == 0 || strcmp(text, "new new") == 0),
 		      "call %ld: %s", until / 2, text);
-		CHECK(result < 0 || strcmp(text, "new new") == 0, "call %ld: %s", until / 2, text);
+		CHECK(result < 0 || strcmp(text, "new new") == 0, "call %ld: %s", until / 2,
+		      text);
 		CHECK(failed || result == 0, "call %ld", until / 2);
 		done = failed ? 0 : done + 1;
 	}
@@ -129,10 +131,13 @@ static int seal(void *data, struct err *err)
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 	AUTO_FREE char *payload = NULL, *text = NULL;
 	struct digest_size first[] = { made->blob[0], made->blob[1] };
-	struct layout_bundle bundle = { .title = "one", .record = made->record[0], .blobs = first,
-					.blob_count = 2 };
-	struct layout_contents contents = { .name = "test", .tables = &made->table,
-					    .table_count = 1, .bundles = &bundle,
+	struct layout_bundle bundle = {
+		.title = "one", .record = made->record[0], .blobs = first, .blob_count = 2
+	};
+	struct layout_contents contents = { .name = "test",
+					    .tables = &made->table,
+					    .table_count = 1,
+					    .bundles = &bundle,
 					    .bundle_count = 1 };
 	size_t size;
 

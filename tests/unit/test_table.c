@@ -7,7 +7,8 @@
 #define HEX "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define ROW                                                                                    \
 	"{'name':'mlnx-ofed','version':'5.8-2.0.3.0','id':'dkms','rank':50,"                   \
-	"'kernels':['5.15.0-1050-azure'],'devices':['pci:v000015B3d0000101Csv*sd*bc02sc07i*']," \
+	"'kernels':['5.15.0-1050-azure'],'devices':['pci:v000015B3d0000101Csv*sd*bc02sc07i*']" \
+	","                                                                                    \
 	"'sizes':['Standard_HB*'],'excludes':['doca-ofed'],'requires':[],'early':false,"       \
 	"'record':{'digest':'sha256:" HEX "','size':4321},'bytes':123456789}"
 #define GOOD "{'rows':[" ROW "]}"
@@ -47,8 +48,10 @@ static const struct {
 	{ "['5.15.0-1050-azure']", "['5.?']", "expected a kernel glob" },
 	{ "['5.15.0-1050-azure']", "['5.15 x']", "expected a kernel glob" },
 	{ "['5.15.0-1050-azure']", "['a','a']", "\"a\" stands twice" },
-	{ "'devices':['pci:v000015B3d0000101Csv*sd*bc02sc07i*'],", "", "rows[0].devices: missing" },
-	{ "'pci:v000015B3d0000101Csv*sd*bc02sc07i*'", "", "rows[0].devices: expected at least one" },
+	{ "'devices':['pci:v000015B3d0000101Csv*sd*bc02sc07i*'],", "",
+	  "rows[0].devices: missing" },
+	{ "'pci:v000015B3d0000101Csv*sd*bc02sc07i*'", "",
+	  "rows[0].devices: expected at least one" },
 	{ "pci:v000015B3d0000101Csv*sd*bc02sc07i*", "*", "literal bus and vendor, got \"*\"" },
 	{ "pci:v000015B3d0000101Csv*sd*bc02sc07i*", "pci:*", "literal bus and vendor" },
 	{ "pci:v000015B3d0000101Csv*sd*bc02sc07i*", "*a*a*a*a*", "literal bus and vendor" },
@@ -63,7 +66,8 @@ static const struct {
 	{ "'early':false", "'early':'yes'", "rows[0].early: expected true or false" },
 	{ "'early':false,", "", "rows[0].early: missing" },
 	{ "'record':{'digest':'sha256:" HEX "','size':4321},", "", "rows[0].record: missing" },
-	{ "{'digest':'sha256:" HEX "','size':4321}", "'x'", "rows[0].record: expected an object" },
+	{ "{'digest':'sha256:" HEX "','size':4321}", "'x'",
+	  "rows[0].record: expected an object" },
 	{ "'digest':'sha256:" HEX "',", "", "rows[0].record.digest: missing" },
 	{ "sha256:" HEX, HEX, "rows[0].record: expected a digest" },
 	{ "sha256:" HEX, "sha256:x", "rows[0].record: expected a sha256" },
@@ -74,7 +78,8 @@ static const struct {
 	{ ",'bytes':123456789", "", "rows[0].bytes: missing" },
 	{ ":123456789", ":-1", "rows[0].bytes: expected an integer" },
 	{ ":123456789", ":9007199254740993", "beyond 2^53" },
-	{ "'rank':50", "'rank':50,'kernel':['x']", "rows[0].kernel: unknown field; did you mean" },
+	{ "'rank':50", "'rank':50,'kernel':['x']",
+	  "rows[0].kernel: unknown field; did you mean" },
 	{ ROW, ROW "," ROW, "rows[1]: not in order, or twice" },
 };
 
@@ -122,22 +127,18 @@ static const struct {
 	const char *name, *version, *id, *kernels[3];
 	uint8_t record;
 } ordered[] = {
-	{ "A", "9", "z", { 0 }, 0 },
-	{ "a", "1", "x", { 0 }, 0 },
-	{ "a", "1", "x", { 0 }, 1 },
-	{ "a", "1", "x", { "k1" }, 0 },
-	{ "a", "1", "x", { "k1", "k2" }, 0 },
-	{ "a", "1", "x", { "k2" }, 0 },
-	{ "a", "1", "y", { 0 }, 0 },
-	{ "a", "10", "x", { 0 }, 0 },
-	{ "a", "9", "x", { 0 }, 0 },
-	{ "a-", "1", "x", { 0 }, 0 },
+	{ "A", "9", "z", { 0 }, 0 },	      { "a", "1", "x", { 0 }, 0 },
+	{ "a", "1", "x", { 0 }, 1 },	      { "a", "1", "x", { "k1" }, 0 },
+	{ "a", "1", "x", { "k1", "k2" }, 0 }, { "a", "1", "x", { "k2" }, 0 },
+	{ "a", "1", "y", { 0 }, 0 },	      { "a", "10", "x", { 0 }, 0 },
+	{ "a", "9", "x", { 0 }, 0 },	      { "a-", "1", "x", { 0 }, 0 },
 	{ "b", "0", "a", { 0 }, 0 },
 };
 
 static struct table_row row_of(size_t i, const char *kernels[3])
 {
-	struct table_row row = { .name = ordered[i].name, .version = ordered[i].version,
+	struct table_row row = { .name = ordered[i].name,
+				 .version = ordered[i].version,
 				 .id = ordered[i].id };
 
 	memcpy(kernels, ordered[i].kernels, sizeof(ordered[i].kernels));
@@ -158,8 +159,8 @@ static void test_order(void **state)
 			struct table_row right = row_of(j, right_kernels);
 			int order = table_row_compare(&left, &right);
 
-			CHECK((order < 0) == (i < j) && (order > 0) == (i > j), "rows %zu and %zu", i,
-			      j);
+			CHECK((order < 0) == (i < j) && (order > 0) == (i > j),
+			      "rows %zu and %zu", i, j);
 		}
 	}
 }
@@ -171,19 +172,22 @@ static void test_order_is_checked(void **state)
 		const char *first, *second;
 		bool good;
 	} pairs[] = {
-		{ "'id':'dkms'", "'id':'dkmt'", true },	   { "'id':'dkmt'", "'id':'dkms'", false },
-		{ "'id':'dkms'", "'id':'dkms'", false },   { "'rank':50", "'rank':51", false },
-		{ "'rank':51", "'rank':50", false },	   { "'early':false", "'early':true", false },
+		{ "'id':'dkms'", "'id':'dkmt'", true },
+		{ "'id':'dkmt'", "'id':'dkms'", false },
+		{ "'id':'dkms'", "'id':'dkms'", false },
+		{ "'rank':50", "'rank':51", false },
+		{ "'rank':51", "'rank':50", false },
+		{ "'early':false", "'early':true", false },
 		{ "'kernels':['a']", "'kernels':['b']", true },
 		{ "'kernels':['b']", "'kernels':['a','c']", false },
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(pairs); i++) {
-		const char *was = strncmp(pairs[i].first, "'k", 2) == 0 ?
-					  "'kernels':['5.15.0-1050-azure']" :
-				  strncmp(pairs[i].first, "'i", 2) == 0 ? "'id':'dkms'" :
-				  strncmp(pairs[i].first, "'r", 2) == 0 ? "'rank':50" :
-									  "'early':false";
+		const char *was = strncmp(pairs[i].first, "'k", 2) == 0
+					  ? "'kernels':['5.15.0-1050-azure']"
+				  : strncmp(pairs[i].first, "'i", 2) == 0 ? "'id':'dkms'"
+				  : strncmp(pairs[i].first, "'r", 2) == 0 ? "'rank':50"
+									  : "'early':false";
 		AUTO_FREE char *first = with_replaced(ROW, was, pairs[i].first);
 		AUTO_FREE char *second = with_replaced(ROW, was, pairs[i].second);
 		AUTO_FREE char *both = must_printf("{'rows':[%s,%s]}", first, second);
@@ -191,7 +195,8 @@ static void test_order_is_checked(void **state)
 		AUTO_TABLE struct table table = { 0 };
 		struct err err = { 0 };
 
-		CHECK((parse(text, &table, &err) == 0) == pairs[i].good, "pair %zu: %s", i, err.text);
+		CHECK((parse(text, &table, &err) == 0) == pairs[i].good, "pair %zu: %s", i,
+		      err.text);
 	}
 }
 
@@ -216,7 +221,8 @@ static void test_counts(void **state)
 		}
 		many = json_text(root, &size);
 		if (count > TABLE_MAX_ROWS)
-			check_err(parse(many, &table, &err), &err, ERR_INVALID, "more than", "rows");
+			check_err(parse(many, &table, &err), &err, ERR_INVALID, "more than",
+				  "rows");
 		else
 			check_good(parse(many, &table, &err), &err, "rows");
 	}
@@ -224,7 +230,8 @@ static void test_counts(void **state)
 
 static void test_list_counts(void **state)
 {
-	static const char *const keys[] = { "kernels", "sizes", "excludes", "requires", "devices" };
+	static const char *const keys[] = { "kernels", "sizes", "excludes", "requires",
+					    "devices" };
 	AUTO_FREE char *text = with_quotes(GOOD);
 
 	(void)state;
@@ -237,13 +244,14 @@ static void test_list_counts(void **state)
 		size_t size;
 
 		for (size_t j = 0; j < TABLE_MAX_LIST + i % 2; j++)
-			json_array_append_new(list, json_sprintf(i / 2 == 4 ? "pci:v%08d" : "x%d",
-								 (int)j));
-		json_object_set_new(json_array_get(json_object_get(root, "rows"), 0), keys[i / 2],
-				    list);
+			json_array_append_new(
+				list, json_sprintf(i / 2 == 4 ? "pci:v%08d" : "x%d", (int)j));
+		json_object_set_new(json_array_get(json_object_get(root, "rows"), 0),
+				    keys[i / 2], list);
 		many = json_text(root, &size);
 		if (i % 2)
-			check_err(parse(many, &table, &err), &err, ERR_INVALID, "more than", keys[i / 2]);
+			check_err(parse(many, &table, &err), &err, ERR_INVALID, "more than",
+				  keys[i / 2]);
 		else
 			check_good(parse(many, &table, &err), &err, keys[i / 2]);
 	}
@@ -252,9 +260,9 @@ static void test_list_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	   cmocka_unit_test(test_text_and_back),
-		cmocka_unit_test(test_order),	   cmocka_unit_test(test_order_is_checked),
-		cmocka_unit_test(test_counts),	   cmocka_unit_test(test_list_counts),
+		cmocka_unit_test(test_rows),   cmocka_unit_test(test_text_and_back),
+		cmocka_unit_test(test_order),  cmocka_unit_test(test_order_is_checked),
+		cmocka_unit_test(test_counts), cmocka_unit_test(test_list_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,8 +109,8 @@ static void test_check(void **state)
 		struct trust trust = trust_of(check_rows[i].trusted, check_rows[i].threshold);
 		AUTO_ENVELOPE struct envelope envelope =
 			envelope_around(ENVELOPE_STATEMENT, "payload", 7);
-		AUTO_FREE char *row = must_printf("%s by %s", check_rows[i].trusted,
-						  check_rows[i].signed_by);
+		AUTO_FREE char *row =
+			must_printf("%s by %s", check_rows[i].trusted, check_rows[i].signed_by);
 		struct err err = { 0 };
 		int result;
 
@@ -127,19 +127,23 @@ static void test_check(void **state)
 static void test_other_payload_or_type(void **state)
 {
 	struct trust trust = trust_of("a", 1);
-	AUTO_ENVELOPE struct envelope envelope = envelope_around(ENVELOPE_STATEMENT, "payload", 7);
+	AUTO_ENVELOPE struct envelope envelope =
+		envelope_around(ENVELOPE_STATEMENT, "payload", 7);
 	struct err err = { 0 };
 
 	(void)state;
 	sign_with(&envelope, "a");
 	envelope.payload[6] ^= 1;
-	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit", "payload");
+	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit",
+		  "payload");
 	envelope.payload[6] ^= 1;
 	envelope.size--;
-	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit", "shorter");
+	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit",
+		  "shorter");
 	envelope.size++;
 	envelope.type = ENVELOPE_TRUST;
-	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit", "type");
+	check_err(trust_check(&trust, &envelope, &err), &err, ERR_REFUSED, "does not fit",
+		  "type");
 	envelope.type = ENVELOPE_STATEMENT;
 	check_good(trust_check(&trust, &envelope, &err), &err, "as it was");
 }
@@ -161,7 +165,8 @@ static void test_damage_everywhere(void **state)
 			struct err err = { 0 };
 
 			text[at] ^= (char)(1 << bit);
-			CHECK(envelope_parse(text, size, ENVELOPE_STATEMENT, &envelope, &err) < 0 ||
+			CHECK(envelope_parse(text, size, ENVELOPE_STATEMENT, &envelope, &err) <
+					      0 ||
 				      trust_check(&trust, &envelope, &err) < 0,
 			      "byte %zu, bit %d: %s", at, bit, text);
 			text[at] ^= (char)(1 << bit);
@@ -238,7 +243,8 @@ static void test_load(void **state)
 	const struct folder *folder = *state;
 
 	for (size_t i = 0; i < COUNT_OF(load_rows); i++) {
-		AUTO_FREE char *changed = with_replaced(PAYLOAD, load_rows[i].what, load_rows[i].by);
+		AUTO_FREE char *changed =
+			with_replaced(PAYLOAD, load_rows[i].what, load_rows[i].by);
 		AUTO_FREE char *quoted = with_quotes(changed);
 		AUTO_FREE char *text = fill_keys(quoted);
 		struct trust trust;
@@ -259,12 +265,15 @@ static void test_load_files(void **state)
 	struct trust trust;
 	struct err err = { 0 };
 
-	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_MISSING, "t: no such file", "");
+	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_MISSING,
+		  "t: no such file", "");
 	put_text(folder->fd, "t", "{}");
-	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_INVALID, "t: envelope", "{}");
+	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_INVALID, "t: envelope",
+		  "{}");
 	memset(large, ' ', TRUST_MAX_BYTES + 1);
 	put_text(folder->fd, "t", large);
-	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_INVALID, "larger than", "large");
+	check_err(trust_load(folder->fd, "t", &trust, &err), &err, ERR_INVALID, "larger than",
+		  "large");
 }
 
 static void test_text_and_back(void **state)
@@ -297,8 +306,8 @@ static void test_key_count(void **state)
 		trust.count = count;
 		text = trust_text(&trust, &size);
 		put_file(folder->fd, "t", text, size);
-		CHECK((trust_load(folder->fd, "t", &again, &err) == 0) == (count > 0), "%zu keys: %s",
-		      count, err.text);
+		CHECK((trust_load(folder->fd, "t", &again, &err) == 0) == (count > 0),
+		      "%zu keys: %s", count, err.text);
 		if (count == TRUST_MAX_KEYS)
 			break;
 		check_good(key_generate(KEY_ED25519, &key, &err), &err, "key");

@@ -37,10 +37,9 @@ static const struct digest_size *part_of(const struct made_cache *made, enum par
 /* The code for each kind of damage to each part; the columns are enum damage. */
 static const int codes[PARTS][DAMAGE_KINDS] = {
 	/*            flip cut longer empty gone link folder */
-	[ENVELOPE] = { 4, 4, 4, 4, 3, 3, 3 },
-	[TABLE] = { 3, 3, 3, 3, 5, 3, 3 },
+	[ENVELOPE] = { 4, 4, 4, 4, 3, 3, 3 }, [TABLE] = { 3, 3, 3, 3, 5, 3, 3 },
 	[RECORD] = { 3, 3, 3, 3, 0, 3, 3 }, /* a record that is not here: not carried */
-	[BLOB] = { 3, 3, 3, 3, 0, 3, 3 },   /* nor is a blob */
+	[BLOB] = { 3, 3, 3, 3, 0, 3, 3 }, /* nor is a blob */
 	[CHUNKED] = { 3, 3, 3, 3, 0, 3, 3 },
 };
 
@@ -56,11 +55,12 @@ static void test_every_damage(void **state)
 		made_cache_make((void **)&made);
 		made_damage(made, part_of(made, part), damage);
 		verify(made, 0, &result);
-		CHECK(result.code == codes[part][damage], "part %d, damage %d: %d", part, damage,
-		      result.code);
-		CHECK((result.finding_count > 0) == (result.code != 0), "part %d, damage %d", part,
-		      damage);
-		CHECK(damage != DAMAGE_GONE || part < RECORD || result.carried == 1, "part %d", part);
+		CHECK(result.code == codes[part][damage], "part %d, damage %d: %d", part,
+		      damage, result.code);
+		CHECK((result.finding_count > 0) == (result.code != 0), "part %d, damage %d",
+		      part, damage);
+		CHECK(damage != DAMAGE_GONE || part < RECORD || result.carried == 1, "part %d",
+		      part);
 		verify_result_free(&result);
 		made_cache_drop((void **)&made);
 	}
@@ -128,7 +128,8 @@ static void test_hints_change_nothing(void **state)
 	verify(made, 0, &result);
 	assert_int_equal(result.code, VERIFY_INCOMPLETE); /* its writer pruned the table */
 	verify_result_free(&result);
-	check_good(layout_put(&layout, made->table_json, made->table_size, &contents.envelope, &err),
+	check_good(layout_put(&layout, made->table_json, made->table_size, &contents.envelope,
+			      &err),
 		   &err, "put");
 	verify(made, 0, &result);
 	assert_int_equal(result.code, VERIFY_CLEAN);
