@@ -145,20 +145,32 @@ int layout_find_envelope(const struct layout *layout, struct digest_size *out, s
 	return 0;
 }
 
+/* Has the file of this name these bytes already? A copy that a bad disk changed is put anew. */
+static bool is_put(const struct layout *layout, const char *name, const void *data, size_t size)
+{
+	AUTO_CLOSE int fd = openat(layout->blobs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FREE char *old = NULL;
+	struct err none = { 0 };
+	struct stat status;
+	size_t old_size;
+
+	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	       (uint64_t)status.st_size == size &&
+	       fs_read_fd(fd, size, &old, &old_size, &none) == 0 && old_size == size &&
+	       memcmp(old, data, size) == 0;
+}
+
 int layout_put(const struct layout *layout, const void *data, size_t size,
 	       struct digest_size *out, struct err *err)
 {
 	struct digest_size id = { .size = size };
 	char name[DIGEST_HEX_MAX];
-	struct stat status;
 
 	digest_of(data, size, &id.digest);
 	digest_hex(&id.digest, name);
-	if (fstatat(layout->blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (uint64_t)status.st_size != size || !S_ISREG(status.st_mode)) {
-		if (fs_replace(layout->blobs, name, data, size, 0644, err) < 0)
-			return -1;
-	}
+	if (!is_put(layout, name, data, size) &&
+	    fs_replace(layout->blobs, name, data, size, 0644, err) < 0)
+		return -1;
 	*out = id;
 	return 0;
 }

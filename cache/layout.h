@@ -32,7 +32,7 @@ MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
 MUST_USE int layout_find_envelope(const struct layout *layout, struct digest_size *out,
 				  struct err *err);
 
-/* Puts a blob; one that is already there with this size is left alone. */
+/* Puts a blob; one that is already there with these bytes is left alone. */
 MUST_USE int layout_put(const struct layout *layout, const void *data, size_t size,
 			struct digest_size *out, struct err *err);
 

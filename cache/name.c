@@ -62,7 +62,7 @@ bool name_is_module(const char *name)
 		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
 			return false;
 	}
-	return length > 0 && length <= 56 && name[0] != '-';
+	return length > 0 && length <= NAME_MODULE_MAX_BYTES && name[0] != '-';
 }
 
 bool name_is_release(const char *name)
@@ -78,15 +78,6 @@ bool name_is_release(const char *name)
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static bool is_hex(const char *text, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!isxdigit((unsigned char)text[i]))
-			return false;
-	}
-	return true;
-}
-
 bool name_is_glob(const char *glob)
 {
 	size_t length = strlen(glob), stars = 0;
@@ -94,21 +85,25 @@ bool name_is_glob(const char *glob)
 	if (length == 0 || length > NAME_GLOB_MAX_BYTES)
 		return false;
 	for (size_t i = 0; i < length; i++) {
-		if (!isgraph((unsigned char)glob[i]) || strchr("?[]{}", glob[i]))
+		if (!isgraph((unsigned char)glob[i]) || strchr("?[]", glob[i]))
 			return false;
 		stars += glob[i] == '*';
 	}
 	return stars <= NAME_GLOB_MAX_STARS;
 }
 
+#define UPPER "0123456789ABCDEF"
+#define LOWER "0123456789abcdef"
+
 bool name_is_device_glob(const char *glob)
 {
 	static const struct {
 		const char *bus;
 		size_t vendor_digits;
+		const char *digits; /* as the kernel, or Windows, spells them */
 	} buses[] = {
-		{ "pci:v", 8 },	   { "vmbus:", 32 },   { "usb:v", 4 },
-		{ "virtio:d", 8 }, { "PCI\\VEN_", 4 }, { "VMBUS\\{", 8 },
+		{ "pci:v", 8, UPPER },	  { "vmbus:", 32, LOWER },   { "usb:v", 4, UPPER },
+		{ "virtio:d", 8, UPPER }, { "PCI\\VEN_", 4, UPPER }, { "VMBUS\\{", 8, LOWER },
 	};
 
 	if (!name_is_glob(glob))
@@ -117,7 +112,7 @@ bool name_is_device_glob(const char *glob)
 		size_t length = strlen(buses[i].bus);
 
 		if (strncmp(glob, buses[i].bus, length) == 0)
-			return is_hex(glob + length, buses[i].vendor_digits);
+			return strspn(glob + length, buses[i].digits) >= buses[i].vendor_digits;
 	}
 	return false;
 }

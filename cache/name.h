@@ -10,6 +10,7 @@
 #define NAME_PATH_MAX_DEPTH 16
 #define NAME_GLOB_MAX_BYTES 128
 #define NAME_GLOB_MAX_STARS 8
+#define NAME_MODULE_MAX_BYTES 55 /* MODULE_NAME_LEN of linux/moduleparam.h, without the NUL */
 #define NAME_TEXT_MAX_BYTES 2048 /* URLs and texts for people */
 
 /* [A-Za-z0-9._+~-]{1,128}, not "." or "..", no leading "-", no trailing ".", no name that Windows
@@ -22,7 +23,7 @@ bool name_path_is_safe(const char *path);
 /* As a path, but absolute: "/etc/modprobe.d". */
 bool name_folder_is_safe(const char *path);
 
-/* A kernel module or driver: letters, digits, '_' and '-', at most 56 bytes (MODULE_NAME_LEN). */
+/* A kernel module or driver: letters, digits, '_' and '-', at most 55 bytes. */
 bool name_is_module(const char *name);
 
 /* A kernel release or OS id:version may also hold ':' and '_'; still no slash. */

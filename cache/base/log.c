@@ -95,10 +95,13 @@ void log_step(struct log *log, const char *what, uint64_t done, uint64_t total)
 
 	if (!log->console || log->progress == LOG_PROGRESS_NONE)
 		return;
-	if (!last &&
+	if (log->last_ms == 0 && !log->on_terminal)
+		log->last_ms = now; /* short work is not worth a line */
+	if (!(last && log->stepped) &&
 	    now - log->last_ms < (log->on_terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS))
 		return;
 	log->last_ms = now;
+	log->stepped = true;
 	if (log->progress == LOG_PROGRESS_JSON)
 		fprintf(log->console, "{\"progress\":\"%s\",\"done\":%llu,\"total\":%llu}\n",
 			what, (unsigned long long)done, (unsigned long long)total);

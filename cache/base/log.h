@@ -23,6 +23,7 @@ struct log {
 	enum log_progress progress; /* never LOG_PROGRESS_AUTO once log_open was called */
 	bool on_terminal;
 	bool line_open; /* a progress line stands on the terminal, without a newline */
+	bool stepped; /* progress was shown at least once */
 	uint64_t last_ms; /* when progress was last shown */
 };
 

@@ -327,6 +327,14 @@ def test_verify_says_what_it_is(baked):
     assert other
 
 
+def test_one_finding_does_not_hide_another(baked):
+    name = baked.record()["files"][1]["blob"]["digest"].split(":")[1]
+    damage(baked.cache / "blobs/sha256" / name, "flip")
+    done = run("larder-verify", baked.cache, "--trust", baked.trust, "--serial-at-least", "2")
+    assert done.returncode == 3
+    assert "stale" in done.stdout and "damaged" in done.stdout
+
+
 def test_a_blob_that_a_slice_lacks_is_no_finding(baked):
     name = baked.record()["files"][1]["blob"]["digest"].split(":")[1]
     (baked.cache / "blobs/sha256" / name).unlink()

@@ -95,7 +95,8 @@ static void test_progress(void **state)
 		struct memory console;
 		struct log log = { .prefix = "p",
 				   .progress = rows[i].progress,
-				   .on_terminal = rows[i].terminal };
+				   .on_terminal = rows[i].terminal,
+				   .last_ms = 1 }; /* long ago */
 
 		log_step(&log, "fetch", 1, 1); /* no console */
 		begin(&console);
@@ -105,7 +106,7 @@ static void test_progress(void **state)
 	}
 }
 
-/* Steps in quick succession show once, but the last always shows. */
+/* Short work is silent; of long work few steps show, but the last always does. */
 static void test_progress_is_rare(void **state)
 {
 	struct memory console;
@@ -114,6 +115,12 @@ static void test_progress_is_rare(void **state)
 	(void)state;
 	begin(&console);
 	log.console = console.file;
+	for (uint64_t done = 0; done <= 1000; done++)
+		log_step(&log, "x", done * 1000, 1000000);
+	check_text(&console, "");
+	begin(&console);
+	log.console = console.file;
+	log.last_ms = 1;
 	for (uint64_t done = 0; done <= 1000; done++)
 		log_step(&log, "x", done * 1000, 1000000);
 	check_text(&console, "p: x:   0% of 1.0 MB\np: x: 100% of 1.0 MB\n");
