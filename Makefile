@@ -23,7 +23,7 @@ EXTRA =
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARNINGS) $(HARDENING) -fPIE \
 	$(CFLAGS) $(EXTRA)
 
-HOST_LIBS = -lcurl -larchive -lssl -lcrypto -lzstd -ljansson -lelf -lpthread
+HOST_LIBS = -lcurl -larchive -lseccomp -lssl -lcrypto -lzstd -ljansson -lelf -lpthread
 AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -lpthread
 
 sources = $(wildcard $(1)/*.c)
@@ -36,8 +36,8 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps deps-build deps-demo deps-check demo check unit e2e vm vm-check lint layers \
-	werror sanitize install clean
+.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz demo check unit e2e vm vm-check lint layers \
+	werror sanitize fuzz fuzz-cases fuzz-targets install clean
 .SECONDARY:
 
 all: deps-build
@@ -78,7 +78,7 @@ $(BUILD)/gen/units.h: $(UNITS) Makefile
 	sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' $$unit; printf '},\n'; done; \
 	printf '};\n'; } > $@
 
--include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/target -name '*.d' 2>/dev/null)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libverify.a $(BUILD)/libcache.a
 	@mkdir -p $(@D)
@@ -90,12 +90,13 @@ unit: $(UNIT_TESTS)
 # --- packages -----------------------------------------------------------------------------------
 # Debian 12 and later; Ubuntu 22.04 and later have the same names (not tested).
 
-DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libssl-dev libzstd-dev \
+DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libseccomp-dev libssl-dev libzstd-dev \
 	libjansson-dev libelf-dev zlib1g-dev
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
 DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
 	clang clang-format clang-tidy strace procps
+DEPS_fuzz = clang libclang-rt-dev python3
 
 # Installs what is missing of a group, and says nothing when nothing is.
 define install_packages
@@ -115,7 +116,7 @@ fi
 endef
 
 deps: deps-build deps-demo deps-check
-deps-build deps-demo deps-check: deps-%: | $(BUILD)
+deps-build deps-demo deps-check deps-fuzz: deps-%: | $(BUILD)
 	$(call install_packages,$(DEPS_$*))
 $(BUILD):
 	@mkdir -p $@
@@ -123,8 +124,8 @@ $(BUILD):
 # --- the main job, and the tests ------------------------------------------------------------------
 
 PYTEST = LARDER_BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider --rootdir=tests -c tests/pytest.ini
-C_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit,$(wildcard $(dir)/*.c))
-H_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit,$(wildcard $(dir)/*.h))
+C_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.c))
+H_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.h))
 
 demo: all deps-demo
 	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/vm/demo.py
@@ -171,6 +172,22 @@ sanitize: all deps-check
 	$(MAKE) --no-print-directory -s -j2 programs $(SANITIZE)
 	$(MAKE) --no-print-directory -s unit $(SANITIZE)
 	$(MAKE) --no-print-directory e2e $(SANITIZE)
+
+# --- fuzzing: make fuzz FUZZ_SECONDS=3600 for each target; fuzz-cases takes seeds and cases once --------
+
+FUZZ_SECONDS = 120
+FUZZ_NAMES = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ = BUILD=$(BUILD)/fuzz CC=clang \
+	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+
+$(BUILD)/target/%: tests/fuzz/fuzz_%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
+	@mkdir -p $(@D)
+	$(call say,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $(filter %.c %.a,$^) $(HOST_LIBS)
+
+fuzz-targets: $(FUZZ_NAMES:%=$(BUILD)/target/%)
+fuzz fuzz-cases: deps-build deps-fuzz
+	@$(MAKE) --no-print-directory -s -j2 fuzz-targets $(FUZZ)
+	@$(PYTHON) -B tests/fuzz/run.py $(BUILD)/fuzz $(if $(filter fuzz,$@),$(FUZZ_SECONDS),0) $(FUZZ_NAMES)
 
 man: programs
 	@mkdir -p $(BUILD)/man

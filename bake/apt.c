@@ -188,7 +188,8 @@ static void remove_folder(const struct store *store)
 	if (length <= 0)
 		return;
 	path[length] = '\0';
-	if (strncmp(path, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) == 0 && !strstr(path, "/.") &&
+	if (strncmp(path, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) == 0 &&
+	    !strchr(path + strlen(FOLDER_PREFIX), '/') &&
 	    fs_remove_tree(AT_FDCWD, path, &ignored) < 0)
 		return;
 	unlinkat(store->partial, FOLDER_LINK, 0);

@@ -153,10 +153,15 @@ static bool parse_madison(const char *line, const char *version, const char *pol
 void apt_parse_origin(const char *madison, const char *policy, const char *version,
 		      char out[APT_ORIGIN_MAX])
 {
+	char copy[1024]; /* sscanf looks for the end of all that it is given */
+
 	for (const char *line = madison; *line; line += *line == '\n') {
-		if (parse_madison(line, version, policy, out))
+		size_t length = strcspn(line, "\n");
+
+		snprintf(copy, sizeof(copy), "%.*s", (int)length, line);
+		if (parse_madison(copy, version, policy, out))
 			return;
-		line += strcspn(line, "\n");
+		line += length;
 	}
 	strcpy(out, "unknown");
 }

@@ -96,7 +96,7 @@ static const char *cleaned(char *text)
 
 static bool is_plain_path(const char *path, size_t size)
 {
-	if (size == 0 || size > NAME_PATH_MAX_BYTES || strlen(path) != size)
+	if (size == 0 || size > NAME_PATH_MAX_BYTES || strlen(path) != size || *path == '/')
 		return false;
 	for (const char *part = path; part; part = strchr(part, '/')) {
 		size_t length;
@@ -206,6 +206,8 @@ static int take_frame(struct taking *taking, struct err *err)
 			return 1;
 		break;
 	case ARCHIVE_FRAME_ERROR:
+		if (taking->frame->data[0] == '\0')
+			break;
 		return err_set(err, ERR_INVALID, "%s", cleaned(taking->frame->data));
 	}
 	return err_set(err, ERR_INVALID, "the archive reader sent a bad frame");

@@ -208,98 +208,114 @@ static int created_text(char out[32], struct err *err)
 	return 0;
 }
 
-static int choose_serial(const struct bake_inputs *inputs, const struct cache *old,
-			 bool have_old, uint64_t *out, struct err *err)
+/* The statement that stands in the cache folder, as far as it may be continued. */
+struct old {
+	bool known;
+	struct envelope envelope;
+	struct statement statement;
+};
+
+static void old_free(struct old *old)
 {
-	uint64_t last = have_old ? old->statement.serial : 0;
+	envelope_free(&old->envelope);
+	statement_free(&old->statement);
+}
+
+static int choose_serial(const struct bake_inputs *inputs, const struct old *old, uint64_t *out,
+			 struct err *err)
+{
+	uint64_t last = old->known ? old->statement.serial : 0;
 
 	if (inputs->serial && inputs->serial <= last)
 		return err_set(err, ERR_INVALID,
 			       "--serial %llu: this cache has %llu already; a machine that has "
-			       "seen it "
-			       "accepts only a higher one",
+			       "seen it accepts only a higher one",
 			       (unsigned long long)inputs->serial, (unsigned long long)last);
+	if (last >= STATEMENT_MAX_SERIAL)
+		return err_set(err, ERR_INVALID, "serial %llu is the last there is",
+			       (unsigned long long)last);
 	*out = inputs->serial ? inputs->serial : last + 1;
 	return 0;
 }
 
-/* A cache that is there and can be read is continued; anything else in the folder is an error. */
-static int open_old(const struct bake_inputs *inputs, struct cache *old, bool *have_old,
+static int read_old(const struct oven *oven, const struct key *key, struct old *old,
 		    struct err *err)
 {
-	struct err why = { 0 };
+	struct trust trust = { .version = 1, .threshold = 1, .count = 1 };
 
-	*have_old = cache_open(AT_FDCWD, inputs->cache, NULL, 0, old, &why) == 0;
-	if (*have_old || why.kind == ERR_MISSING)
-		return 0;
-	return err_set(err, why.kind,
-		       "%s; remove the folder to bake a new cache, and give it a "
-		       "--serial above the last one",
-		       why.text);
+	if (cache_envelope(&oven->layout, &old->envelope, err) < 0)
+		return -1;
+	if (key) {
+		key_to_public(key, &trust.key[0]);
+		if (trust_check(&trust, &old->envelope, err) < 0)
+			return -1;
+	}
+	return statement_parse(old->envelope.payload, old->envelope.size, &old->statement, err);
 }
 
-static int fill_statement(struct oven *oven, const struct cache *old, bool have_old,
-			  char created[32], struct statement *statement, struct err *err)
+/* Only what this very key signed is continued: whoever could write to the folder since would otherwise
+ * choose the serial that we sign. With a serial given, nothing old need be believed. */
+static int open_old(const struct oven *oven, const struct key *key, struct old *old,
+		    struct err *err)
+{
+	const struct bake_inputs *inputs = oven->inputs;
+	struct err why = { 0 };
+
+	if (!fs_exists(oven->layout.dir, "index.json"))
+		return 0;
+	old->known = read_old(oven, key, old, &why) == 0;
+	if (old->known || inputs->serial)
+		return 0;
+	return err_set(err, why.kind,
+		       "%s: what is there cannot be continued: %s; give a --serial above the "
+		       "last one that machines have seen, or run larder sign if it only lacks "
+		       "a signature",
+		       inputs->cache, why.text);
+}
+
+static int fill_statement(struct oven *oven, const struct old *old, char created[32],
+			  struct statement *statement, struct err *err)
 {
 	const struct bake_inputs *inputs = oven->inputs;
 
 	statement->name = inputs->name ? inputs->name
-			  : have_old   ? old->statement.name
+			  : old->known ? old->statement.name
 				       : "larder";
 	statement->sources = inputs->sources;
 	statement->withdrawn = inputs->withdrawn;
 	if (created_text(created, err) < 0)
 		return -1;
 	statement->created = created;
-	if (choose_serial(inputs, old, have_old, &statement->serial, err) < 0)
+	if (choose_serial(inputs, old, &statement->serial, err) < 0)
 		return -1;
 	return put_tables(oven, statement, err);
 }
 
-static bool signed_by(const struct envelope *envelope, const struct key *key)
+/* The envelope to write: the old one where the offer is the same. */
+static int make_envelope(const struct oven *oven, const struct key *key,
+			 const struct statement *statement, const struct old *old,
+			 struct digest_size *out, struct bake_result *result, struct err *err)
 {
-	struct key_public public;
-
-	key_to_public(key, &public);
-	for (size_t i = 0; i < envelope->count; i++) {
-		if (digest_equal(&envelope->signature[i].key_id, &public.id))
-			return true;
-	}
-	return false;
-}
-
-/* The envelope to write: the old one where the offer is the same, a signature added if it lacks ours. */
-static int make_envelope(const struct oven *oven, const struct statement *statement,
-			 const struct cache *old, bool have_old, struct digest_size *out,
-			 struct bake_result *result, struct err *err)
-{
-	AUTO_ENVELOPE struct envelope envelope = { 0 };
-	const struct key *key = oven->inputs->key;
-	AUTO_FREE char *text = NULL;
+	AUTO_ENVELOPE struct envelope fresh = { 0 };
+	const struct envelope *envelope = &old->envelope;
+	AUTO_FREE char *payload = NULL, *text = NULL;
 	size_t size;
 
-	result->serial = statement->serial;
-	result->unchanged = have_old && !oven->inputs->serial &&
+	result->unchanged = old->known && !oven->inputs->serial &&
 			    statement_same_offer(&old->statement, statement);
-	if (result->unchanged) {
-		result->serial = old->statement.serial;
-		if (cache_envelope(&old->layout, &envelope, err) < 0)
-			return -1;
-	} else {
-		AUTO_FREE char *payload = statement_text(statement, &size);
-
+	result->serial = result->unchanged ? old->statement.serial : statement->serial;
+	if (!result->unchanged) {
+		payload = statement_text(statement, &size);
 		if (size > STATEMENT_MAX_BYTES)
 			return err_set(err, ERR_INVALID, "statement of %zu bytes: too large",
 				       size);
-		envelope = envelope_around(ENVELOPE_STATEMENT, payload, size);
-	}
-	if (key && !signed_by(&envelope, key)) {
-		result->unchanged = false;
-		if (envelope_sign(&envelope, key, err) < 0)
+		fresh = envelope_around(ENVELOPE_STATEMENT, payload, size);
+		if (key && envelope_sign(&fresh, key, err) < 0)
 			return -1;
+		envelope = &fresh;
 	}
-	result->signatures = envelope.count;
-	text = envelope_text(&envelope, &size);
+	result->signatures = envelope->count;
+	text = envelope_text(envelope, &size);
 	return layout_put(&oven->layout, text, size, out, err);
 }
 
@@ -310,27 +326,34 @@ static int write_layout(const struct oven *oven, const struct digest_size *envel
 {
 	AUTO_INVENTORY struct inventory inventory = { 0 };
 	struct cache fresh = { .layout = oven->layout, .statement = *statement };
+	bool new_chain;
 
+	if (chain_take(&oven->layout, &oven->inputs->chain, &fresh.chain, &new_chain, err) < 0)
+		return -1;
 	if (inventory_read(&fresh, &inventory, err) < 0)
 		return -1;
+	result->unchanged = result->unchanged && !new_chain;
 	result->bundles = inventory.bundle_count;
 	result->tables = statement->table_count;
 	return inventory_write(&oven->layout, statement, envelope, &inventory, err);
 }
 
+/* The key is read only here, when the last process that parsed an archive has ended. */
 static int finish(struct oven *oven, struct bake_result *result, struct err *err)
 {
-	AUTO_CACHE struct cache old = { .layout = LAYOUT_NONE };
+	AUTO(old_free) struct old old = { 0 };
+	AUTO_KEY struct key *key = NULL;
 	struct statement statement = { 0 };
 	struct digest_size envelope;
 	char created[32];
-	bool have_old;
 
-	if (open_old(oven->inputs, &old, &have_old, err) < 0)
+	if (oven->inputs->key_path && key_load(oven->inputs->key_path, &key, err) < 0)
 		return -1;
-	if (fill_statement(oven, &old, have_old, created, &statement, err) < 0)
+	if (open_old(oven, key, &old, err) < 0)
 		return -1;
-	if (make_envelope(oven, &statement, &old, have_old, &envelope, result, err) < 0)
+	if (fill_statement(oven, &old, created, &statement, err) < 0)
+		return -1;
+	if (make_envelope(oven, key, &statement, &old, &envelope, result, err) < 0)
 		return -1;
 	return write_layout(oven, &envelope, &statement, result, err);
 }

@@ -2,6 +2,7 @@
 #ifndef LARDER_BAKE_H
 #define LARDER_BAKE_H
 
+#include "bake/chain.h"
 #include "bake/manifest.h"
 #include "bake/store.h"
 #include "cache/base/log.h"
@@ -17,7 +18,8 @@ struct bake_inputs {
 	const char *cache; /* the folder that receives the cache */
 	const char *name; /* of the cache; NULL: as it was, else "larder" */
 	uint64_t serial; /* 0: one more than it was */
-	const struct key *key; /* NULL: left unsigned */
+	const char *key_path; /* NULL: left unsigned */
+	struct cli_list chain; /* files of the trust chain; none: as it was */
 	struct json_strings sources, withdrawn;
 	int level;
 	struct log *log;

@@ -124,19 +124,21 @@ static int put_units(struct job *job, struct err *err)
 static int check_floor(const struct job *job, struct err *err)
 {
 	uint64_t serial = job->cache.statement.serial;
-	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int dir = -1, fd = -1;
 	AUTO_FREE char *text = NULL;
 	struct err why = { 0 };
 	unsigned long long floor;
 	size_t size;
 
-	if (fs_open_dir_in_root(job->root, "etc/larder", false, &dir, &why) < 0 ||
-	    fs_read_at(dir, "floor", FLOOR_MAX_BYTES, &text, &size, &why) < 0) {
-		if (why.kind == ERR_MISSING)
-			return 0;
+	if (fs_open_dir_in_root(job->root, "etc/larder", false, &dir, &why) < 0) {
 		*err = why;
-		return -1;
+		return why.kind == ERR_MISSING ? 0 : -1;
 	}
+	fd = openat(dir, "floor", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "/etc/larder/floor");
+	if (fs_read_fd(fd, FLOOR_MAX_BYTES, &text, &size, err) < 0)
+		return err_wrap(err, "/etc/larder/floor");
 	floor = strtoull(text, NULL, 10);
 	if (floor > serial)
 		return err_set(
@@ -273,6 +275,10 @@ static int put_blobs(struct job *job, const struct layout *to, struct digest_siz
 			       job->inputs->cache);
 	if (put_blob(job, to, envelope, err) < 0)
 		return -1;
+	for (size_t i = 0; i < job->cache.chain.count; i++) {
+		if (put_blob(job, to, &job->cache.chain.item[i], err) < 0)
+			return -1;
+	}
 	for (size_t i = 0; i < statement->table_count; i++) {
 		if (put_blob(job, to, &statement->table[i].content, err) < 0)
 			return -1;

@@ -12,6 +12,7 @@
 struct usage {
 	json_t *sets, *files;
 	json_t *fields, *vars; /* of the template */
+	size_t *spent; /* of MANIFEST_MAX_EXPANDED */
 };
 
 /* One bundle of the source, which becomes one bundle for each value. */
@@ -78,6 +79,7 @@ static struct replace_scope scope_of(const struct job *job, const char *where, j
 		.used_sets = job->usage->sets,
 		.used_vars = job->used_vars,
 		.moved = moved,
+		.spent = job->usage->spent,
 		.where = where,
 		.err = job->err,
 	};
@@ -330,7 +332,9 @@ int expand_bundles(const struct expand_source *source, struct expansion *out_exp
 	AUTO_EXPANSION struct expansion expansion = { 0 };
 	AUTO_JSON json_t *used =
 		json_pack("{s:{},s:{},s:{},s:{}}", "sets", "files", "fields", "vars");
+	size_t spent = 0;
 	struct usage usage = {
+		.spent = &spent,
 		.sets = json_object_get(used, "sets"),
 		.files = json_object_get(used, "files"),
 		.fields = json_object_get(used, "fields"),

@@ -93,38 +93,27 @@ void fetch_plan_files(struct fetch_job *job)
 	}
 }
 
-/* The store has a file of another size than expected: its bytes decide who is wrong. */
-static int settle_size(struct fetch_job *job, const struct fetch_wanted *wanted, int fd,
-		       struct err *err)
-{
-	struct digest_size found;
-
-	if (digest_of_fd(fd, &found, err) < 0)
-		return err_wrap(err, "%s", wanted->url);
-	if (digest_equal(&found.digest, &wanted->expected.digest))
-		return err_set(err, ERR_REFUSED,
-			       "%s: the pin says %" PRIu64 " bytes, its content has %" PRIu64,
-			       wanted->url, wanted->expected.size, found.size);
-	log_line(job->inputs->log, "%s: the store's copy is damaged; fetching it again",
-		 wanted->url);
-	return store_remove(job->inputs->store, &wanted->expected.digest, err);
-}
-
 static int look_in_store(struct fetch_job *job, struct fetch_wanted *wanted, struct err *err)
 {
 	const struct digest_size *expected = &wanted->expected;
-	AUTO_CLOSE int fd = -1;
-	struct stat info;
+	struct digest_size found;
+	struct err why = { 0 };
 
-	if (!wanted->known || !store_has(job->inputs->store, &expected->digest))
+	if (!wanted->known)
 		return 0;
-	if (store_get(job->inputs->store, &expected->digest, &fd, err) < 0)
-		return -1;
-	if (fstat(fd, &info) < 0)
-		return err_errno(err, "%s: stat", wanted->url);
-	if (expected->size && (uint64_t)info.st_size != expected->size)
-		return settle_size(job, wanted, fd, err);
-	wanted->content = (struct digest_size) { expected->digest, (uint64_t)info.st_size };
+	if (store_check(job->inputs->store, &expected->digest, &found, &why) < 0) {
+		if (why.kind == ERR_DAMAGED)
+			log_line(job->inputs->log, "%s: %s", wanted->url, why.text);
+		if (why.kind == ERR_DAMAGED || why.kind == ERR_MISSING)
+			return 0;
+		*err = why;
+		return err_wrap(err, "%s", wanted->url);
+	}
+	if (expected->size && found.size != expected->size)
+		return err_set(err, ERR_REFUSED,
+			       "%s: the pin says %" PRIu64 " bytes, its content has %" PRIu64,
+			       wanted->url, expected->size, found.size);
+	wanted->content = found;
 	wanted->state = "present";
 	wanted->ready = true;
 	return 0;

@@ -44,10 +44,14 @@ static int bring_package(struct fetch_job *job, const struct apt_package *packag
 			 const char **out_state, struct err *err)
 {
 	const struct fetch_inputs *inputs = job->inputs;
+	struct digest_size found;
+	struct err why = { 0 };
 
 	*out_state = "present";
-	if (store_has(inputs->store, &package->content.digest))
+	if (store_check(inputs->store, &package->content.digest, &found, &why) == 0)
 		return 0;
+	if (why.kind == ERR_DAMAGED)
+		log_line(inputs->log, "package %s: %s", package->name, why.text);
 	if (inputs->offline)
 		return err_set(err, ERR_MISSING, "offline: the store lacks package %s %s",
 			       package->name, package->version);

@@ -213,19 +213,11 @@ const char *field_url(struct json_reader *reader, const char *key, enum url_use 
 	return NULL;
 }
 
-static bool stands_before(const json_t *list, size_t end, const char *text)
-{
-	for (size_t i = 0; i < end; i++) {
-		if (strcmp(json_string_value(json_array_get(list, i)), text) == 0)
-			return true;
-	}
-	return false;
-}
-
 const json_t *field_list(struct json_reader *reader, const char *key,
 			 const struct field_rule *rule)
 {
 	const json_t *list = json_want_array(reader, key, MANIFEST_MAX_LIST);
+	AUTO_JSON json_t *seen = json_object();
 
 	if (list && json_array_size(list) == 0)
 		json_bad(reader, key, "empty: expected at least one element");
@@ -236,9 +228,11 @@ const json_t *field_list(struct json_reader *reader, const char *key,
 		field_where(where, "%s[%zu]", key, i);
 		if (text && !rule->fits(text))
 			wrong(reader, where, rule, text);
-		else if (text && stands_before(list, i, text))
+		else if (text && json_object_get(seen, text))
 			json_bad(reader, where, "\"%.*s\" stands there twice", SHOWN_BYTES,
 				 text);
+		else if (text)
+			json_object_set_new(seen, text, json_true());
 	}
 	return reader->bad ? NULL : list;
 }

@@ -1,5 +1,6 @@
 #include "bake/harvest.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "cache/name.h"
@@ -67,6 +68,30 @@ static int parse_note(const json_t *root, const struct store *store,
 	return 0;
 }
 
+/* Notes lie with the user who bakes and not in the store, which may have come from elsewhere: what a note
+ * says of an archive cannot be proven without reading the archive. */
+static int open_notes(bool make, int *out_dir, struct err *err)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	AUTO_FREE char *path = NULL;
+	AUTO_CLOSE int dir = -1;
+	struct stat status;
+
+	if (cache && cache[0] == '/')
+		path = must_printf("%s/larder/members", cache);
+	else if (home && home[0] == '/')
+		path = must_printf("%s/.cache/larder/members", home);
+	else
+		return err_set(err, ERR_MISSING, "no folder for notes");
+	if ((make ? fs_make_dir(AT_FDCWD, path, 0700, &dir, err)
+		  : fs_open_dir(AT_FDCWD, path, &dir, err)) < 0)
+		return -1;
+	if (fstat(dir, &status) < 0 || status.st_uid != geteuid() || (status.st_mode & 022))
+		return err_set(err, ERR_REFUSED, "%s: others may write there", path);
+	*out_dir = take_fd(&dir);
+	return 0;
+}
+
 /* A note saves reading an archive again; one that does not hold is as good as none. */
 static bool read_note(const struct store *store, const char *name, struct archive_members *out)
 {
@@ -75,7 +100,7 @@ static bool read_note(const struct store *store, const char *name, struct archiv
 	AUTO_CLOSE int dir = -1;
 	struct err none = { 0 };
 
-	if (fs_open_dir(store->dir, "members", &dir, &none) < 0 ||
+	if (open_notes(false, &dir, &none) < 0 ||
 	    json_read_at(dir, name, NOTE_MAX_BYTES, &root, &none) < 0 ||
 	    parse_note(root, store, &members, &none) < 0)
 		return false;
@@ -84,14 +109,15 @@ static bool read_note(const struct store *store, const char *name, struct archiv
 	return true;
 }
 
-static int write_note(const struct store *store, const char *name,
-		      const struct archive_members *members, struct err *err)
+/* Only saves time: where it cannot be written, nothing is lost. */
+static void write_note(const char *name, const struct archive_members *members)
 {
 	json_t *array = json_array();
 	AUTO_JSON json_t *root =
 		json_pack("{s:s, s:o}", "format", NOTE_FORMAT, "members", array);
 	AUTO_FREE char *text = NULL;
 	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
 	size_t size;
 
 	for (size_t i = 0; i < members->count; i++) {
@@ -105,9 +131,9 @@ static int write_note(const struct store *store, const char *name,
 						"size", (json_int_t)member->content.size));
 	}
 	text = json_text(root, &size);
-	if (fs_make_dir(store->dir, "members", 0700, &dir, err) < 0)
-		return -1;
-	return fs_replace(dir, name, text, size, 0600, err);
+	if (open_notes(true, &dir, &none) < 0 ||
+	    fs_replace(dir, name, text, size, 0600, &none) < 0)
+		return; /* the archive will be read again */
 }
 
 static bool all_matched(const struct archive_members *members)
@@ -126,12 +152,12 @@ static int take_new(const struct store *store, const struct digest *archive, con
 	AUTO_MEMBERS struct archive_members members = { 0 };
 	AUTO_CLOSE int fd = -1;
 
-	if (store_get(store, archive, &fd, err) < 0)
+	if (store_get_private(store, archive, &fd, err) < 0)
 		return err_wrap(err, "%s", name);
 	if (archive_take(fd, name, globs, store, &members, err) < 0)
 		return -1;
-	if (all_matched(&members) && write_note(store, note, &members, err) < 0)
-		return err_wrap(err, "store");
+	if (all_matched(&members))
+		write_note(note, &members);
 	*out = members;
 	members = (struct archive_members) { 0 };
 	return 0;

@@ -15,7 +15,8 @@ struct harvest {
 void harvest_free(struct harvest *harvest);
 
 /* The members of an archive of the store that fit any of globs: from this run, else from a note that an
- * earlier run left in STORE/members/ while the store still has them all, else from the archive.
+ * earlier run left in ~/.cache/larder/members while the store still has them all, else from the archive,
+ * whose digest is checked first.
  * The result belongs to the harvest, and holds until harvest_free. */
 MUST_USE int harvest_take(struct harvest *harvest, const struct store *store,
 			  const struct digest *archive, const char *name,

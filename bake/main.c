@@ -8,8 +8,19 @@ static const char exits[] =
 
 int main(int argc, char **argv)
 {
-	const struct cli_verb verbs[] = { verb_key_new, verb_trust_init, verb_fetch, verb_show,
-					  verb_bake,	verb_sign,	 verb_embed, { 0 } };
+	const struct cli_verb verbs[] = { verb_key_new,
+					  verb_trust_init,
+					  verb_trust_add,
+					  verb_trust_remove,
+					  verb_trust_threshold,
+					  verb_trust_sign,
+					  verb_trust_show,
+					  verb_fetch,
+					  verb_show,
+					  verb_bake,
+					  verb_sign,
+					  verb_embed,
+					  { 0 } };
 	const struct cli_program larder = {
 		.name = "larder",
 		.summary = "bakes network drivers into images: fetch, bake, sign, embed",

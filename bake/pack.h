@@ -9,7 +9,7 @@
 /* Beyond this, files that are not packages are kept as they are: packing holds a file in memory. */
 #define PACK_ZSTD_MAX_BYTES (UINT64_C(1) << 30)
 
-/* Reads a file of the store once, checks that it still has its digest, and puts its blob: zstd where that
+/* Takes a private copy of a file of the store, checks that it has its digest, and puts its blob: zstd where that
  * saves a twentieth or more, else as it is. identity: never packed (vendor packages keep their own
  * signatures). Fills size, encoding, blob and chunks of file, whose path and mode are set.
  * ERR_MISSING: not in the store. ERR_DAMAGED: the store's copy changed. */

@@ -48,6 +48,18 @@ struct replace_place replace_place_element(const struct replace_place *parent, s
 	return place;
 }
 
+/* Sets and each multiply: a small file must not grow without end. */
+static int spend(const struct replace_scope *scope, const struct replace_place *place,
+		 size_t size)
+{
+	*scope->spent += size;
+	if (*scope->spent > MANIFEST_MAX_EXPANDED)
+		return replace_bad(scope, place,
+				   "all bundles together expand to more than %u MiB",
+				   MANIFEST_MAX_EXPANDED >> 20);
+	return 0;
+}
+
 struct text {
 	char byte[REPLACE_TEXT_MAX + 1];
 	size_t size;
@@ -126,7 +138,8 @@ static int replace_text(const struct replace_scope *scope, const char *source,
 		if (!value || append(scope, place, &text, value, strlen(value)) < 0)
 			return -1;
 	}
-	if (check_placeholders(scope, place, text.byte) < 0)
+	if (spend(scope, place, text.size) < 0 ||
+	    check_placeholders(scope, place, text.byte) < 0)
 		return -1;
 	*out_value = json_string(text.byte);
 	return 0;
@@ -243,6 +256,8 @@ static int replace_object(const struct replace_scope *scope, const json_t *objec
 int replace_value(const struct replace_scope *scope, const json_t *value,
 		  const struct replace_place *place, json_t **out_value)
 {
+	if (spend(scope, place, MANIFEST_VALUE_BYTES) < 0)
+		return -1;
 	if (json_is_string(value))
 		return replace_text(scope, json_string_value(value), place, out_value);
 	if (json_is_array(value))

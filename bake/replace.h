@@ -18,6 +18,7 @@ struct replace_scope {
 	json_t *used_sets; /* name -> true */
 	json_t *used_vars;
 	json_t *moved; /* "devices[3]" -> "sets.cx5[1]": values that stand elsewhere in the file */
+	size_t *spent; /* of MANIFEST_MAX_EXPANDED, by all bundles so far */
 	const char *where; /* "bundles[0] (kernel=6.1.0-18-amd64)" */
 	struct err *err;
 };

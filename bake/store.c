@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define LOCK_WAIT_MS 2000
+#define COPY_STEP (1 << 20)
 #define PARTIAL_KEPT_SECONDS                                                                   \
 	(30 * 24 * 3600) /* an unfinished download that nobody came back for */
 
@@ -25,7 +26,15 @@ static bool is_old(int dir, const char *name)
 	return time(NULL) - info.st_mtime > PARTIAL_KEPT_SECONDS;
 }
 
-/* Drafts, and names that only an interrupted run leaves behind. */
+static int remove_file(int dir, const char *name, struct err *err)
+{
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT && errno != EISDIR && errno != EPERM)
+		return err_errno(err, "remove %s", name);
+	return 0;
+}
+
+/* Drafts, and names that only an interrupted run leaves behind. Only files go: what else lies in a store
+ * that somebody brought is not ours to remove. */
 static int clean_blobs(int blobs, struct err *err)
 {
 	AUTO_NAMES struct fs_names names = { 0 };
@@ -33,9 +42,8 @@ static int clean_blobs(int blobs, struct err *err)
 	if (fs_list(blobs, ".", &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.count; i++) {
-		if (is_digest_name(names.name[i]))
-			continue;
-		if (fs_remove_tree(blobs, names.name[i], err) < 0)
+		if (!is_digest_name(names.name[i]) &&
+		    remove_file(blobs, names.name[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -52,7 +60,7 @@ static int clean_partial(int partial, struct err *err)
 
 		if (!fs_name_is_draft(name) && !is_old(partial, name))
 			continue;
-		if (fs_remove_tree(partial, name, err) < 0)
+		if (remove_file(partial, name, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -64,9 +72,9 @@ static int open_parts(struct store *store, const char *path, struct err *err)
 		return -1;
 	if (fs_lock(store->dir, "lock", LOCK_WAIT_MS, &store->lock, err) < 0)
 		return err_wrap(err, "store %s", path);
-	if (fs_make_dir(store->dir, "blobs/sha256", 0700, &store->blobs, err) < 0)
+	if (fs_make_dir_beneath(store->dir, "blobs/sha256", 0700, &store->blobs, err) < 0)
 		return err_wrap(err, "store %s", path);
-	if (fs_make_dir(store->dir, "partial", 0700, &store->partial, err) < 0)
+	if (fs_make_dir_beneath(store->dir, "partial", 0700, &store->partial, err) < 0)
 		return err_wrap(err, "store %s", path);
 	if (clean_blobs(store->blobs, err) < 0 || clean_partial(store->partial, err) < 0)
 		return err_wrap(err, "store %s: clean up", path);
@@ -117,6 +125,70 @@ int store_get(const struct store *store, const struct digest *digest, int *out_f
 	if (fd < 0)
 		return err_errno(err, "store: open %s", hex);
 	*out_fd = fd;
+	return 0;
+}
+
+int store_check(const struct store *store, const struct digest *digest,
+		struct digest_size *out_found, struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+	struct digest_size found;
+
+	if (store_get(store, digest, &fd, err) < 0)
+		return -1;
+	if (digest_of_fd(fd, &found, err) < 0)
+		return err_wrap(err, "store");
+	if (!digest_equal(&found.digest, digest)) {
+		if (store_remove(store, digest, err) < 0)
+			return -1;
+		return err_set(err, ERR_DAMAGED,
+			       "the store's copy was damaged, and is removed");
+	}
+	*out_found = found;
+	return 0;
+}
+
+/* A file without a name, which nobody else can reach. */
+static int open_private(const struct store *store, int *out_fd, struct err *err)
+{
+	int fd = openat(store->partial, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		fd = openat(store->partial, ".private.draft",
+			    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			unlinkat(store->partial, ".private.draft", 0);
+	}
+	if (fd < 0)
+		return err_errno(err, "store: private copy");
+	*out_fd = fd;
+	return 0;
+}
+
+int store_get_private(const struct store *store, const struct digest *digest, int *out_fd,
+		      struct err *err)
+{
+	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
+	AUTO_FREE char *step = must_calloc(1, COPY_STEP);
+	AUTO_CLOSE int from = -1, to = -1;
+	struct digest got;
+	ssize_t part;
+
+	if (store_get(store, digest, &from, err) < 0 || open_private(store, &to, err) < 0)
+		return -1;
+	while ((part = read(from, step, COPY_STEP)) > 0) {
+		digest_stream_add(stream, step, (size_t)part);
+		if (fs_write_all(to, step, (size_t)part, err) < 0)
+			return err_wrap(err, "store: private copy");
+	}
+	if (part < 0)
+		return err_errno(err, "store: read");
+	digest_stream_end(stream, &got);
+	if (!digest_equal(&got, digest))
+		return err_set(err, ERR_DAMAGED, STORE_CHANGED);
+	if (lseek(to, 0, SEEK_SET) < 0)
+		return err_errno(err, "store: seek");
+	*out_fd = take_fd(&to);
 	return 0;
 }
 

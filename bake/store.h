@@ -32,6 +32,19 @@ bool store_has(const struct store *store, const struct digest *digest);
 MUST_USE int store_get(const struct store *store, const struct digest *digest, int *out_fd,
 		       struct err *err);
 
+#define STORE_CHANGED                                                                          \
+	"the store's copy changed since it was fetched; remove it and run larder fetch again"
+
+/* As store_get, but checked: a copy of the bytes that nobody else can change any more, and that has
+ * this digest. ERR_DAMAGED: the store's copy has another. */
+MUST_USE int store_get_private(const struct store *store, const struct digest *digest,
+			       int *out_fd, struct err *err);
+
+/* Reads a file of the store and tells its size. ERR_MISSING: not here. ERR_DAMAGED: its bytes do not have
+ * this digest; it is removed, so that it can be fetched again. */
+MUST_USE int store_check(const struct store *store, const struct digest *digest,
+			 struct digest_size *out_found, struct err *err);
+
 /* A new file of the store: write to draft.fd, then keep it under the digest its bytes have. The
  * name of the draft is the caller's (safe, and unique within the process). */
 MUST_USE int store_draft(const struct store *store, const char *name,

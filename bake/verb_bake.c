@@ -7,6 +7,7 @@ struct bake_args {
 	const char *store, *cache, *site, *key, *name, *progress;
 	uint64_t serial;
 	bool is_unsigned, json;
+	struct cli_list chain;
 };
 
 static const struct cli_option options[] = {
@@ -23,6 +24,7 @@ static const struct cli_option options[] = {
 	  offsetof(struct bake_args, name), CLI_TEXT },
 	{ "serial", "N", "serial of the statement (default: one more than it was)",
 	  offsetof(struct bake_args, serial), CLI_NUMBER },
+	CHAIN_OPTION(offsetof(struct bake_args, chain)),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct bake_args, progress),
 	  CLI_TEXT },
 	{ "json", NULL, "print one JSON document", offsetof(struct bake_args, json), CLI_TEXT },
@@ -103,8 +105,8 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	AUTO(loaded_free) struct loaded manifests = { 0 };
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
-	AUTO_KEY struct key *key = NULL;
 	AUTO(json_strings_free) struct json_strings sources = { 0 }, withdrawn = { 0 };
+	AUTO_FREE void *chain = args->chain.item;
 	struct log log = { 0 };
 	struct bake_inputs inputs = { .site = &site,
 				      .store = &store,
@@ -117,7 +119,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 
 	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
-	if (args->key && key_load(args->key, &key, err) < 0)
+	if (args->key && key_check(args->key, err) < 0)
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
@@ -125,7 +127,8 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 		return -1;
 	if (store_open(args->store, &store, err) < 0)
 		return -1;
-	inputs.key = key;
+	inputs.key_path = args->key;
+	inputs.chain = args->chain;
 	inputs.manifests = manifests.item;
 	inputs.manifest_count = manifests.count;
 	inputs.sources = sources = strings_of(site_sources(&site));

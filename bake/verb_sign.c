@@ -1,26 +1,33 @@
 #include <fcntl.h>
 
+#include "bake/chain.h"
+#include "bake/signer.h"
 #include "bake/verbs.h"
 #include "cache/inventory.h"
 
 struct sign_args {
-	const char *key;
+	struct signer_args signer;
+	struct cli_list chain;
 };
 
 static const struct cli_option options[] = {
-	{ "key", "FILE", "private key that signs the statement",
-	  offsetof(struct sign_args, key), CLI_TEXT },
+	SIGNER_OPTIONS(offsetof(struct sign_args, signer)),
+	CHAIN_OPTION(offsetof(struct sign_args, chain)),
 	{ 0 },
 };
 
 /* The cache as it is, around another envelope. */
-static int rewrite(const struct cache *cache, const struct envelope *envelope, struct err *err)
+static int rewrite(struct cache *cache, const struct envelope *envelope,
+		   const struct cli_list *chain, struct err *err)
 {
 	AUTO_INVENTORY struct inventory inventory = { 0 };
 	AUTO_FREE char *text = NULL;
 	struct digest_size id;
 	size_t size;
+	bool changed;
 
+	if (chain_take(&cache->layout, chain, &cache->chain, &changed, err) < 0)
+		return -1;
 	if (inventory_read(cache, &inventory, err) < 0)
 		return -1;
 	text = envelope_text(envelope, &size);
@@ -35,11 +42,10 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
 	AUTO_LAYOUT struct layout lock = LAYOUT_NONE;
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
-	AUTO_KEY struct key *key = NULL;
+	AUTO_SIGNER struct signer signer = { 0 };
+	AUTO_FREE void *chain = args->chain.item;
 
-	if (!args->key)
-		return err_set(err, ERR_USAGE, "--key FILE is needed");
-	if (key_load(args->key, &key, err) < 0)
+	if (signer_open(&args->signer, &signer, err) < 0)
 		return -1;
 	if (cache_open(AT_FDCWD, operands->item[0], NULL, 0, &cache, err) < 0)
 		return -1;
@@ -47,9 +53,9 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 		return -1;
 	if (cache_envelope(&cache.layout, &envelope, err) < 0)
 		return -1;
-	if (envelope_sign(&envelope, key, err) < 0)
+	if (signer_sign(&signer, &envelope, err) < 0)
 		return -1;
-	if (rewrite(&cache, &envelope, err) < 0)
+	if (rewrite(&cache, &envelope, &args->chain, err) < 0)
 		return err_wrap(err, "%s", operands->item[0]);
 	printf("%s: serial %llu, %zu signature%s\n", operands->item[0],
 	       (unsigned long long)cache.statement.serial, envelope.count,
@@ -65,7 +71,7 @@ const struct cli_verb verb_sign = {
 	.summary = "add a signature to the statement of a cache",
 	.details = "For a cache that was baked with --unsigned, on the machine that holds the "
 		   "key. A second "
-		   "signature by the same key replaces the first.",
+		   "signature by the same key replaces the first. " SIGNER_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct sign_args),
 	.run = sign,

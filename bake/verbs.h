@@ -6,6 +6,11 @@
 
 extern const struct cli_verb verb_key_new;
 extern const struct cli_verb verb_trust_init;
+extern const struct cli_verb verb_trust_add;
+extern const struct cli_verb verb_trust_remove;
+extern const struct cli_verb verb_trust_threshold;
+extern const struct cli_verb verb_trust_sign;
+extern const struct cli_verb verb_trust_show;
 extern const struct cli_verb verb_fetch;
 extern const struct cli_verb verb_bake;
 extern const struct cli_verb verb_sign;

@@ -64,6 +64,14 @@ static int parse_fields(const json_t *root, struct envelope *envelope, struct er
 		if (parse_signature(json_array_get(signatures, i), i, &envelope->signature[i],
 				    err) < 0)
 			return -1;
+		for (size_t j = 0; j < i; j++) {
+			if (digest_equal(&envelope->signature[j].key_id,
+					 &envelope->signature[i].key_id))
+				return err_set(
+					err, ERR_INVALID,
+					"signatures[%zu]: the same keyid as signatures[%zu]", i,
+					j);
+		}
 		envelope->count++;
 	}
 	return 0;
@@ -116,22 +124,30 @@ char *envelope_signed_bytes(const struct envelope *envelope, size_t *out_size)
 	return bytes;
 }
 
-int envelope_sign(struct envelope *envelope, const struct key *key, struct err *err)
+int envelope_add(struct envelope *envelope, const struct key_signature *signature,
+		 struct err *err)
 {
-	struct key_signature signature;
-	size_t size, at = 0;
-	AUTO_FREE char *bytes = envelope_signed_bytes(envelope, &size);
+	size_t at = 0;
 
-	if (key_sign(key, bytes, size, &signature, err) < 0)
-		return -1;
 	while (at < envelope->count &&
-	       !digest_equal(&envelope->signature[at].key_id, &signature.key_id))
+	       !digest_equal(&envelope->signature[at].key_id, &signature->key_id))
 		at++;
 	if (at == ENVELOPE_MAX_SIGNATURES)
 		return err_set(err, ERR_INVALID, "more than %d signatures",
 			       ENVELOPE_MAX_SIGNATURES);
-	envelope->signature[at] = signature;
+	envelope->signature[at] = *signature;
 	if (at == envelope->count)
 		envelope->count++;
 	return 0;
+}
+
+int envelope_sign(struct envelope *envelope, const struct key *key, struct err *err)
+{
+	struct key_signature signature;
+	size_t size;
+	AUTO_FREE char *bytes = envelope_signed_bytes(envelope, &size);
+
+	if (key_sign(key, bytes, size, &signature, err) < 0)
+		return -1;
+	return envelope_add(envelope, &signature, err);
 }

@@ -35,7 +35,9 @@ char *envelope_text(const struct envelope *envelope, size_t *out_size);
 /* The bytes that are signed: DSSE's pre-authentication encoding. The caller frees. */
 char *envelope_signed_bytes(const struct envelope *envelope, size_t *out_size);
 
-/* Adds a signature, or replaces the one by the same key. */
+/* Adds a signature, or replaces the one by the same key; what it is worth is not looked at. */
+MUST_USE int envelope_add(struct envelope *envelope, const struct key_signature *signature,
+			  struct err *err);
 MUST_USE int envelope_sign(struct envelope *envelope, const struct key *key, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cache/inventory.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -37,14 +38,22 @@ size_t inventory_blobs_of(const struct record *record, struct digest_size **out_
 	return count;
 }
 
-static bool blob_is_here(const struct layout *layout, const struct digest_size *blob)
+/* Only a blob that is not there is not carried: one that is there and wrong must not pass for that. */
+static int look_at_blob(const struct layout *layout, const struct digest_size *blob,
+			bool *carried, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
 	struct stat status;
 
-	return fstatat(layout->blobs, digest_hex(&blob->digest, name), &status,
-		       AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == blob->size;
+	digest_hex(&blob->digest, name);
+	if (fstatat(layout->blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		*carried = false;
+		return errno == ENOENT ? 0 : err_errno(err, "blob %.12s", name);
+	}
+	if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != blob->size)
+		return err_set(err, ERR_DAMAGED, "blob %.12s does not have its signed size",
+			       name);
+	return 0;
 }
 
 static int add_bundle(const struct cache *cache, const struct table_row *row,
@@ -60,9 +69,10 @@ static int add_bundle(const struct cache *cache, const struct table_row *row,
 		return err->kind == ERR_MISSING ? 0 : -1;
 	bundle->blob_count = inventory_blobs_of(&bundle->record, &bundle->blobs);
 	bundle->carried = true;
-	for (size_t i = 0; i < bundle->blob_count; i++)
-		bundle->carried =
-			bundle->carried && blob_is_here(&cache->layout, &bundle->blobs[i]);
+	for (size_t i = 0; i < bundle->blob_count; i++) {
+		if (look_at_blob(&cache->layout, &bundle->blobs[i], &bundle->carried, err) < 0)
+			return err_wrap(err, "%s", bundle->title);
+	}
 	return 0;
 }
 
@@ -99,7 +109,7 @@ static int add_table(const struct cache *cache, struct inventory *inventory, str
 
 int inventory_read(const struct cache *cache, struct inventory *out, struct err *err)
 {
-	AUTO_INVENTORY struct inventory inventory = { 0 };
+	AUTO_INVENTORY struct inventory inventory = { .chain = cache->chain };
 
 	inventory.tables = must_calloc(cache->statement.table_count, sizeof(*inventory.tables));
 	while (inventory.table_count < cache->statement.table_count) {
@@ -115,7 +125,9 @@ int inventory_write(const struct layout *layout, const struct statement *stateme
 		    const struct digest_size *envelope, const struct inventory *inventory,
 		    struct err *err)
 {
-	struct layout_contents contents = { .name = statement->name, .envelope = *envelope };
+	struct layout_contents contents = { .name = statement->name,
+					    .envelope = *envelope,
+					    .chain = &inventory->chain };
 	AUTO_FREE struct digest_size *tables =
 		must_calloc(statement->table_count, sizeof(*tables));
 	AUTO_FREE struct layout_bundle *bundles =

@@ -18,15 +18,17 @@ struct inventory {
 	size_t table_count;
 	struct inventory_bundle *bundles; /* each record once */
 	size_t bundle_count;
+	struct layout_chain chain; /* the cache's, carried along */
 };
 #define AUTO_INVENTORY __attribute__((cleanup(inventory_free)))
 void inventory_free(struct inventory *inventory);
 
-/* Reads every table and record. Sizes of blobs are looked at, their bytes are not. A record that is
+/* Reads every table and record. Sizes of blobs are looked at, their bytes are not (ERR_DAMAGED: another size). A record that is
  * missing or whose blobs are not all here makes a bundle that is not carried. */
 MUST_USE int inventory_read(const struct cache *cache, struct inventory *out, struct err *err);
 
-/* Writes the layout anew around this envelope: the tables, and the bundles that are carried. */
+/* Writes the layout anew around this envelope: the trust chain, the tables, and the bundles that are
+ * carried. */
 MUST_USE int inventory_write(const struct layout *layout, const struct statement *statement,
 			     const struct digest_size *envelope,
 			     const struct inventory *inventory, struct err *err);

@@ -166,6 +166,28 @@ static int read_pem(const char *path, char **out_text, size_t *out_size,
 	return 0;
 }
 
+static int check_mode(const char *path, const struct stat *status, struct err *err)
+{
+	if (status->st_mode & 077)
+		return err_set(
+			err, ERR_REFUSED,
+			"%s: mode %04o lets others read this private key; run: chmod 600 %s",
+			path, status->st_mode & 07777, path);
+	return 0;
+}
+
+int key_check(const char *path, struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat status;
+
+	if (fs_open_read(AT_FDCWD, path, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, &status) < 0)
+		return err_errno(err, "%s", path);
+	return check_mode(path, &status, err);
+}
+
 int key_load(const char *path, struct key **out_key, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
@@ -176,11 +198,8 @@ int key_load(const char *path, struct key **out_key, struct err *err)
 
 	if (read_pem(path, &text, &size, &status, err) < 0)
 		return -1;
-	if (status.st_mode & 077)
-		return err_set(
-			err, ERR_REFUSED,
-			"%s: mode %04o lets others read this private key; run: chmod 600 %s",
-			path, status.st_mode & 07777, path);
+	if (check_mode(path, &status, err) < 0)
+		return -1;
 	bio = BIO_new_mem_buf(text, (int)size);
 	pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 	OPENSSL_cleanse(text, size);
@@ -252,6 +271,11 @@ int key_public_from_der(const void *der, size_t size, struct key_public *out, st
 		return err_set(err, ERR_INVALID, "public key in another spelling");
 	*out = public;
 	return 0;
+}
+
+const char *key_algorithm_name(const struct key_public *key)
+{
+	return key->spki_size == P256_SPKI_BYTES ? "ecdsa-p256" : "ed25519";
 }
 
 static const EVP_MD *hash_for(const EVP_PKEY *pkey)

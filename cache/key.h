@@ -36,6 +36,9 @@ MUST_USE int key_generate(enum key_algorithm algorithm, struct key **out_key, st
 MUST_USE int key_private_pem(const struct key *key, char **out_text, struct err *err);
 MUST_USE int key_public_pem(const struct key *key, char **out_text, struct err *err);
 
+/* Is the file there, and its owner's alone? Its content is not read. ERR_REFUSED: others may read it. */
+MUST_USE int key_check(const char *path, struct err *err);
+
 /* ERR_REFUSED: the file may be read by others than its owner. */
 MUST_USE int key_load(const char *path, struct key **out_key, struct err *err);
 void key_to_public(const struct key *key, struct key_public *out);
@@ -45,6 +48,9 @@ void key_to_public(const struct key *key, struct key_public *out);
 MUST_USE int key_load_public(const char *path, struct key_public *out, struct err *err);
 MUST_USE int key_public_from_der(const void *der, size_t size, struct key_public *out,
 				 struct err *err);
+
+/* "ecdsa-p256" or "ed25519". */
+const char *key_algorithm_name(const struct key_public *key);
 
 MUST_USE int key_sign(const struct key *key, const void *data, size_t size,
 		      struct key_signature *out, struct err *err);

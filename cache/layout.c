@@ -16,6 +16,7 @@
 #define TYPE_CACHE "application/vnd.larder.cache.v1"
 #define TYPE_BUNDLE "application/vnd.larder.bundle.v1"
 #define TYPE_ENVELOPE "application/vnd.dsse.envelope.v1+json"
+#define TYPE_TRUST ENVELOPE_TRUST
 #define TYPE_TABLE "application/vnd.larder.table.v1+json"
 #define TYPE_RECORD "application/vnd.larder.record.v1+json"
 #define TYPE_BLOB "application/vnd.larder.blob.v1"
@@ -116,32 +117,66 @@ static int follow_first(const struct layout *layout, const json_t *from, const c
 	return read_manifest(layout, &id, out_value, err);
 }
 
-static int find_envelope(const struct layout *layout, struct digest_size *out, struct err *err)
+/* The cache manifest, by way of the hints. */
+static int find_manifest(const struct layout *layout, json_t **out_manifest, struct err *err)
 {
-	AUTO_JSON json_t *top = NULL, *index = NULL, *manifest = NULL;
+	AUTO_JSON json_t *top = NULL, *index = NULL;
 
 	if (json_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &top, err) < 0)
 		return -1;
 	if (follow_first(layout, top, "manifests", &index, err) < 0)
 		return err_wrap(err, "index");
-	if (follow_first(layout, index, "manifests", &manifest, err) < 0)
+	if (follow_first(layout, index, "manifests", out_manifest, err) < 0)
 		return err_wrap(err, "cache manifest");
-	return read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), out,
-			       err);
+	return 0;
+}
+
+static int leads_nowhere(struct err *err)
+{
+	if (err->kind != ERR_SYSTEM)
+		err->kind = ERR_DAMAGED;
+	return err_wrap(err, "index.json leads nowhere");
 }
 
 int layout_find_envelope(const struct layout *layout, struct digest_size *out, struct err *err)
 {
+	AUTO_JSON json_t *manifest = NULL;
 	struct digest_size envelope;
 
-	if (find_envelope(layout, &envelope, err) < 0) {
-		if (err->kind != ERR_SYSTEM)
-			err->kind = ERR_DAMAGED;
-		return err_wrap(err, "index.json leads nowhere");
-	}
+	if (find_manifest(layout, &manifest, err) < 0 ||
+	    read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), &envelope,
+			    err) < 0)
+		return leads_nowhere(err);
 	if (envelope.size > ENVELOPE_MAX_BYTES)
 		return err_set(err, ERR_DAMAGED, "index.json: envelope too large");
 	*out = envelope;
+	return 0;
+}
+
+int layout_find_chain(const struct layout *layout, struct layout_chain *out, struct err *err)
+{
+	AUTO_JSON json_t *manifest = NULL;
+	struct layout_chain chain = { .count = 0 };
+	const json_t *layer;
+	size_t i;
+
+	if (find_manifest(layout, &manifest, err) < 0)
+		return leads_nowhere(err);
+	json_array_foreach(json_object_get(manifest, "layers"), i, layer)
+	{
+		const char *type = json_string_value(json_object_get(layer, "mediaType"));
+
+		if (!type || strcmp(type, TYPE_TRUST) != 0)
+			continue;
+		if (chain.count == LAYOUT_MAX_CHAIN)
+			return err_set(
+				err, ERR_DAMAGED,
+				"cache manifest: more than %d versions of the trust root",
+				LAYOUT_MAX_CHAIN);
+		if (read_descriptor(layer, &chain.item[chain.count++], err) < 0)
+			return leads_nowhere(err);
+	}
+	*out = chain;
 	return 0;
 }
 
@@ -235,6 +270,11 @@ static int put_cache_manifest(const struct layout *layout,
 
 	json_array_append_new(layers, descriptor(TYPE_ENVELOPE, &contents->envelope));
 	reach(set, &contents->envelope);
+	for (size_t i = 0; contents->chain && i < contents->chain->count; i++) {
+		json_array_append_new(layers,
+				      descriptor(TYPE_TRUST, &contents->chain->item[i]));
+		reach(set, &contents->chain->item[i]);
+	}
 	for (size_t i = 0; i < contents->table_count; i++) {
 		json_array_append_new(layers, descriptor(TYPE_TABLE, &contents->tables[i]));
 		reach(set, &contents->tables[i]);

@@ -9,6 +9,7 @@
 
 #define LAYOUT_INDEX_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
 #define LAYOUT_MAX_BUNDLES 8192
+#define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */
 
 struct layout {
 	int dir; /* CACHE/ */
@@ -32,6 +33,15 @@ MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
 MUST_USE int layout_find_envelope(const struct layout *layout, struct digest_size *out,
 				  struct err *err);
 
+/* The versions of the trust root that came with the cache, oldest first: hints as well. */
+struct layout_chain {
+	struct digest_size item[LAYOUT_MAX_CHAIN];
+	size_t count;
+};
+/* ERR_DAMAGED: the index leads nowhere, or more than LAYOUT_MAX_CHAIN. */
+MUST_USE int layout_find_chain(const struct layout *layout, struct layout_chain *out,
+			       struct err *err);
+
 /* Puts a blob; one that is already there with these bytes is left alone. */
 MUST_USE int layout_put(const struct layout *layout, const void *data, size_t size,
 			struct digest_size *out, struct err *err);
@@ -47,6 +57,7 @@ struct layout_bundle {
 struct layout_contents {
 	const char *name; /* of the cache: its reference in index.json */
 	struct digest_size envelope;
+	const struct layout_chain *chain; /* borrowed; NULL for none */
 	struct digest_size *tables; /* borrowed */
 	size_t table_count;
 	struct layout_bundle *bundles; /* borrowed */

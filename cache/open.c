@@ -36,14 +36,39 @@ int cache_envelope(const struct layout *layout, struct envelope *out, struct err
 	return read_envelope(layout, out, &digest, err);
 }
 
+/* A chain that is there and broken is refused: it is never as if there were none. */
+static int walk_chain(struct cache *cache, const struct trust *root, struct err *err)
+{
+	struct trust newest = *root;
+
+	for (size_t i = 0; i < cache->chain.count; i++) {
+		const struct digest_size *item = &cache->chain.item[i];
+		AUTO_FREE char *data = NULL;
+
+		if (blob_read(cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
+		    trust_walk(&newest, data, item->size, err) < 0) {
+			if (err->kind != ERR_SYSTEM)
+				err->kind = ERR_REFUSED;
+			return err_wrap(err, "trust chain [%zu]", i);
+		}
+	}
+	cache->trust = newest;
+	return 0;
+}
+
 static int prove_envelope(struct cache *cache, const struct trust *trust, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 
 	if (read_envelope(&cache->layout, &envelope, &cache->envelope, err) < 0)
 		return -1;
-	if (trust && trust_check(trust, &envelope, err) < 0)
+	if (layout_find_chain(&cache->layout, &cache->chain, err) < 0)
 		return -1;
+	if (trust && walk_chain(cache, trust, err) < 0)
+		return -1;
+	if (trust && trust_check(&cache->trust, &envelope, err) < 0)
+		return err_wrap(err, "version %llu of the trust root",
+				(unsigned long long)cache->trust.version);
 	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
 }
 

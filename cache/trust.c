@@ -8,6 +8,15 @@
 
 #define TRUST_FORMAT "larder.trust.v1"
 
+bool trust_names(const struct trust *trust, const struct digest *key_id)
+{
+	for (size_t i = 0; i < trust->count; i++) {
+		if (digest_equal(&trust->key[i].id, key_id))
+			return true;
+	}
+	return false;
+}
+
 static int parse_key(const json_t *value, size_t i, struct trust *trust, struct err *err)
 {
 	AUTO_FREE char *der = NULL;
@@ -59,19 +68,32 @@ static int parse_payload(const json_t *root, struct trust *trust, struct err *er
 	return 0;
 }
 
-static int parse_file(const char *data, size_t size, struct trust *out_trust, struct err *err)
+/* The envelope of a trust file, and what it says. */
+static int parse_file(const char *data, size_t size, struct envelope *out_envelope,
+		      struct trust *out_trust, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 	AUTO_JSON json_t *root = NULL;
 	struct trust trust = { 0 };
 
+	if (size > TRUST_MAX_BYTES)
+		return err_set(err, ERR_INVALID, "larger than %u bytes", TRUST_MAX_BYTES);
 	if (envelope_parse(data, size, ENVELOPE_TRUST, &envelope, err) < 0)
 		return -1;
 	if (json_parse(envelope.payload, envelope.size, &root, err) < 0 ||
 	    parse_payload(root, &trust, err) < 0)
 		return err_wrap(err, "payload");
 	*out_trust = trust;
+	*out_envelope = envelope;
+	envelope.payload = NULL;
 	return 0;
+}
+
+int trust_parse(const char *data, size_t size, struct trust *out_trust, struct err *err)
+{
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+
+	return parse_file(data, size, &envelope, out_trust, err);
 }
 
 int trust_load(int dir, const char *path, struct trust *out_trust, struct err *err)
@@ -81,7 +103,7 @@ int trust_load(int dir, const char *path, struct trust *out_trust, struct err *e
 
 	if (fs_read_at(dir, path, TRUST_MAX_BYTES, &data, &size, err) < 0)
 		return -1;
-	if (parse_file(data, size, out_trust, err) < 0)
+	if (trust_parse(data, size, out_trust, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;
 }
@@ -139,27 +161,76 @@ static int refuse(const struct trust *trust, const struct envelope *envelope, ui
 		       (unsigned long long)good, (unsigned long long)trust->threshold);
 }
 
-int trust_check(const struct trust *trust, const struct envelope *envelope, struct err *err)
+/* Over the keys, not the signatures: no key can count twice. */
+uint64_t trust_count(const struct trust *trust, const struct envelope *envelope,
+		     enum trust_mark marks[TRUST_MAX_KEYS])
 {
 	size_t size;
 	AUTO_FREE char *bytes = envelope_signed_bytes(envelope, &size);
 	struct err why = { 0 };
 	uint64_t good = 0;
-	bool damaged = false;
 
-	/* Over the keys, not the signatures: no key can count twice. */
 	for (size_t i = 0; i < trust->count; i++) {
 		const struct key_signature *signature =
 			find_signature(envelope, &trust->key[i].id);
 
+		marks[i] = TRUST_UNSIGNED;
 		if (!signature)
 			continue;
-		if (key_verify(&trust->key[i], bytes, size, signature, &why) == 0)
-			good++;
-		else
-			damaged = true;
+		marks[i] = key_verify(&trust->key[i], bytes, size, signature, &why) == 0
+				   ? TRUST_SIGNED
+				   : TRUST_DAMAGED;
+		good += marks[i] == TRUST_SIGNED;
 	}
+	return good;
+}
+
+int trust_check(const struct trust *trust, const struct envelope *envelope, struct err *err)
+{
+	enum trust_mark marks[TRUST_MAX_KEYS];
+	uint64_t good = trust_count(trust, envelope, marks);
+	bool damaged = false;
+
 	if (trust->threshold > 0 && good >= trust->threshold)
 		return 0;
+	for (size_t i = 0; i < trust->count; i++)
+		damaged = damaged || marks[i] == TRUST_DAMAGED;
 	return refuse(trust, envelope, good, damaged, err);
+}
+
+int trust_next(const struct trust *old, const char *data, size_t size, struct trust *out,
+	       struct err *err)
+{
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+	struct trust next;
+
+	if (parse_file(data, size, &envelope, &next, err) < 0)
+		return -1;
+	if (next.version != old->version + 1)
+		return err_set(err, ERR_REFUSED,
+			       "version %llu does not follow version %llu: versions go up one "
+			       "by one",
+			       (unsigned long long)next.version,
+			       (unsigned long long)old->version);
+	if (trust_check(old, &envelope, err) < 0)
+		return err_wrap(err, "version %llu is not proven by version %llu",
+				(unsigned long long)next.version,
+				(unsigned long long)old->version);
+	if (trust_check(&next, &envelope, err) < 0)
+		return err_wrap(err, "version %llu is not signed by its own keys",
+				(unsigned long long)next.version);
+	*out = next;
+	return 0;
+}
+
+int trust_walk(struct trust *newest, const char *data, size_t size, struct err *err)
+{
+	struct trust trust;
+
+	if (trust_parse(data, size, &trust, err) == 0 && trust.version <= newest->version)
+		return 0;
+	if (trust_next(newest, data, size, newest, err) == 0)
+		return 0;
+	err->kind = ERR_REFUSED;
+	return -1;
 }

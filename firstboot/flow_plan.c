@@ -27,6 +27,8 @@ enum flow_verdict flow_open(struct flow *flow)
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);
+	if (source_remember(flow->machine, &flow->source, &err) < 0)
+		status_event(flow->status, "trust not kept", "%s", err.text);
 	load_journal(flow);
 	return FLOW_GO;
 }

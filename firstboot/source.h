@@ -8,6 +8,8 @@
 
 struct source {
 	struct cache cache;
+	struct trust root; /* of /etc/larder */
+	uint64_t known; /* version of the trust root that this machine had proven before */
 	struct table table[PLAN_MAX_TABLES];
 	size_t count;
 };
@@ -22,6 +24,11 @@ void source_close(struct source *source);
  * trust.json), serial, not_carried (no cache), damaged. */
 enum reason source_open(const struct machine *machine, struct source *out_source,
 			struct err *err);
+
+/* Once the statement is accepted: keeps a newer version of the trust root that the cache proved, in
+ * /var/lib/larder/trust.json. Where that fails, the machine goes on as it was. */
+MUST_USE int source_remember(const struct machine *machine, const struct source *source,
+			     struct err *err);
 
 /* Reads the tables that fit the facts. REASON_DONE, or the reason with text filled. */
 enum reason source_read_tables(struct source *source, const struct facts *facts,

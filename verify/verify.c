@@ -173,6 +173,8 @@ void verify_folder(const char *path, const struct trust *trust, uint64_t least_s
 		return;
 	}
 	out->serial = cache.statement.serial;
+	out->root = trust->version;
+	out->trust = cache.trust.version;
 	if (out->serial < least_serial) {
 		err_set(&err, ERR_STALE, "serial %llu is below %llu",
 			(unsigned long long)out->serial, (unsigned long long)least_serial);
@@ -197,12 +199,13 @@ json_t *verify_json(const char *path, const struct verify_result *result)
 		json_array_append_new(findings, json_pack("{s:s, s:s}", "finding",
 							  code_name(result->finding[i].code),
 							  "text", result->finding[i].text));
-	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:o}", "cache", path,
-			 "verdict", code_name(result->code), "code", result->code, "serial",
-			 (json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
-			 "carried", (json_int_t)result->carried, "blobs",
-			 (json_int_t)result->blobs, "bytes", (json_int_t)result->bytes,
-			 "findings", findings);
+	return json_pack("{s:s, s:s, s:i, s:I, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:o}", "cache",
+			 path, "verdict", code_name(result->code), "code", result->code,
+			 "serial", (json_int_t)result->serial, "trust", "root",
+			 (json_int_t)result->root, "version", (json_int_t)result->trust,
+			 "bundles", (json_int_t)result->bundles, "carried",
+			 (json_int_t)result->carried, "blobs", (json_int_t)result->blobs,
+			 "bytes", (json_int_t)result->bytes, "findings", findings);
 }
 
 void verify_print(const char *path, const struct verify_result *result, FILE *to)
@@ -216,5 +219,8 @@ void verify_print(const char *path, const struct verify_result *result, FILE *to
 			", serial %llu, %zu of %zu bundles carried, %zu blobs read (%.1f MB)",
 			(unsigned long long)result->serial, result->carried, result->bundles,
 			result->blobs, (double)result->bytes / 1e6);
+	if (result->trust > result->root)
+		fprintf(to, ", version %llu of the trust root proven from version %llu",
+			(unsigned long long)result->trust, (unsigned long long)result->root);
 	fputc('\n', to);
 }

@@ -23,6 +23,7 @@ struct verify_finding {
 struct verify_result {
 	int code; /* the worst finding's; 1 when there was nothing to check */
 	uint64_t serial;
+	uint64_t root, trust; /* versions: the one that was given, the newest proven from it */
 	size_t bundles, carried, blobs;
 	uint64_t bytes; /* of the blobs that were read */
 	struct verify_finding *finding; /* owned */

@@ -367,7 +367,7 @@ static size_t distance(const char *left, const char *right)
 	size_t row[64], above_left, above;
 
 	if (columns > 63 || strlen(left) > 63)
-		return 64;
+		return SIZE_MAX;
 	for (size_t j = 0; j <= columns; j++)
 		row[j] = j;
 	for (size_t i = 1; left[i - 1] != '\0'; i++) {

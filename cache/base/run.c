@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "cache/base/auto.h"
@@ -29,10 +30,9 @@ static void fill_env(const char *const *extra, char *env[ENV_MAX])
 	env[count] = NULL;
 }
 
-static _Noreturn void child(const struct run_spec *spec, int output, int failure)
+static _Noreturn void child(const struct run_spec *spec, int input, int output, int failure)
 {
 	char *env[ENV_MAX];
-	int nothing = open("/dev/null", O_RDWR);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -40,7 +40,7 @@ static _Noreturn void child(const struct run_spec *spec, int output, int failure
 	signal(SIGPIPE, SIG_DFL);
 	fill_env(spec->env, env);
 	setpgid(0, 0);
-	if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
+	if (dup2(input, 0) < 0 || dup2(output, 1) < 0)
 		goto fail;
 	if (spec->keep_errors && dup2(output, 2) < 0)
 		goto fail;
@@ -135,14 +135,33 @@ static int read_failure(int fd, const char *name, struct err *err)
 	return err_errno(err, "start %s", name);
 }
 
+/* The input lies whole in memory before the program starts: it cannot block us, and a program that does
+ * not read it raises no SIGPIPE. */
+static int open_input(const struct run_spec *spec, int *out_fd, struct err *err)
+{
+	AUTO_CLOSE int fd = spec->input ? memfd_create("input", MFD_CLOEXEC)
+					: open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "open standard input");
+	if (spec->input && fs_write_all(fd, spec->input, spec->input_size, err) < 0)
+		return err_wrap(err, "standard input");
+	if (spec->input && lseek(fd, 0, SEEK_SET) < 0)
+		return err_errno(err, "seek standard input");
+	*out_fd = take_fd(&fd);
+	return 0;
+}
+
 int run(const struct run_spec *spec, struct run_result *out_result, struct err *err)
 {
 	AUTO_FREE char *output = must_calloc(1, spec->keep + 1);
 	struct run_result result = { .output = output };
-	AUTO_CLOSE int from = -1, to = -1, why = -1, because = -1;
+	AUTO_CLOSE int input = -1, from = -1, to = -1, why = -1, because = -1;
 	int pipes[2];
 	pid_t pid;
 
+	if (open_input(spec, &input, err) < 0)
+		return -1;
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return err_errno(err, "pipe");
 	from = pipes[0];
@@ -155,7 +174,7 @@ int run(const struct run_spec *spec, struct run_result *out_result, struct err *
 	if (pid < 0)
 		return err_errno(err, "fork");
 	if (pid == 0)
-		child(spec, to, because);
+		child(spec, input, to, because);
 	close(take_fd(&to));
 	close(take_fd(&because));
 	setpgid(pid, pid);

@@ -1,4 +1,5 @@
-/* run.h - other programs: started without a shell, with nothing on stdin, within a time limit. */
+/* run.h - other programs: started without a shell, with known bytes or nothing on stdin, within a time
+ * limit. */
 #ifndef LARDER_RUN_H
 #define LARDER_RUN_H
 
@@ -16,6 +17,8 @@ struct run_spec {
 				  * NULL for none */
 	int dir; /* an open folder to work in; 0 for / */
 	int root; /* an open folder that becomes / first; 0 for none */
+	const void *input; /* what stdin brings; NULL for nothing */
+	size_t input_size; /* bytes */
 	int timeout_ms; /* then the process group is killed; 0 for none */
 	size_t keep; /* how many bytes of output to keep; beyond it the oldest go */
 	bool keep_errors; /* stderr goes with the output; else it goes to ours */

@@ -1,5 +1,7 @@
 """key, trust, bake, sign, embed and larder-verify, as their users meet them."""
 
+import base64
+import json
 import os
 import shutil
 import stat
@@ -7,7 +9,7 @@ import subprocess
 
 import pytest
 
-from larder import KERNEL, TOP, Workshop, good, refused, run
+from larder import KERNEL, TOP, Workshop, good, refused, run, tar_gz
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_trust_needs_a_public_key(shop):
     key = shop.keys()
     refused("expected a PEM public key", "larder", "trust", "init", key)
     public = shop.folder / "fleet.pub"
-    refused("the same key as operand 1", "larder", "trust", "init", public, public)
+    refused("fleet.pub: a key that is named already", "larder", "trust", "init", public, public)
     refused("only 1 keys are named", "larder", "trust", "init", public, "--threshold", "2", code=2)
 
 
@@ -233,6 +235,74 @@ def test_a_full_disk(tmp_path, small_disk):
     shop.cache = small_disk / "cache"
     refused("No space left on device", "larder", *shop.bake_args("--unsigned"))
     assert not list(shop.cache.rglob("*.draft"))
+
+
+def test_an_archive_that_changed_in_the_store_is_never_signed(shop):
+    """The store may have travelled: its bytes are proven again before anything is made of them."""
+    key = shop.keys()
+    shop.fetch()
+    blob = next((shop.store / "blobs/sha256").iterdir())
+    evil = tar_gz({"vendor/nic.ko": b"evil", "vendor/nic.conf": b"evil"})
+    blob.write_bytes(evil.ljust(blob.stat().st_size, b"\0")[:blob.stat().st_size])
+    refused("the store's copy changed since it was fetched", "larder", *shop.bake_args("--key", key))
+    refused("the store lacks", "larder", "fetch", shop.manifest, "--store", shop.store, "--offline")
+    assert "fetched 1 of 1" in shop.fetch()  # a damaged copy is fetched again
+    good("larder", *shop.bake_args("--key", key))
+    assert shop.record()["files"][1]["size"] == len(shop.files["vendor/nic.ko"])
+
+
+def test_links_in_a_store_lead_nowhere(shop, tmp_path):
+    """A store that somebody brought cannot make us remove files of ours."""
+    victim = tmp_path / "victim/deep"
+    victim.mkdir(parents=True)
+    (victim / "thesis").write_text("years")
+    shop.store.mkdir(mode=0o700)
+    (shop.store / "blobs").mkdir()
+    (shop.store / "blobs/sha256").symlink_to(tmp_path / "victim")
+    assert run("larder", "fetch", shop.manifest, "--store", shop.store).returncode == 1
+    (shop.store / "blobs/sha256").unlink()
+    (shop.store / "blobs/sha256").mkdir()
+    (shop.store / "blobs/sha256/folder").mkdir()
+    shop.fetch()
+    assert (victim / "thesis").read_text() == "years"
+    assert (shop.store / "blobs/sha256/folder").exists()
+
+
+def test_bake_continues_only_what_its_key_signed(baked):
+    """Whoever writes to the cache folder between two bakes does not choose our serial."""
+    other = baked.keys("other")
+    refused("cannot be continued", "larder", *baked.bake_args("--key", other))
+    good("larder", *baked.bake_args("--key", other, "--serial", "9"))
+    assert baked.statement()["predicate"]["serial"] == 9
+
+
+def test_bake_never_says_signed_over_a_bad_signature(baked):
+    path = baked.envelope_path()
+    envelope = json.loads(path.read_text())
+    signature = bytearray(base64.b64decode(envelope["signatures"][0]["sig"]))
+    signature[-1] ^= 1
+    envelope["signatures"][0]["sig"] = base64.b64encode(signature).decode()
+    path.write_text(json.dumps(envelope))
+    refused("cannot be continued", "larder", *baked.bake_args("--key", baked.folder / "fleet.key"))
+
+
+def test_bake_mends_a_damaged_blob(baked):
+    name = baked.record()["files"][1]["blob"]["digest"].split(":")[1]
+    damage(baked.cache / "blobs/sha256" / name, "flip")
+    baked.bake()
+    good("larder-verify", baked.cache, "--trust", baked.trust)
+
+
+def test_a_damaged_blob_does_not_pass_for_one_that_is_not_carried(baked, tmp_path):
+    name = baked.record()["files"][1]["blob"]["digest"].split(":")[1]
+    damage(baked.cache / "blobs/sha256" / name, "cut")
+    before = tree(baked.cache)
+    refused("does not have its signed size", "larder", "sign", baked.cache, "--key", baked.folder / "fleet.key")
+    (tmp_path / "root").mkdir()
+    refused("does not have its signed size", "larder", "embed", baked.cache, "--trust", baked.trust, "--root",
+            tmp_path / "root")
+    assert {name: row[2] for name, row in tree(baked.cache).items()} == {
+        name: row[2] for name, row in before.items()}
 
 
 # sign

@@ -77,8 +77,13 @@ static char *with_signatures(size_t count, size_t bytes)
 					   "payload", "e30=", "signatures", array);
 	size_t size;
 
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(array, json_pack("{s:s, s:s}", "keyid", ID, "sig", sig));
+	for (size_t i = 0; i < count; i++) {
+		char id[] = ID; /* each its own: none may stand twice */
+
+		id[0] = "0123456789abcdef"[i / 16];
+		id[1] = "0123456789abcdef"[i % 16];
+		json_array_append_new(array, json_pack("{s:s, s:s}", "keyid", id, "sig", sig));
+	}
 	return json_text(root, &size);
 }
 

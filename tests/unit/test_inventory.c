@@ -36,10 +36,10 @@ static const struct {
 	{ 0, DAMAGE_GONE, false, false, ERR_NONE },
 	{ 1, DAMAGE_GONE, false, true, ERR_NONE },
 	{ 2, DAMAGE_GONE, true, false, ERR_NONE },
-	{ 2, DAMAGE_CUT, true, false, ERR_NONE },
-	{ 2, DAMAGE_LONGER, true, false, ERR_NONE },
-	{ 2, DAMAGE_LINK, true, false, ERR_NONE },
-	{ 2, DAMAGE_FOLDER, true, false, ERR_NONE },
+	{ 2, DAMAGE_CUT, false, false, ERR_DAMAGED },
+	{ 2, DAMAGE_LONGER, false, false, ERR_DAMAGED },
+	{ 2, DAMAGE_LINK, false, false, ERR_DAMAGED },
+	{ 2, DAMAGE_FOLDER, false, false, ERR_DAMAGED },
 	{ 2, DAMAGE_FLIP, true, true, ERR_NONE }, /* bytes of blobs are not looked at */
 	{ 3, DAMAGE_GONE, false, true, ERR_NONE },
 	{ 3, DAMAGE_FLIP, false, false, ERR_DAMAGED },
@@ -65,7 +65,10 @@ static void test_damage(void **state)
 			    rows[i].damage);
 		result = inventory_read(&cache, &inventory, &err);
 		if (rows[i].kind != ERR_NONE) {
-			check_err(result, &err, rows[i].kind, "record of one", row);
+			check_err(result, &err, rows[i].kind,
+				  rows[i].blob == 3 ? "record of one"
+						    : "does not have its signed size",
+				  row);
 		} else {
 			check_good(result, &err, row);
 			CHECK(inventory.bundles[0].carried == rows[i].first, "%s", row);

@@ -152,8 +152,7 @@ static void test_every_byte(void **state)
 
 		CHECK(name_is_safe(text) == letter, "byte 0x%02x", byte);
 		CHECK(name_is_release(text) == (letter || byte == ':'), "byte 0x%02x", byte);
-		CHECK(name_is_glob(text) ==
-			      (byte > ' ' && byte < 0x7f && !strchr("?[]", byte)),
+		CHECK(name_is_glob(text) == (byte > ' ' && byte < 0x7f && !strchr("?[]", byte)),
 		      "byte 0x%02x", byte);
 		CHECK(name_is_module(text) == (letter && !strchr(".+~", byte)), "byte 0x%02x",
 		      byte);
