@@ -36,8 +36,8 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz demo check unit e2e vm vm-check lint layers \
-	werror sanitize fuzz fuzz-cases fuzz-targets install clean
+.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz demo check unit e2e vm \
+	vm-check lint layers werror sanitize fuzz fuzz-cases fuzz-targets install clean
 .SECONDARY:
 
 all: deps-build
@@ -95,7 +95,7 @@ DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libsecco
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
 DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
-	clang clang-format clang-tidy strace procps
+	clang clang-format clang-tidy strace procps python3-cryptography zstd softhsm2 opensc
 DEPS_fuzz = clang libclang-rt-dev python3
 
 # Installs what is missing of a group, and says nothing when nothing is.
@@ -173,16 +173,18 @@ sanitize: all deps-check
 	$(MAKE) --no-print-directory -s unit $(SANITIZE)
 	$(MAKE) --no-print-directory e2e $(SANITIZE)
 
-# --- fuzzing: make fuzz FUZZ_SECONDS=3600 for each target; fuzz-cases takes seeds and cases once --------
+# --- fuzzing --------------------------------------------------------------------------------------
+# make fuzz FUZZ_SECONDS=3600: so long for each target; fuzz-cases: every seed and every case once.
 
 FUZZ_SECONDS = 120
 FUZZ_NAMES = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ = BUILD=$(BUILD)/fuzz CC=clang \
-	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all"
 
 $(BUILD)/target/%: tests/fuzz/fuzz_%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
 	@mkdir -p $(@D)
-	$(call say,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $(filter %.c %.a,$^) $(HOST_LIBS)
+	$(call say,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(filter %.a,$^) $(HOST_LIBS)
 
 fuzz-targets: $(FUZZ_NAMES:%=$(BUILD)/target/%)
 fuzz fuzz-cases: deps-build deps-fuzz

@@ -73,6 +73,7 @@ static int glob_fits_nothing(const struct record *record, const char *glob, stru
 static int settle_globs(const struct record *record, const json_t *globs,
 			struct json_strings *out, struct err *err)
 {
+	AUTO_FREE bool *taken = must_calloc(record->file_count, sizeof(*taken));
 	struct json_strings names = { 0 };
 
 	names.item = must_calloc(record->file_count, sizeof(*names.item));
@@ -82,16 +83,12 @@ static int settle_globs(const struct record *record, const json_t *globs,
 		bool found = false;
 
 		for (size_t i = 0; i < record->file_count; i++) {
-			const char *path = record->file[i].path;
-			bool known = false;
-
-			if (!name_glob_match(glob, path))
+			if (!name_glob_match(glob, record->file[i].path))
 				continue;
 			found = true;
-			for (size_t j = 0; j < out->count && !known; j++)
-				known = strcmp(out->item[j], path) == 0;
-			if (!known)
-				out->item[out->count++] = path;
+			if (!taken[i])
+				out->item[out->count++] = record->file[i].path;
+			taken[i] = true;
 		}
 		if (!found)
 			return glob_fits_nothing(record, glob, err);

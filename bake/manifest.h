@@ -13,7 +13,7 @@
 #define MANIFEST_MAX_BUNDLES 4096
 #define MANIFEST_MAX_LIST 1024 /* elements of one array field, sets spliced in */
 /* Bytes of all bundles written out: their texts, and MANIFEST_VALUE_BYTES for each value. */
-#define MANIFEST_MAX_EXPANDED (UINT32_C(64) << 20)
+#define MANIFEST_MAX_EXPANDED (UINT32_C(32) << 20)
 #define MANIFEST_VALUE_BYTES 64
 
 /* All strings are borrowed from the manifest's flat document and live as long as it. */

@@ -19,6 +19,7 @@ struct made_cache {
 	struct record_file file[MADE_BLOBS];
 	struct digest chunk[2];
 	struct digest_size blob[MADE_BLOBS], record[2], table, envelope;
+	struct layout_chain chain; /* none, unless a test puts it */
 	char *table_json; /* as it was put; a test may change it and call made_cache_seal again */
 	size_t table_size;
 	uint64_t serial;
@@ -137,6 +138,7 @@ static inline void made_cache_write(const struct made_cache *made, const struct 
 	struct digest_size table = made->table;
 	const struct layout_contents contents = { .name = "test",
 						  .envelope = made->envelope,
+						  .chain = &made->chain,
 						  .tables = &table,
 						  .table_count = 1,
 						  .bundles = bundles,

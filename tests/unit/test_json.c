@@ -401,7 +401,7 @@ static void test_nearest(void **state)
 	}
 	memset(longest, 'k', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	json_nearest(longest, known, COUNT_OF(known)); /* long words are not looked at */
+	assert_null(json_nearest(longest, known, COUNT_OF(known))); /* not looked at */
 	assert_null(json_nearest("a", known, 0));
 }
 

@@ -297,6 +297,114 @@ static void test_signed_bad_table(void **state)
 	}
 }
 
+/* Puts a version of the trust root that names one key, signed by two (either may be NULL). */
+static void put_version(struct made_cache *made, uint64_t version, const struct key *named,
+			const struct key *first, const struct key *second)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+	struct trust trust = { .version = version, .threshold = 1, .count = 1 };
+	AUTO_FREE char *unsigned_text = NULL, *text = NULL;
+	struct err err = { 0 };
+	size_t size;
+
+	key_to_public(named, &trust.key[0]);
+	unsigned_text = trust_text(&trust, &size);
+	check_good(envelope_parse(unsigned_text, size, ENVELOPE_TRUST, &envelope, &err), &err,
+		   "parse");
+	if (first)
+		check_good(envelope_sign(&envelope, first, &err), &err, "sign");
+	if (second)
+		check_good(envelope_sign(&envelope, second, &err), &err, "sign");
+	text = envelope_text(&envelope, &size);
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	check_good(
+		layout_put(&layout, text, size, &made->chain.item[made->chain.count++], &err),
+		&err, "put");
+}
+
+/* The machine knows version 1, of an old key; the statement is signed by the new one. */
+static void test_chain(void **state)
+{
+	struct made_cache *made = *state;
+	AUTO_KEY struct key *old = NULL;
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	struct err err = { 0 };
+
+	check_good(key_generate(KEY_ED25519, &old, &err), &err, "key");
+	key_to_public(old, &made->trust.key[0]);
+	refuse(made, ERR_REFUSED, "version 1 of the trust root: signed by key", "no chain");
+	put_version(made, 1, old, NULL, NULL);
+	put_version(made, 2, made->key, old, made->key);
+	made_cache_seal(made, made->key);
+	check_good(open_cache(made, 7, &cache, &err), &err, "chain");
+	assert_int_equal(cache.chain.count, 2);
+	assert_int_equal(cache.trust.version, 2);
+	made_cache_seal(made, old);
+	refuse(made, ERR_REFUSED, "version 2 of the trust root: signed by key", "revoked");
+}
+
+/* T6: a chain that is proven half way is worth nothing, even where its first half would do. */
+static void test_half_a_chain(void **state)
+{
+	static const char *const text = "trust chain [1]: version 3 is not";
+	struct made_cache *made = *state;
+	AUTO_KEY struct key *old = NULL;
+	struct trust before;
+	struct err err = { 0 };
+
+	check_good(key_generate(KEY_ED25519, &old, &err), &err, "key");
+	key_to_public(old, &made->trust.key[0]);
+	before = made->trust;
+	put_version(made, 2, made->key, old, made->key);
+	put_version(made, 3, old, old, NULL); /* old proves nothing any more */
+	made_cache_seal(made, made->key);
+	refuse(made, ERR_REFUSED, text, "half");
+	assert_memory_equal(&before, &made->trust, sizeof(before));
+	made->trust.version = 3; /* a machine that is at version 3 needs none of it */
+	key_to_public(made->key, &made->trust.key[0]);
+	{
+		AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+
+		check_good(open_cache(made, 0, &cache, &err), &err, "passed over");
+	}
+}
+
+static void test_damaged_chain(void **state)
+{
+	struct made_cache *made = *state;
+
+	put_version(made, 1, made->key, NULL, NULL);
+	for (enum damage how = 0; how < DAMAGE_KINDS; how++) {
+		AUTO_FREE char *row = must_printf("damage %d", (int)how);
+		struct err err = { 0 };
+		char path[128];
+
+		made->chain.count = 0;
+		check_good(fs_remove_tree(made->folder->fd,
+					  made_path(&made->chain.item[0], path), &err),
+			   &err, row);
+		put_version(made, 1, made->key, NULL, NULL);
+		made_cache_seal(made, made->key);
+		made_damage(made, &made->chain.item[0], how);
+		refuse(made, ERR_REFUSED, "trust chain [0]: blob", row);
+	}
+}
+
+static void test_chain_limit(void **state)
+{
+	struct made_cache *made = *state;
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	struct err err = { 0 };
+
+	put_version(made, 1, made->key, NULL, NULL);
+	while (made->chain.count < LAYOUT_MAX_CHAIN)
+		made->chain.item[made->chain.count++] = made->chain.item[0];
+	made_cache_seal(made, made->key);
+	check_good(open_cache(made, 0, &cache, &err), &err, "64");
+	assert_int_equal(cache.chain.count, LAYOUT_MAX_CHAIN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +420,10 @@ int main(void)
 		cache_test(test_hint_to_another_envelope),
 		cache_test(test_index_is_a_fifo),
 		cache_test(test_signed_bad_table),
+		cache_test(test_chain),
+		cache_test(test_half_a_chain),
+		cache_test(test_damaged_chain),
+		cache_test(test_chain_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

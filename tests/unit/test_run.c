@@ -72,6 +72,95 @@ static void test_rows(void **state)
 	signal(SIGPIPE, SIG_DFL);
 }
 
+static int feed(const char *line, const void *input, size_t size, int timeout_ms,
+		struct run_result *result, struct err *err)
+{
+	const char *const argv[] = { "sh", "-c", line, NULL };
+	const struct run_spec spec = { .argv = argv,
+				       .input = input,
+				       .input_size = size,
+				       .timeout_ms = timeout_ms,
+				       .keep = 64 };
+
+	*result = (struct run_result) { 0 };
+	return run(&spec, result, err);
+}
+
+static const struct {
+	const char *line, *input, *output;
+} input_rows[] = {
+	{ "cat", "hello", "hello" },
+	{ "cat", "", "" },
+	{ "cat; cat; echo end", "once", "onceend\n" },
+	{ "cat /dev/stdin", "by name", "by name" },
+	{ "head -c 2; echo", "cut", "cu\n" },
+	{ "true", "not read", "" },
+	{ "exec 0<&-; echo closed", "not read", "closed\n" },
+};
+
+static void test_input(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(input_rows); i++) {
+		const char *input = input_rows[i].input;
+		struct run_result result;
+		struct err err = { 0 };
+
+		check_good(feed(input_rows[i].line, input, strlen(input), 20000, &result, &err),
+			   &err, input_rows[i].line);
+		CHECK(strcmp(result.output, input_rows[i].output) == 0, "%s: %s",
+		      input_rows[i].line, result.output);
+		free(result.output);
+	}
+}
+
+/* More than any pipe holds, to programs that write as much while they read, that read nothing, that end at
+ * once, and that never end: no deadlock and no SIGPIPE, whatever we do with that signal. */
+static void test_much_input(void **state)
+{
+	static const struct {
+		const char *line, *output;
+	} lines[] = {
+		{ "wc -c", "4000000\n" },
+		{ "tee /dev/stderr 2>&1 | tail -c 4", NULL },
+		{ "head -c 1000000 /dev/zero; cat", NULL },
+		{ "head -c 1 >/dev/null; echo one", "one\n" },
+		{ "echo none", "none\n" },
+	};
+	AUTO_FREE char *input = noise(4000000, 1);
+
+	(void)state;
+	signal(SIGPIPE, SIG_DFL);
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		struct run_result result;
+		struct err err = { 0 };
+
+		check_good(feed(lines[i].line, input, 4000000, 20000, &result, &err), &err,
+			   lines[i].line);
+		CHECK(result.code == 0, "%s: %d", lines[i].line, result.code);
+		if (lines[i].output)
+			CHECK(strcmp(result.output, lines[i].output) == 0, "%s: %s",
+			      lines[i].line, result.output);
+		else
+			CHECK(memcmp(result.output + result.size - 4, input + 3999996, 4) == 0,
+			      "%s", lines[i].line);
+		free(result.output);
+	}
+}
+
+static void test_input_and_timeout(void **state)
+{
+	AUTO_FREE char *input = noise(4000000, 1);
+	uint64_t start = fs_boot_ms();
+	struct run_result result;
+	struct err err = { 0 };
+
+	(void)state;
+	check_err(feed("sleep 60", input, 4000000, 200, &result, &err), &err, ERR_TIMEOUT,
+		  "still running", "sleep");
+	assert_true(fs_boot_ms() - start < 2000);
+}
+
 static void test_much_output(void **state)
 {
 	struct run_result result;
@@ -273,6 +362,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_input),
+		cmocka_unit_test(test_much_input),
+		cmocka_unit_test(test_input_and_timeout),
 		cmocka_unit_test(test_much_output),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_not_started),

@@ -315,6 +315,191 @@ static void test_key_count(void **state)
 	}
 }
 
+/* A trust file that names keys by letters, signed by the keys of signed_by. The caller frees. */
+static char *version_text(uint64_t version, const char *keys_named, uint64_t threshold,
+			  const char *signed_by, size_t *out_size)
+{
+	struct trust trust = trust_of(keys_named, threshold);
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+	AUTO_FREE char *text = NULL;
+	struct err err = { 0 };
+	size_t size;
+
+	trust.version = version;
+	text = trust_text(&trust, &size);
+	check_good(envelope_parse(text, size, ENVELOPE_TRUST, &envelope, &err), &err, "parse");
+	sign_with(&envelope, signed_by);
+	return envelope_text(&envelope, out_size);
+}
+
+static const struct {
+	const char *old; /* of version 7 */
+	uint64_t old_threshold, version;
+	const char *next;
+	uint64_t next_threshold;
+	const char *signed_by, *error; /* NULL: proven */
+} next_rows[] = {
+	{ "a", 1, 8, "ab", 1, "a", NULL },
+	{ "a", 1, 8, "b", 1, "ab", NULL },
+	{ "a", 1, 8, "b", 1, "ba", NULL },
+	{ "a", 1, 8, "a", 1, "a", NULL },
+	{ "ab", 1, 8, "abc", 2, "ac", NULL },
+	{ "abc", 2, 8, "bcd", 2, "bc", NULL },
+	{ "abc", 2, 8, "bcd", 2, "abd", NULL },
+	{ "abc", 3, 8, "d", 1, "abcd", NULL },
+	{ "abc", 2, 8, "abc", 1, "Cab", NULL }, /* a bad one beside enough good ones */
+
+	/* exactly the next version */
+	{ "a", 1, 9, "ab", 1, "a", "version 9 does not follow version 7" },
+	{ "a", 1, 7, "ab", 1, "a", "version 7 does not follow version 7" },
+	{ "a", 1, 6, "ab", 1, "a", "version 6 does not follow version 7" },
+	{ "a", 1, 1, "ab", 1, "", "version 1 does not follow version 7" },
+	{ "a", 1, TRUST_MAX_VERSION, "a", 1, "a", "does not follow" },
+
+	/* enough keys of the version before */
+	{ "a", 1, 8, "ab", 1, "", "not proven by version 7: not signed" },
+	{ "a", 1, 8, "b", 1, "b", "not proven by version 7: signed by key" },
+	{ "a", 1, 8, "ab", 1, "b", "not proven by version 7" },
+	{ "ab", 2, 8, "ab", 1, "a",
+	  "not proven by version 7: signed by 1 trusted keys, but 2" },
+	{ "ab", 2, 8, "abcd", 3, "acd", "not proven by version 7: signed by 1" },
+	{ "abc", 2, 8, "bcd", 2, "bd", "not proven by version 7: signed by 1" },
+	{ "a", 1, 8, "ab", 1, "Ab", "not proven by version 7: a signature by a trusted key" },
+
+	/* enough keys of its own */
+	{ "a", 1, 8, "b", 1, "a", "version 8 is not signed by its own keys" },
+	{ "ab", 1, 8, "abc", 2, "a", "version 8 is not signed by its own keys: signed by 1" },
+	{ "abc", 2, 8, "bcd", 2, "ab", "version 8 is not signed by its own keys: signed by 1" },
+	{ "a", 1, 8, "ab", 2, "aB", "version 8 is not signed by its own keys" },
+
+	/* T5: a signature under the id of another key is none by it */
+	{ "ad", 2, 8, "ad", 1, "a=", "not proven by version 7" },
+	{ "a", 1, 8, "ad", 2, "a=", "version 8 is not signed by its own keys" },
+};
+
+/* T6: what is refused leaves no trace in out. */
+static void test_next(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(next_rows); i++) {
+		struct trust old = trust_of(next_rows[i].old, next_rows[i].old_threshold);
+		size_t size;
+		AUTO_FREE char *text = version_text(next_rows[i].version, next_rows[i].next,
+						    next_rows[i].next_threshold,
+						    next_rows[i].signed_by, &size);
+		AUTO_FREE char *row =
+			must_printf("row %zu, signed by %s", i, next_rows[i].signed_by);
+		struct trust out, before;
+		struct err err = { 0 };
+		int result;
+
+		old.version = 7;
+		memset(&before, 0x5a, sizeof(before));
+		out = before;
+		result = trust_next(&old, text, size, &out, &err);
+		if (!next_rows[i].error) {
+			check_good(result, &err, row);
+			CHECK(out.version == 8 && out.count == strlen(next_rows[i].next), "%s",
+			      row);
+			check_good(trust_next(&old, text, size, &old, &err), &err, "in place");
+			continue;
+		}
+		check_err(result, &err, ERR_REFUSED, next_rows[i].error, row);
+		CHECK(memcmp(&out, &before, sizeof(out)) == 0, "%s: out was touched", row);
+	}
+}
+
+/* T3: every change of one byte of the file, and every shorter file. */
+static void test_next_damaged(void **state)
+{
+	struct trust old = trust_of("a", 1), out;
+	size_t size;
+	AUTO_FREE char *text = version_text(2, "b", 1, "ab", &size);
+	struct err err = { 0 };
+
+	(void)state;
+	check_good(trust_next(&old, text, size, &out, &err), &err, "whole");
+	for (size_t at = 0; at < size; at++) {
+		CHECK(trust_next(&old, text, at, &out, &err) < 0, "cut at %zu", at);
+		text[at] ^= 1;
+		CHECK(trust_next(&old, text, size, &out, &err) < 0, "byte %zu", at);
+		text[at] ^= 1;
+	}
+}
+
+/* One key cannot be named twice: its id is made of its bytes, which have one spelling. */
+static void test_next_names_a_key_twice(void **state)
+{
+	struct trust old = trust_of("a", 1), out;
+	size_t size;
+	AUTO_FREE char *text = version_text(2, "aa", 2, "a", &size);
+	struct err err = { 0 };
+
+	(void)state;
+	check_err(trust_next(&old, text, size, &out, &err), &err, ERR_INVALID,
+		  "keys[1]: the same key as keys[0]", "aa");
+}
+
+/* A chain of files "VERSION KEYS SIGNED_BY" with threshold 1, walked from version 2 of key a. */
+static const struct {
+	const char *chain[5];
+	uint64_t newest; /* 0: refused */
+	const char *error;
+} walk_rows[] = {
+	{ { NULL }, 2, NULL },
+	{ { "3 ab a" }, 3, NULL },
+	{ { "3 ab a", "4 b ab", "5 c bc" }, 5, NULL },
+	{ { "1 a ", "2 a ", "3 ab a" }, 3, NULL }, /* passed over: not even looked at */
+	{ { "1 d d", "2 d d", "3 ab a" }, 3, NULL },
+	{ { "3 ab a", "3 d d", "4 b ab" }, 4, NULL },
+	{ { "1 a ", "2 a " }, 2, NULL },
+	{ { "4 ab a" }, 0, "version 4 does not follow version 2" },
+	{ { "3 ab a", "5 b ab" }, 0, "version 5 does not follow version 3" },
+	{ { "4 b ab", "3 ab a" }, 0, "version 4 does not follow version 2" },
+	{ { "3 d d" }, 0, "version 3 is not proven by version 2" },
+	{ { "3 b ab", "4 c ac" }, 0, "version 4 is not proven by version 3" }, /* a is out */
+	{ { "3 ab a", "4 b a", "5 b b" }, 0, "version 4 is not signed by its own keys" },
+	{ { "3 ab a", "x" }, 0, "envelope" },
+	{ { "x", "3 ab a" }, 0, "envelope" },
+};
+
+static int walk(const char *step, struct trust *newest, struct err *err)
+{
+	char named[8] = "", signed_by[8] = "";
+	unsigned long long version = 0;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	if (sscanf(step, "%llu %7s %7s", &version, named, signed_by) < 2)
+		return trust_walk(newest, step, strlen(step), err);
+	text = version_text(version, named, 1, signed_by, &size);
+	return trust_walk(newest, text, size, err);
+}
+
+static void test_walk(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(walk_rows); i++) {
+		struct trust newest = trust_of("a", 1), before;
+		struct err err = { 0 };
+		int result = 0;
+
+		newest.version = 2;
+		for (size_t j = 0; result == 0 && walk_rows[i].chain[j]; j++) {
+			before = newest;
+			result = walk(walk_rows[i].chain[j], &newest, &err);
+		}
+		if (!walk_rows[i].error) {
+			check_good(result, &err, "walk");
+			CHECK(newest.version == walk_rows[i].newest, "row %zu: %llu", i,
+			      (unsigned long long)newest.version);
+			continue;
+		}
+		check_err(result, &err, ERR_REFUSED, walk_rows[i].error, "walk");
+		CHECK(memcmp(&newest, &before, sizeof(newest)) == 0, "row %zu: touched", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +510,10 @@ int main(void)
 		folder_test(test_load_files),
 		folder_test(test_text_and_back),
 		folder_test(test_key_count),
+		cmocka_unit_test(test_next),
+		cmocka_unit_test(test_next_damaged),
+		cmocka_unit_test(test_next_names_a_key_twice),
+		cmocka_unit_test(test_walk),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, drop_keys);

@@ -1,0 +1,876 @@
+"""verifier.py - a second verifier of larder's caches, written from docs/FORMAT.md alone.
+
+It exists to disagree: where it and larder-verify give different answers, one of them, or FORMAT.md,
+is wrong. So it shares no code with them and leans on as little as it can: the standard library and
+python3-cryptography. Zstandard is not in the standard library: frames are walked here (window,
+dictionary, what is left over), and what they decode to is counted with the `zstd` program.
+
+    verifier.py CACHE --trust FILE [--serial-at-least N] [--json]
+
+Exit codes are larder-verify's: 0 clean, 4 untrusted, 3 damaged, 5 incomplete, 6 stale, 1 otherwise.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+LAYOUT_MAX = ENVELOPE_MAX = TABLE_MAX = 4 * MIB
+TRUST_MAX = 256 * KIB
+STATEMENT_MAX = CHUNK = MIB
+RECORD_MAX = 16 * MIB
+FILE_MAX = 16 * GIB
+WINDOW_MAX = 8 * MIB
+INTEGER_MAX = 1 << 53
+DEPTH_MAX = 32
+
+STATEMENT_TYPE = "application/vnd.in-toto+json"
+TRUST_TYPE = "application/vnd.larder.trust.v1+json"
+
+CODES = {"clean": 0, "missing": 1, "no trust root": 1, "untrusted": 4, "damaged": 3,
+         "incomplete": 5, "stale": 6}
+WORST_FIRST = ("untrusted", "damaged", "incomplete", "stale")
+
+
+class Bad(Exception):
+    """What was read is not what FORMAT.md says."""
+
+
+class Absent(Exception):
+    """What was looked for is not here, which is not the same as being wrong."""
+
+
+@dataclass
+class Finding(Exception):
+    """A step of section 8 that failed."""
+    step: int
+    verdict: str
+    text: str
+
+
+@dataclass
+class Report:
+    """The answer: the first step that failed, and the worst verdict of all."""
+    findings: list = field(default_factory=list)
+    serial: int = 0
+    blobs: int = 0
+
+    @property
+    def verdict(self):
+        """An auditor goes on behind step 5, and reports the worst."""
+        if not self.findings:
+            return "clean"
+        found = [finding.verdict for finding in self.findings]
+        return next((verdict for verdict in WORST_FIRST if verdict in found), found[0])
+
+    @property
+    def step(self):
+        """The step of the finding that gave the verdict; None when clean."""
+        return next((f.step for f in self.findings if f.verdict == self.verdict), None)
+
+
+# --- JSON, the preamble of FORMAT.md ------------------------------------------------------------
+
+
+def no_duplicates(pairs):
+    """An object whose keys are all different; json.loads alone would keep the last."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise Bad("a key stands twice")
+    return made
+
+
+def bounded_integer(digits):
+    """An integer that every parser reads alike; the length first, or the conversion itself costs."""
+    if len(digits) > 17 or abs(int(digits)) > INTEGER_MAX:
+        raise Bad("an integer beyond 2^53")
+    return int(digits)
+
+
+def refuse_number(digits):
+    """Fractions, exponents, NaN and Infinity."""
+    raise Bad(f"{digits[:20]} is not an integer")
+
+
+def check_depth(text):
+    """Nesting, counted before anything recurses; brackets in strings do not count."""
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', text, flags=re.DOTALL)
+    depth = 0
+    for bracket in re.findall(r"[][{}]", bare):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEPTH_MAX:
+            raise Bad("nested too deep")
+
+
+def check_strings(value):
+    """No NUL, no control characters but tab and newline, no half of a surrogate pair."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            check_strings(key)
+            check_strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_strings(inner)
+    elif isinstance(value, str) and re.search("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]", value):
+        raise Bad("a control character or a lone surrogate in a string")
+
+
+def strict_json(data):
+    """Bytes to a value, or Bad."""
+    try:
+        text = data.decode("utf-8")
+        check_depth(text)
+        value = json.loads(text, object_pairs_hook=no_duplicates, parse_int=bounded_integer,
+                           parse_float=refuse_number, parse_constant=refuse_number)
+    except (ValueError, RecursionError) as error:
+        raise Bad(f"not JSON: {error}") from error
+    check_strings(value)
+    return value
+
+
+def keys(value, *needed, optional=()):
+    """An object with exactly these keys."""
+    if not isinstance(value, dict):
+        raise Bad("not an object")
+    for name in needed:
+        if name not in value:
+            raise Bad(f"{name} is missing")
+    for name in value:
+        if name not in needed and name not in optional:
+            raise Bad(f"unknown key {name[:40]}")
+    return value
+
+
+def integer(value, low, high):
+    """An integer within limits; true and false are none, whatever Python thinks."""
+    if type(value) is not int or not low <= value <= high:
+        raise Bad(f"not an integer from {low} to {high}: {str(value)[:40]}")
+    return value
+
+
+def array(value, low, high):
+    """A list of so many elements."""
+    if not isinstance(value, list) or not low <= len(value) <= high:
+        raise Bad(f"not a list of {low} to {high}")
+    return value
+
+
+def string(value):
+    """Any string."""
+    if not isinstance(value, str):
+        raise Bad("not a string")
+    return value
+
+
+def words(value, most):
+    """Text for people: not empty, and not endless."""
+    if not 1 <= len(string(value).encode("utf-8")) <= most:
+        raise Bad(f"not 1 to {most} bytes")
+
+
+def boolean(value):
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Bad("not true or false")
+
+
+def different(values):
+    """None twice."""
+    if len(set(values)) != len(values):
+        raise Bad("an element stands twice")
+
+
+def rising(values):
+    """Strict order: each is greater than the one before."""
+    for before, after in zip(values, values[1:]):
+        if not before < after:
+            raise Bad(f"out of order, or twice: {str(after)[:60]}")
+
+
+# --- words, section 1 ---------------------------------------------------------------------------
+
+RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE | re.DOTALL)
+HEADS = re.compile(r"pci:v[0-9A-F]{8}|usb:v[0-9A-F]{4}|virtio:d[0-9A-F]{8}|PCI\\VEN_[0-9A-F]{4}"
+                   r"|vmbus:[0-9a-f]{32}|VMBUS\\\{[0-9a-f]{8}")
+URL = re.compile(r"(?=.{1,2048}$)[\x21-\x7e]*://[\x21-\x7e]*")
+MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}")
+
+
+def full(pattern, value):
+    """The whole string matches; `$` would let a newline pass."""
+    if not re.fullmatch(pattern, string(value)):
+        raise Bad(f"malformed: {value[:60]!r}")
+    return value
+
+
+def hex_digest(value):
+    """64 lower-case hex digits."""
+    return full(r"[0-9a-f]{64}", value)
+
+
+def digest(value):
+    """sha256:HEX; returns the HEX."""
+    return full(r"sha256:[0-9a-f]{64}", value)[7:]
+
+
+def safe_name(value):
+    """A name that is one file name on every system."""
+    full(r"[A-Za-z0-9._+~-]{1,128}", value)
+    if value in (".", "..") or value[0] == "-" or value[-1] == "." or RESERVED.fullmatch(value):
+        raise Bad(f"not a safe name: {value!r}")
+    return value
+
+
+def safe_path(value):
+    """Safe names joined by slashes."""
+    parts = string(value).split("/")
+    if len(parts) > 16 or len(value.encode("utf-8")) > 512:
+        raise Bad("a path too long")
+    for part in parts:
+        safe_name(part)
+    return value
+
+
+def glob(value):
+    """Stars and literal bytes; nothing else is special, and matching stays cheap."""
+    full(r"[\x21-\x7e]{1,128}", value)
+    if value.count("*") > 8 or any(letter in value for letter in "?[]"):
+        raise Bad(f"not a glob: {value!r}")
+    return value
+
+
+def device_glob(value):
+    """A glob that cannot claim every device: bus and vendor are literal."""
+    if not HEADS.match(string(value)):
+        raise Bad(f"no literal bus and vendor: {value[:60]!r}")
+    glob(value)
+
+
+def from_base64(value):
+    """RFC 4648 section 4 in its one spelling."""
+    try:
+        data = base64.b64decode(string(value).encode("ascii"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Bad("not base64") from error
+    if base64.b64encode(data).decode() != value:
+        raise Bad("base64 in another spelling")
+    return data
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+class Folder:
+    """A cache in a folder; no link in the place of a blob, or of the folders above it, is followed."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def parents(self, name):
+        """Bad where a link stands in the place of a folder."""
+        for end in (at for at, letter in enumerate(name) if letter == "/"):
+            if os.path.islink(os.path.join(self.path, name[:end])):
+                raise Bad(f"{name[:end]}: a link")
+
+    def open(self, name, links=False):
+        """A regular file, open, and its size."""
+        self.parents(name)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+        try:
+            handle = os.open(os.path.join(self.path, name), flags)
+        except FileNotFoundError as error:
+            raise Absent(f"{name}: not here") from error
+        except OSError as error:
+            raise Bad(f"{name}: {error.strerror}") from error
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            raise Bad(f"{name}: not a regular file")
+        return os.fdopen(handle, "rb"), status.st_size
+
+    def read(self, name, limit, links=False):
+        """All bytes of a file of at most limit bytes."""
+        handle, size = self.open(name, links)
+        with handle:
+            if size > limit:
+                raise Bad(f"{name}: larger than {limit}")
+            return handle.read()
+
+    def blob(self, name, limit):
+        """All bytes of a blob, believed in nothing yet."""
+        return self.read(f"blobs/sha256/{name}", limit)
+
+    def signed(self, name, size, limit, what):
+        """All bytes of a blob whose digest and size are given."""
+        if size > limit:
+            raise Bad(f"{what}: its size is beyond {limit}")
+        data = self.blob(name, limit)
+        if len(data) != size:
+            raise Bad(f"{what}: {len(data)} bytes instead of {size}")
+        if hashlib.sha256(data).hexdigest() != name:
+            raise Bad(f"{what}: another digest")
+        return data
+
+
+# --- hints, section 2 ---------------------------------------------------------------------------
+
+
+def first(document, name):
+    """The first descriptor of a list; all else in a hint is not read."""
+    if not isinstance(document, dict) or not isinstance(document.get(name), list) or not document[name]:
+        raise Bad(f"no {name}")
+    found = document[name][0]
+    if not isinstance(found, dict):
+        raise Bad(f"{name} holds no descriptor")
+    return digest(found.get("digest")), integer(found.get("size"), 0, INTEGER_MAX)
+
+
+def find_envelope(folder):
+    """Follow the hints to the bytes that ought to be an envelope; only its own path is a hint."""
+    try:
+        top = strict_json(folder.read("index.json", LAYOUT_MAX, links=True))
+        index = strict_json(folder.signed(*first(top, "manifests"), LAYOUT_MAX, "index"))
+        manifest = strict_json(folder.signed(*first(index, "manifests"), LAYOUT_MAX, "manifest"))
+        name, _ = first(manifest, "layers")
+        return folder.blob(name, ENVELOPE_MAX)
+    except Absent as error:
+        verdict = "missing" if error.args[0].startswith("index.json") else "damaged"
+        raise Finding(1, verdict, str(error)) from error
+    except Bad as error:
+        raise Finding(1, "damaged", str(error)) from error
+
+
+# --- keys and signatures, section 3 -------------------------------------------------------------
+
+
+def public_key(der):
+    """A key that larder takes, in the one spelling that makes its key id its own."""
+    if len(der) > 128:
+        raise Bad("a public key of more than 128 bytes")
+    try:
+        key = serialization.load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Bad("not a public key") from error
+    p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+    if not p256 and not isinstance(key, ed25519.Ed25519PublicKey):
+        raise Bad("neither ECDSA on P-256 nor Ed25519")
+    spelling = key.public_bytes(serialization.Encoding.DER,
+                                serialization.PublicFormat.SubjectPublicKeyInfo)
+    if spelling != der:
+        raise Bad("a public key in another spelling")
+    return key
+
+
+def is_good(key, signature, signed):
+    """Whether this key made this signature; ECDSA in DER, not in BER."""
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, signed)
+            return True
+        if utils.encode_dss_signature(*utils.decode_dss_signature(signature)) != signature:
+            return False
+        key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+        return True
+    except (InvalidSignature, ValueError):
+        return False
+
+
+def pre_authentication(payload_type, payload):
+    """What is signed: DSSE's PAE."""
+    name = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)
+
+
+def parse_envelope(data, payload_type):
+    """Payload and [(key id, signature)]."""
+    value = keys(strict_json(data), "payloadType", "payload", "signatures")
+    if value["payloadType"] != payload_type:
+        raise Bad("another payloadType")
+    payload = from_base64(value["payload"])
+    signatures = []
+    for entry in array(value["signatures"], 0, 64):
+        keys(entry, "keyid", "sig")
+        signature = from_base64(entry["sig"])
+        if not 8 <= len(signature) <= 96:
+            raise Bad(f"a signature of {len(signature)} bytes")
+        signatures.append((hex_digest(entry["keyid"]), signature))
+    different([name for name, _ in signatures])
+    return payload, signatures
+
+
+# --- trust, section 4 ---------------------------------------------------------------------------
+
+
+@dataclass
+class Trust:
+    """A trust root: key id -> key, and how many of them must have signed."""
+    threshold: int
+    keys: dict
+
+    def accepts(self, signed, signatures):
+        """Enough different keys; the key id says which key a signature claims to be by."""
+        signers = {name for name, signature in signatures
+                   if name in self.keys and is_good(self.keys[name], signature, signed)}
+        return len(signers) >= self.threshold
+
+
+def parse_trust(data):
+    """trust.json, version 1; a chain of later versions would be followed from what this returns."""
+    if len(data) > TRUST_MAX:
+        raise Bad("a trust root larger than 256 KiB")
+    payload, _ = parse_envelope(data, TRUST_TYPE)
+    value = keys(strict_json(payload), "format", "version", "threshold", "keys")
+    if value["format"] != "larder.trust.v1":
+        raise Bad("another format")
+    integer(value["version"], 1, 1 << 32)
+    found = {}
+    for entry in array(value["keys"], 1, 32):
+        der = from_base64(keys(entry, "public")["public"])
+        found[hashlib.sha256(der).hexdigest()] = public_key(der)
+    if len(found) != len(value["keys"]):
+        raise Bad("a key stands twice")
+    return Trust(integer(value["threshold"], 1, len(found)), found)
+
+
+def read_trust(path):
+    """The trust root of a file; a link is followed, since its owner placed it."""
+    try:
+        with open(path, "rb") as handle:
+            return parse_trust(handle.read(TRUST_MAX + 1))
+    except (OSError, Bad) as error:
+        raise Finding(0, "no trust root", f"{path}: {error}") from error
+
+
+# --- statement, section 5 -----------------------------------------------------------------------
+
+
+def table_name(value):
+    """FAMILY/ID-VERSION/ARCH."""
+    parts = string(value).split("/")
+    if len(parts) != 3 or parts[0] not in ("linux", "windows"):
+        raise Bad(f"not a table's name: {value[:60]!r}")
+    for part in parts:
+        safe_name(part)
+    if parts[1] != "any" and not re.fullmatch(r".+-.+", parts[1]):
+        raise Bad(f"neither ID-VERSION nor any: {value!r}")
+    return value
+
+
+def check_withdrawn(value):
+    """NAME@VERSION."""
+    name, at, version = string(value).partition("@")
+    if not at:
+        raise Bad("no @")
+    safe_name(name)
+    safe_name(version)
+
+
+def parse_statement(payload):
+    """The statement as serial and [(table name, digest, size)]."""
+    if len(payload) > STATEMENT_MAX:
+        raise Bad("a statement larger than 1 MiB")
+    value = keys(strict_json(payload), "_type", "predicateType", "subject", "predicate")
+    if value["_type"] != "https://in-toto.io/Statement/v1":
+        raise Bad("another _type")
+    if value["predicateType"] != "urn:larder:driver-cache:v1":
+        raise Bad("another predicateType")
+    tables = []
+    for subject in array(value["subject"], 0, 4096):
+        keys(subject, "name", "digest")
+        tables.append((table_name(subject["name"]),
+                       hex_digest(keys(subject["digest"], "sha256")["sha256"])))
+    rising([name.encode() for name, _ in tables])
+    serial, sizes = parse_predicate(value["predicate"], len(tables))
+    return serial, [(*table, size) for table, size in zip(tables, sizes)]
+
+
+def parse_predicate(value, count):
+    """The serial, and the sizes of the tables."""
+    keys(value, "serial", "created", "name", "tables", "sources", "withdrawn")
+    full(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", value["created"])
+    safe_name(value["name"])
+    if len(array(value["tables"], 0, 4096)) != count:
+        raise Bad("as many tables as subjects, no more, no less")
+    sizes = [integer(keys(entry, "size")["size"], 0, TABLE_MAX) for entry in value["tables"]]
+    for source in array(value["sources"], 0, 64):
+        full(URL, source)
+    for withdrawn in array(value["withdrawn"], 0, 4096):
+        check_withdrawn(withdrawn)
+    different(value["sources"])
+    different(value["withdrawn"])
+    return integer(value["serial"], 1, 1 << 48), sizes
+
+
+# --- table, section 6 ---------------------------------------------------------------------------
+
+ROW = ("name", "version", "id", "rank", "kernels", "devices", "sizes", "excludes", "requires",
+       "early", "record", "bytes")
+
+
+def check_list(value, check, least=0):
+    """A list of a row: bounded, none twice."""
+    for element in array(value, least, 1024):
+        check(element)
+    different(value)
+
+
+def check_row(row):
+    """One row; returns what its place in the order is judged by."""
+    keys(row, *ROW)
+    for name in ("name", "version", "id"):
+        safe_name(row[name])
+    integer(row["rank"], 0, 1000)
+    check_list(row["kernels"], glob)
+    check_list(row["sizes"], glob)
+    check_list(row["devices"], device_glob, least=1)
+    check_list(row["excludes"], safe_name)
+    check_list(row["requires"], safe_name)
+    boolean(row["early"])
+    keys(row["record"], "digest", "size")
+    digest(row["record"]["digest"])
+    integer(row["record"]["size"], 0, RECORD_MAX)
+    integer(row["bytes"], 0, INTEGER_MAX)
+    return (row["name"], row["version"], row["id"], row["kernels"],
+            row["record"]["digest"])
+
+
+def parse_table(data):
+    """The rows; all words in the order are ASCII, so Python's order of strings is byte order."""
+    rows = keys(strict_json(data), "rows")["rows"]
+    rising([check_row(row) for row in array(rows, 0, 8192)])
+    return rows
+
+
+# --- record, section 7 --------------------------------------------------------------------------
+
+
+def check_chunks(blob):
+    """Chunks if and only if the blob is larger than one, and exactly so many."""
+    large = blob["size"] > CHUNK
+    if large != ("chunks" in blob):
+        raise Bad("chunks where there should be none, or none where there should be")
+    if large:
+        count = -(-blob["size"] // CHUNK)
+        for chunk in array(blob["chunks"], count, count):
+            hex_digest(chunk)
+
+
+def check_file(entry):
+    """One file of a bundle."""
+    keys(entry, "path", "mode", "size", "encoding", "blob")
+    safe_path(entry["path"])
+    if integer(entry["mode"], 0, 511) not in (0o644, 0o755):
+        raise Bad("mode is neither 0644 nor 0755")
+    integer(entry["size"], 0, FILE_MAX)
+    if entry["encoding"] not in ("identity", "zstd"):
+        raise Bad("unknown encoding")
+    blob = keys(entry["blob"], "digest", "size", optional=("chunks",))
+    digest(blob["digest"])
+    integer(blob["size"], 0, FILE_MAX)
+    check_chunks(blob)
+    if entry["encoding"] == "identity" and blob["size"] != entry["size"]:
+        raise Bad("identity, and yet another size")
+
+
+def absolute_folder(value):
+    """A slash and a safe path."""
+    if not string(value).startswith("/"):
+        raise Bad("not absolute")
+    safe_path(value[1:])
+
+
+STEPS = {"files": ("files", "into"), "modules": ("files",), "load": ("modules",),
+         "packages": ("files",)}
+
+
+def check_step(step, paths):
+    """One step of an install; it names files of this record only."""
+    if not isinstance(step, dict) or not isinstance(step.get("do"), str) or step["do"] not in STEPS:
+        raise Bad("unknown step")
+    keys(step, "do", *STEPS[step["do"]])
+    if "into" in step:
+        absolute_folder(step["into"])
+    for name in array(step.get("modules", []), 0, 64):
+        full(MODULE, name)
+    for path in array(step.get("files", []), 0, 65536):
+        if string(path) not in paths:
+            raise Bad("a step names a file that the record has not")
+    different(step.get("files", step.get("modules")))
+
+
+def check_expect(value):
+    """What proves success."""
+    keys(value, optional=("driver", "link_layer", "port", "carrier"))
+    full(MODULE, value.get("driver", "any"))
+    boolean(value.get("carrier", False))
+    if value.get("link_layer", "Ethernet") not in ("InfiniBand", "Ethernet"):
+        raise Bad("unknown link_layer")
+    if value.get("port", "logical") not in ("physical", "logical"):
+        raise Bad("unknown port")
+
+
+def parse_record(data):
+    """The files of a record."""
+    value = keys(strict_json(data), "files", "install", "expect", "origins", "licence")
+    for entry in array(value["files"], 0, 65536):
+        check_file(entry)
+    paths = [entry["path"] for entry in value["files"]]
+    rising(paths)
+    for step in array(value["install"], 1, 64):
+        check_step(step, set(paths))
+    check_expect(value["expect"])
+    for origin in array(value["origins"], 0, 4096):
+        keys(origin, "from", "sha256", "size")
+        words(origin["from"], 2048)
+        hex_digest(origin["sha256"])
+        integer(origin["size"], 0, INTEGER_MAX)
+    words(value["licence"], 128)
+    return value["files"]
+
+
+# --- zstd, RFC 8878 -----------------------------------------------------------------------------
+
+
+class Walk:
+    """Reads a blob from its start to its end; running short is Bad."""
+
+    def __init__(self, handle, size):
+        self.handle, self.left = handle, size
+
+    def take(self, count):
+        """The next bytes."""
+        if count > self.left:
+            raise Bad("a frame is cut")
+        self.left -= count
+        return self.handle.read(count)
+
+    def number(self, count):
+        """The next bytes as a little-endian number."""
+        return int.from_bytes(self.take(count), "little")
+
+    def skip(self, count):
+        """Leave out bytes."""
+        if count > self.left:
+            raise Bad("a frame is cut")
+        self.left -= count
+        self.handle.seek(count, os.SEEK_CUR)
+
+
+def frame_window(walk, descriptor):
+    """The rest of a frame header (3.1.1.1): window, dictionary, content size."""
+    single = descriptor & 0x20
+    window = 0
+    if not single:
+        log = walk.number(1)
+        base = 1 << (10 + (log >> 3))
+        window = base + (base >> 3) * (log & 7)
+    if walk.number((0, 1, 2, 4)[descriptor & 3]):
+        raise Bad("a frame that needs a dictionary")
+    width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
+    content = walk.number(width) + (256 if width == 2 else 0)
+    return content if single else window
+
+
+def walk_frame(walk):
+    """One Zstandard frame, its blocks left out."""
+    descriptor = walk.number(1)
+    if descriptor & 0x08:
+        raise Bad("a reserved bit of a frame is set")
+    if frame_window(walk, descriptor) > WINDOW_MAX:
+        raise Bad("a window larger than 8 MiB")
+    last = False
+    while not last:
+        header = walk.number(3)
+        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        if kind == 3:
+            raise Bad("a reserved block type")
+        walk.skip(1 if kind == 1 else size)
+    walk.skip(4 if descriptor & 4 else 0)
+
+
+def walk_frames(handle, size):
+    """Every byte of the blob belongs to a frame that may be decoded, and there is one."""
+    walk = Walk(handle, size)
+    if not size:
+        raise Bad("no frame")
+    while walk.left:
+        magic = walk.number(4)
+        if magic == 0xFD2FB528:
+            walk_frame(walk)
+        elif magic & 0xFFFFFFF0 == 0x184D2A50:
+            walk.skip(walk.number(4))
+        else:
+            raise Bad("bytes that are no frame")
+
+
+def decoded_size(handle, most):
+    """How many bytes the zstd program makes of a blob; it is ended when they are too many."""
+    handle.seek(0)
+    count = 0
+    with subprocess.Popen(["zstd", "-q", "-d", "-c", "--memory=8MB"], stdin=handle,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:
+        while count <= most:
+            piece = tool.stdout.read(CHUNK)
+            if not piece:
+                break
+            count += len(piece)
+        if count > most:
+            tool.kill()
+    if count <= most and tool.returncode:
+        raise Bad("does not decode")
+    return count
+
+
+# --- verification, section 8 --------------------------------------------------------------------
+
+
+def check_blob(folder, blob):
+    """Step 8: size, then every chunk; returns the open file."""
+    name = blob["digest"][7:]
+    handle, size = folder.open(f"blobs/sha256/{name}")
+    try:
+        if size != blob["size"]:
+            raise Bad(f"{name}: {size} bytes instead of {blob['size']}")
+        for number, expected in enumerate(blob.get("chunks", [name])):
+            if hashlib.sha256(handle.read(CHUNK)).hexdigest() != expected:
+                raise Bad(f"{name}: chunk {number} has another digest")
+    except Bad:
+        handle.close()
+        raise
+    return handle
+
+
+class Audit:
+    """Walks all that a statement covers, and goes on behind a finding."""
+
+    def __init__(self, folder, report):
+        self.folder, self.report, self.seen = folder, report, set()
+
+    def found(self, step, verdict, error):
+        """Remember a finding."""
+        self.report.findings.append(Finding(step, verdict, str(error)))
+
+    def tables(self, tables):
+        """Step 6."""
+        for name, table_digest, size in tables:
+            try:
+                rows = parse_table(self.folder.signed(table_digest, size, TABLE_MAX, "table"))
+            except Absent as error:
+                self.found(6, "incomplete", f"table {name}: {error}")
+            except Bad as error:
+                self.found(6, "damaged", f"table {name}: {error}")
+            else:
+                for row in rows:
+                    self.record(row)
+
+    def record(self, row):
+        """Step 7; a record that is not here belongs to a bundle that is not carried."""
+        name = digest(row["record"]["digest"])
+        try:
+            size = row["record"]["size"]
+            files = parse_record(self.folder.signed(name, size, RECORD_MAX, "record"))
+        except Absent:
+            return
+        except Bad as error:
+            self.found(7, "damaged", f"record of {row['name']}: {error}")
+            return
+        for entry in files:
+            self.file(entry)
+
+    def file(self, entry):
+        """Steps 8 and 9, once for each different way to read a blob."""
+        token = json.dumps([entry["blob"], entry["encoding"], entry["size"]], sort_keys=True)
+        if token in self.seen:
+            return
+        self.seen.add(token)
+        try:
+            handle = check_blob(self.folder, entry["blob"])
+        except Absent:
+            return
+        except Bad as error:
+            self.found(8, "damaged", error)
+            return
+        self.report.blobs += 1
+        with handle:
+            self.decode(handle, entry)
+
+    def decode(self, handle, entry):
+        """Step 9; identity has its size by section 7."""
+        if entry["encoding"] == "identity":
+            return
+        try:
+            handle.seek(0)
+            walk_frames(handle, entry["blob"]["size"])
+            if shutil.which("zstd") and decoded_size(handle, entry["size"]) != entry["size"]:
+                raise Bad("decodes to another size")
+        except Bad as error:
+            self.found(9, "damaged", f"{entry['path']}: {error}")
+
+
+def trusted_statement(folder, trust):
+    """Steps 1 to 4: each of them stops."""
+    data = find_envelope(folder)
+    try:
+        payload, signatures = parse_envelope(data, STATEMENT_TYPE)
+    except Bad as error:
+        raise Finding(2, "untrusted", str(error)) from error
+    if not trust.accepts(pre_authentication(STATEMENT_TYPE, payload), signatures):
+        raise Finding(3, "untrusted", "not signed by enough keys of the trust root")
+    try:
+        return parse_statement(payload)
+    except Bad as error:
+        raise Finding(4, "untrusted", str(error)) from error
+
+
+def verify(path, trust_path, least=0):
+    """The whole of section 8 on one folder."""
+    report = Report()
+    folder = Folder(path)
+    try:
+        trust = read_trust(trust_path)
+        report.serial, tables = trusted_statement(folder, trust)
+    except Finding as finding:
+        report.findings.append(finding)
+        return report
+    audit = Audit(folder, report)
+    if report.serial < least:
+        audit.found(5, "stale", f"serial {report.serial}, and {least} is the least accepted")
+    audit.tables(tables)
+    return report
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description="a second verifier of larder's caches")
+    parser.add_argument("cache")
+    parser.add_argument("--trust", required=True)
+    parser.add_argument("--serial-at-least", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    report = verify(args.cache, args.trust, args.serial_at_least)
+    if args.json:
+        findings = [vars(finding) for finding in report.findings]
+        print(json.dumps({"verdict": report.verdict, "step": report.step, "serial": report.serial,
+                          "blobs": report.blobs, "findings": findings}))
+    else:
+        print(f"{args.cache}: {report.verdict}, serial {report.serial}, {report.blobs} blobs")
+        for finding in report.findings:
+            print(f"  step {finding.step}: {finding.verdict}: {finding.text}")
+    return CODES[report.verdict]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
