@@ -137,7 +137,7 @@ check: all deps-check
 	$(MAKE) --no-print-directory vm-check
 
 e2e: programs
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e tests/conformance
 
 # The guests of the main story, at most four full boots; vm runs all of them.
 vm-check: programs

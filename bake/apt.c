@@ -17,8 +17,8 @@
 #define COPY_STEP ((size_t)256 * 1024)
 
 /* Runs an apt tool; its messages are part of the output. The caller frees result->output. */
-static int run_apt(const char *const *argv, int dir, int timeout_ms, struct run_result *result,
-		   struct err *err)
+static int run_apt(const char *const *argv, const int *dir, int timeout_ms,
+		   struct run_result *result, struct err *err)
 {
 	static const char *const kept[] = { "APT_CONFIG",  "http_proxy", "https_proxy",
 					    "HTTPS_PROXY", "no_proxy",	 "NO_PROXY" };
@@ -51,10 +51,10 @@ static int find_origin(struct apt_package *package, struct err *err)
 	const char *const madison[] = { "apt-cache", "madison", "--", package->name, NULL };
 	const char *const policy[] = { "apt-cache", "policy", NULL };
 	struct run_result versions = { 0 }, sources = { 0 };
-	int code = run_apt(madison, 0, ASK_TIMEOUT_MS, &versions, err);
+	int code = run_apt(madison, NULL, ASK_TIMEOUT_MS, &versions, err);
 
 	if (code == 0)
-		code = run_apt(policy, 0, ASK_TIMEOUT_MS, &sources, err);
+		code = run_apt(policy, NULL, ASK_TIMEOUT_MS, &sources, err);
 	if (code == 0)
 		apt_parse_origin(versions.output, sources.output, package->version,
 				 package->origin);
@@ -75,7 +75,7 @@ static void suggest(const char *name, struct err *err)
 	size_t count = 0;
 	char *rest;
 
-	if (run_apt(argv, 0, ASK_TIMEOUT_MS, &result, &ignored) < 0)
+	if (run_apt(argv, NULL, ASK_TIMEOUT_MS, &result, &ignored) < 0)
 		return;
 	rest = result.output;
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
@@ -143,7 +143,7 @@ int apt_find(const char *asked, struct apt_package *out, struct err *err)
 	if (!apt_is_request(asked))
 		return err_set(err, ERR_INVALID, "package \"%s\": not a Debian package name",
 			       asked);
-	if (run_apt(argv, 0, ASK_TIMEOUT_MS, &result, err) < 0)
+	if (run_apt(argv, NULL, ASK_TIMEOUT_MS, &result, err) < 0)
 		return -1;
 	code = parse_answer(asked, result.output, &package, err);
 	free(result.output);
@@ -244,7 +244,7 @@ static int download(const struct apt_package *package, int folder, struct err *e
 	if (!apt_is_request(exact))
 		return err_set(err, ERR_INVALID, "package \"%s\": not a Debian package name",
 			       exact);
-	if (run_apt(argv, folder, GET_TIMEOUT_MS, &result, err) < 0)
+	if (run_apt(argv, &folder, GET_TIMEOUT_MS, &result, err) < 0)
 		return -1;
 	if (result.code != 0)
 		code = gone(package, result.output, err);

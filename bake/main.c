@@ -1,6 +1,7 @@
 /* larder: bakes network drivers into images. */
 #include "bake/verbs.h"
 #include "cache/base/auto.h"
+#include "cache/base/process.h"
 
 static const char exits[] =
 	"0: done. 1: failed; the reason is on standard error. 2: wrong usage. 3: the "
@@ -28,5 +29,6 @@ int main(int argc, char **argv)
 		.exits = exits,
 	};
 
+	process_open_streams();
 	return cli_main(&larder, argc, argv);
 }

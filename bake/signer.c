@@ -63,7 +63,7 @@ static int run_command(const char *command, const void *data, size_t size,
 
 	if (split(text, words, err) < 0 || fs_open_dir(AT_FDCWD, ".", &here, err) < 0)
 		return -1;
-	spec.dir = here;
+	spec.dir = &here;
 	return run(&spec, result, err);
 }
 

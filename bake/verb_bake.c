@@ -106,7 +106,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
 	AUTO(json_strings_free) struct json_strings sources = { 0 }, withdrawn = { 0 };
-	AUTO_FREE void *chain = args->chain.item;
+	AUTO_FREE const char **files = args->chain.item;
 	struct log log = { 0 };
 	struct bake_inputs inputs = { .site = &site,
 				      .store = &store,
@@ -128,7 +128,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	if (store_open(args->store, &store, err) < 0)
 		return -1;
 	inputs.key_path = args->key;
-	inputs.chain = args->chain;
+	inputs.chain = (struct cli_list) { files, args->chain.count };
 	inputs.manifests = manifests.item;
 	inputs.manifest_count = manifests.count;
 	inputs.sources = sources = strings_of(site_sources(&site));

@@ -43,7 +43,8 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 	AUTO_LAYOUT struct layout lock = LAYOUT_NONE;
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
 	AUTO_SIGNER struct signer signer = { 0 };
-	AUTO_FREE void *chain = args->chain.item;
+	AUTO_FREE const char **files = args->chain.item;
+	const struct cli_list chain = { files, args->chain.count };
 
 	if (signer_open(&args->signer, &signer, err) < 0)
 		return -1;
@@ -55,7 +56,7 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 		return -1;
 	if (signer_sign(&signer, &envelope, err) < 0)
 		return -1;
-	if (rewrite(&cache, &envelope, &args->chain, err) < 0)
+	if (rewrite(&cache, &envelope, &chain, err) < 0)
 		return err_wrap(err, "%s", operands->item[0]);
 	printf("%s: serial %llu, %zu signature%s\n", operands->item[0],
 	       (unsigned long long)cache.statement.serial, envelope.count,

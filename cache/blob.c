@@ -1,7 +1,6 @@
 #include "cache/blob.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,22 +10,15 @@
 int blob_open(int dir, const struct digest *digest, int *out_fd, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
-	AUTO_CLOSE int fd = openat(dir, digest_hex(digest, name),
-				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat status;
 
-	if (fd < 0 && errno == ENOENT)
+	digest_hex(digest, name);
+	if (fs_open_read(dir, name, out_fd, err) == 0)
+		return 0;
+	if (err->kind == ERR_MISSING)
 		return err_set(err, ERR_MISSING, "blob %.12s is not carried", name);
-	if (fd < 0 && errno == ELOOP)
-		return err_set(err, ERR_DAMAGED, "blob %.12s is a link", name);
-	if (fd < 0)
-		return err_errno(err, "open blob %.12s", name);
-	if (fstat(fd, &status) < 0)
-		return err_errno(err, "blob %.12s", name);
-	if (!S_ISREG(status.st_mode))
+	if (err->kind == ERR_INVALID)
 		return err_set(err, ERR_DAMAGED, "blob %.12s is no regular file", name);
-	*out_fd = take_fd(&fd);
-	return 0;
+	return -1;
 }
 
 static int damaged(struct err *err, const struct digest *digest, const char *what)

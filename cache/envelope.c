@@ -83,7 +83,7 @@ int envelope_parse(const char *data, size_t size, const char *type,
 	AUTO_ENVELOPE struct envelope envelope = { .type = type };
 	AUTO_JSON json_t *root = NULL;
 
-	if (json_parse(data, size, &root, err) < 0)
+	if (json_parse_within(data, size, ENVELOPE_MAX_VALUES, &root, err) < 0)
 		return err_wrap(err, "envelope");
 	if (parse_fields(root, &envelope, err) < 0)
 		return err_wrap(err, "envelope");

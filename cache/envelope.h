@@ -7,6 +7,7 @@
 
 #define ENVELOPE_MAX_BYTES (UINT32_C(4) << 20)
 #define ENVELOPE_MAX_SIGNATURES 64
+#define ENVELOPE_MAX_VALUES 1024 /* a signature has three */
 
 #define ENVELOPE_STATEMENT "application/vnd.in-toto+json"
 #define ENVELOPE_TRUST "application/vnd.larder.trust.v1+json"

@@ -49,11 +49,20 @@ static int open_blobs(int dir, int *out_fd, struct err *err)
 
 int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err)
 {
+	AUTO_CLOSE int folder = -1;
+
+	if (fs_open_dir(dir, path, &folder, err) < 0)
+		return -1;
+	return layout_open_folder(folder, path, out_layout, err);
+}
+
+int layout_open_folder(int folder, const char *path, struct layout *out_layout, struct err *err)
+{
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	struct err why = { 0 };
 
-	if (fs_open_dir(dir, path, &layout.dir, err) < 0)
-		return -1;
+	if (fs_open_dir(folder, ".", &layout.dir, err) < 0)
+		return err_wrap(err, "%s", path);
 	if (!fs_exists(layout.dir, "index.json"))
 		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)",
 			       path);
@@ -103,30 +112,47 @@ static int read_manifest(const struct layout *layout, const struct digest_size *
 
 	if (blob_read(layout->blobs, id, LAYOUT_INDEX_MAX_BYTES, &data, err) < 0)
 		return -1;
-	return json_parse(data, id->size, out_value, err);
+	return json_parse_within(data, id->size, LAYOUT_MAX_VALUES, out_value, err);
 }
 
-/* Follows the first descriptor of an array: index.json -> index -> cache manifest -> envelope. */
-static int follow_first(const struct layout *layout, const json_t *from, const char *array,
-			json_t **out_value, struct err *err)
+static int first_descriptor(const json_t *value, const char *array, struct digest_size *out,
+			    struct err *err)
+{
+	return read_descriptor(json_array_get(json_object_get(value, array), 0), out, err);
+}
+
+static int find_index(const struct layout *layout, struct digest_size *out, struct err *err)
+{
+	AUTO_JSON json_t *top = NULL;
+
+	if (json_read_at(layout->dir, "index.json", LAYOUT_TOP_MAX_BYTES, &top, err) < 0)
+		return -1;
+	return first_descriptor(top, "manifests", out, err);
+}
+
+static int find_manifest_id(const struct layout *layout, struct digest_size *out,
+			    struct err *err)
+{
+	AUTO_JSON json_t *index = NULL;
+	struct digest_size id;
+
+	if (find_index(layout, &id, err) < 0)
+		return -1;
+	if (read_manifest(layout, &id, &index, err) < 0 ||
+	    first_descriptor(index, "manifests", out, err) < 0)
+		return err_wrap(err, "index");
+	return 0;
+}
+
+/* The cache manifest, by way of the hints: index.json -> index -> manifest. One document at a time is in
+ * memory, for nobody has signed them. */
+static int find_manifest(const struct layout *layout, json_t **out_manifest, struct err *err)
 {
 	struct digest_size id;
 
-	if (read_descriptor(json_array_get(json_object_get(from, array), 0), &id, err) < 0)
+	if (find_manifest_id(layout, &id, err) < 0)
 		return -1;
-	return read_manifest(layout, &id, out_value, err);
-}
-
-/* The cache manifest, by way of the hints. */
-static int find_manifest(const struct layout *layout, json_t **out_manifest, struct err *err)
-{
-	AUTO_JSON json_t *top = NULL, *index = NULL;
-
-	if (json_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &top, err) < 0)
-		return -1;
-	if (follow_first(layout, top, "manifests", &index, err) < 0)
-		return err_wrap(err, "index");
-	if (follow_first(layout, index, "manifests", out_manifest, err) < 0)
+	if (read_manifest(layout, &id, out_manifest, err) < 0)
 		return err_wrap(err, "cache manifest");
 	return 0;
 }
@@ -144,8 +170,7 @@ int layout_find_envelope(const struct layout *layout, struct digest_size *out, s
 	struct digest_size envelope;
 
 	if (find_manifest(layout, &manifest, err) < 0 ||
-	    read_descriptor(json_array_get(json_object_get(manifest, "layers"), 0), &envelope,
-			    err) < 0)
+	    first_descriptor(manifest, "layers", &envelope, err) < 0)
 		return leads_nowhere(err);
 	if (envelope.size > ENVELOPE_MAX_BYTES)
 		return err_set(err, ERR_DAMAGED, "index.json: envelope too large");
@@ -183,13 +208,13 @@ int layout_find_chain(const struct layout *layout, struct layout_chain *out, str
 /* Has the file of this name these bytes already? A copy that a bad disk changed is put anew. */
 static bool is_put(const struct layout *layout, const char *name, const void *data, size_t size)
 {
-	AUTO_CLOSE int fd = openat(layout->blobs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *old = NULL;
 	struct err none = { 0 };
 	struct stat status;
 	size_t old_size;
 
-	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	return fs_open_read(layout->blobs, name, &fd, &none) == 0 && fstat(fd, &status) == 0 &&
 	       (uint64_t)status.st_size == size &&
 	       fs_read_fd(fd, size, &old, &old_size, &none) == 0 && old_size == size &&
 	       memcmp(old, data, size) == 0;
@@ -316,7 +341,7 @@ static int write_index_json(const struct layout *layout, const char *name,
 
 	json_object_set_new(entry, "annotations", json_pack("{s:s}", REF_NAME, name));
 	text = json_text(top, &size);
-	if (fs_read_at(layout->dir, "index.json", LAYOUT_INDEX_MAX_BYTES, &old, &old_size,
+	if (fs_read_at(layout->dir, "index.json", LAYOUT_TOP_MAX_BYTES, &old, &old_size,
 		       &none) == 0 &&
 	    old_size == size && memcmp(old, text, size) == 0)
 		return 0;

@@ -7,7 +7,9 @@
 #include "cache/base/fs.h"
 #include "cache/digest.h"
 
+#define LAYOUT_TOP_MAX_BYTES (UINT32_C(64) << 10) /* index.json: it has one descriptor */
 #define LAYOUT_INDEX_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
+#define LAYOUT_MAX_VALUES 131072 /* in a manifest or index: a descriptor has six, or nine */
 #define LAYOUT_MAX_BUNDLES 8192
 #define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */
 
@@ -24,6 +26,9 @@ void layout_close(struct layout *layout);
 
 /* ERR_MISSING: no such folder, or no layout in it. */
 MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err);
+/* The same in a folder that is open; path only names it in errors. */
+MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out_layout,
+				struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
  * ERR_TIMEOUT: another process writes there. */
 MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,

@@ -75,9 +75,19 @@ static int prove_envelope(struct cache *cache, const struct trust *trust, struct
 int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
 	       struct cache *out_cache, struct err *err)
 {
+	AUTO_CLOSE int folder = -1;
+
+	if (fs_open_dir(dir, path, &folder, err) < 0)
+		return -1;
+	return cache_open_folder(folder, path, trust, floor, out_cache, err);
+}
+
+int cache_open_folder(int folder, const char *path, const struct trust *trust, uint64_t floor,
+		      struct cache *out_cache, struct err *err)
+{
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
 
-	if (layout_open(dir, path, &cache.layout, err) < 0)
+	if (layout_open_folder(folder, path, &cache.layout, err) < 0)
 		return -1;
 	if (prove_envelope(&cache, trust, err) < 0) {
 		if (err->kind == ERR_INVALID)

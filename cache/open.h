@@ -27,6 +27,10 @@ void cache_close(struct cache *cache);
 MUST_USE int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
 			struct cache *out_cache, struct err *err);
 
+/* The same in a folder that is open; path only names it in errors. */
+MUST_USE int cache_open_folder(int folder, const char *path, const struct trust *trust,
+			       uint64_t floor, struct cache *out_cache, struct err *err);
+
 /* The envelope that index.json leads to, unproven: for tools that add signatures. */
 MUST_USE int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err);
 

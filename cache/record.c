@@ -128,6 +128,23 @@ static int parse_file(const json_t *value, size_t i, struct record_file *file, s
 	return 0;
 }
 
+/* A file cannot be a folder of another. */
+static int check_folders(const struct record *record, struct err *err)
+{
+	for (size_t i = 0; i < record->file_count; i++) {
+		AUTO_FREE char *folder = must_strdup(record->file[i].path);
+
+		for (char *end = strrchr(folder, '/'); end; end = strrchr(folder, '/')) {
+			*end = '\0';
+			if (record_find(record, folder))
+				return err_set(err, ERR_INVALID,
+					       "files[%zu]: \"%s\" is a file already", i,
+					       folder);
+		}
+	}
+	return 0;
+}
+
 static int parse_files(const json_t *files, struct record *record, struct err *err)
 {
 	size_t count = json_array_size(files);
@@ -143,7 +160,7 @@ static int parse_files(const json_t *files, struct record *record, struct err *e
 			return err_set(err, ERR_INVALID, "files[%zu]: not in order, or twice",
 				       i);
 	}
-	return 0;
+	return check_folders(record, err);
 }
 
 static void check_step_files(struct json_reader *reader, const struct record *record,
@@ -153,6 +170,35 @@ static void check_step_files(struct json_reader *reader, const struct record *re
 		if (!record_find(record, step->files.item[i]))
 			json_bad(reader, "files", "\"%s\" is no file of this bundle",
 				 step->files.item[i]);
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int by_base_name(const void *left, const void *right)
+{
+	return strcmp(base_name(*(const char *const *)left),
+		      base_name(*(const char *const *)right));
+}
+
+/* Files of one step come to lie side by side: of two with one name the later would win silently. */
+static void check_base_names(struct json_reader *reader, const struct record_step *step)
+{
+	AUTO_FREE const char **sorted = must_calloc(step->files.count, sizeof(*sorted));
+
+	if (step->files.count < 2)
+		return;
+	memcpy(sorted, step->files.item, step->files.count * sizeof(*sorted));
+	qsort(sorted, step->files.count, sizeof(*sorted), by_base_name);
+	for (size_t i = 1; i < step->files.count && !reader->bad; i++) {
+		if (by_base_name(&sorted[i - 1], &sorted[i]) == 0)
+			json_bad(reader, "files", "\"%s\" and \"%s\" have one name",
+				 sorted[i - 1], sorted[i]);
 	}
 }
 
@@ -176,6 +222,10 @@ static int parse_step(const json_t *value, size_t i, struct record *record, stru
 	if (step->into && !name_folder_is_safe(step->into))
 		json_bad(&reader, "into", "expected an absolute folder");
 	check_step_files(&reader, record, step);
+	check_base_names(&reader, step);
+	if (!reader.bad && step->files.count + step->modules.count == 0)
+		json_bad(&reader, step->kind == RECORD_DO_LOAD ? "modules" : "files",
+			 "expected at least one");
 	return json_close(&reader);
 }
 

@@ -18,13 +18,18 @@ void statement_free(struct statement *statement)
 	*statement = (struct statement) { 0 };
 }
 
+/* FAMILY/ID-VERSION/ARCH, or FAMILY/any/ARCH. */
 static bool subject_is_good(const char *name)
 {
-	size_t slashes = 0;
+	const char *os = strchr(name, '/'), *arch = os ? strchr(os + 1, '/') : NULL;
+	const char *dash = os ? strchr(os + 2, '-') : NULL; /* not the first byte of ID */
 
-	for (const char *at = name; *at; at++)
-		slashes += *at == '/';
-	return slashes == 2 && strlen(name) < STATEMENT_SUBJECT_MAX && name_path_is_safe(name);
+	if (!arch || strchr(arch + 1, '/') || strlen(name) >= STATEMENT_SUBJECT_MAX ||
+	    !name_path_is_safe(name))
+		return false;
+	if (strncmp(name, "linux/", 6) != 0 && strncmp(name, "windows/", 8) != 0)
+		return false;
+	return strncmp(os, "/any/", 5) == 0 || (dash && dash + 1 < arch);
 }
 
 /* ASCII without white space and controls: a source is printed, and passed on. */

@@ -28,6 +28,7 @@ struct flow {
 	struct log *log; /* borrowed */
 	struct status *status; /* borrowed */
 	enum plan_moment moment;
+	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
 
 	struct facts facts;
 	struct stamp_inputs inputs;

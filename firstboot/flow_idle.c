@@ -37,16 +37,34 @@ static void digest_policy(const struct flow *flow, struct digest *out)
 	digest_stream_end(stream, out);
 }
 
+/* The digest of the bytes that the blob of this name has now; of nothing, where it is gone. */
+static void digest_envelope(const struct machine *machine, const struct digest *name,
+			    struct digest *out)
+{
+	AUTO_CLOSE int blobs = -1, fd = -1;
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+	size_t size = 0;
+
+	if (machine_open_dir(machine, MACHINE_CACHE "/blobs/sha256", &blobs, &none) < 0 ||
+	    blob_open(blobs, name, &fd, &none) < 0 ||
+	    fs_read_fd(fd, ENVELOPE_MAX_BYTES, &data, &size, &none) < 0)
+		size = 0;
+	digest_of(size ? data : "", size, out);
+}
+
 static void read_past(struct flow *flow)
 {
 	struct stamp_inputs *inputs = &flow->inputs;
 
-	digest_file(flow->machine, INDEX_PATH, LAYOUT_INDEX_MAX_BYTES, &inputs->index);
+	digest_file(flow->machine, INDEX_PATH, LAYOUT_TOP_MAX_BYTES, &inputs->index);
 	digest_file(flow->machine, "/" MACHINE_ETC "/trust.json", TRUST_MAX_BYTES,
 		    &inputs->trust);
 	digest_policy(flow, &inputs->policy);
 	facts_digest(&flow->facts, &inputs->facts);
 	stamp_load(flow->machine->state, &flow->stamp);
+	digest_envelope(flow->machine, &flow->stamp.moment[flow->moment].inputs.envelope,
+			&inputs->envelope);
 }
 
 enum flow_verdict flow_detect(struct flow *flow)
@@ -110,6 +128,7 @@ static void tell_devices(struct flow *flow)
 
 enum flow_verdict flow_idle(struct flow *flow)
 {
+	const struct stamp_moment *moment = &flow->stamp.moment[flow->moment];
 	char text[PLAN_TEXT_MAX];
 
 	if (!flow->config->enabled) {
@@ -118,7 +137,8 @@ enum flow_verdict flow_idle(struct flow *flow)
 	}
 	if (flow->moment == PLAN_EARLY && wait_for_udev(flow) != FLOW_GO)
 		return FLOW_STOP;
-	if (stamp_fits(&flow->stamp.moment[flow->moment], &flow->inputs, &flow->facts)) {
+	if (stamp_fits(moment, &flow->inputs, &flow->facts) &&
+	    stamp_files_stand(moment, flow->machine)) {
 		tell_devices(flow);
 		return nothing(flow, "idle", "nothing changed since the last good run");
 	}

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cache/base/process.h"
 #include "firstboot/flow.h"
 #include "firstboot/stage.h"
 
@@ -26,8 +27,9 @@ enum flow_verdict flow_stage(struct flow *flow)
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
 
-		if (is_waiting(job) && stage_bundle(flow->machine, &flow->source.cache,
-						    &job->record, i, &job->staged, &err) < 0)
+		if (is_waiting(job) &&
+		    stage_bundle(flow->machine, &flow->source.cache, &job->record, i,
+				 flow->deadline_ms, &job->staged, &err) < 0)
 			fail(flow, job, reason_of_err(&err), err.text);
 		else if (is_waiting(job))
 			status_event(flow->status, "bundle staged", "%s", job->name);
@@ -54,6 +56,7 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 		.record = &job->record,
 		.staged = job->staged,
 		.timeout_ms = step_timeout_ms(flow),
+		.deadline_ms = flow->deadline_ms,
 		.interrupted = job->interrupted,
 	};
 
@@ -100,6 +103,15 @@ static bool is_of_the_machine(enum reason reason)
 	       reason == REASON_LOCKED;
 }
 
+static enum reason do_in_time(const struct flow *flow, const struct steps *steps,
+			      const struct record_step *step, struct err *err)
+{
+	if (!process_must_stop(flow->deadline_ms))
+		return steps_do(steps, step, err);
+	err_set(err, ERR_TIMEOUT, "no time is left for step '%s'", record_do_name(step->kind));
+	return REASON_TIMEOUT;
+}
+
 /* The next step of a job. Whatever happens, the journal knows. */
 static void do_step(struct flow *flow, struct flow_job *job)
 {
@@ -112,7 +124,7 @@ static void do_step(struct flow *flow, struct flow_job *job)
 		mark(flow, job, JOURNAL_RUNNING);
 	if (job->reason != REASON_DONE)
 		return;
-	reason = steps_do(&steps, step, &err);
+	reason = do_in_time(flow, &steps, step, &err);
 	if (reason != REASON_DONE) {
 		fail(flow, job, reason, err.text);
 		if (is_of_the_machine(reason))

@@ -88,11 +88,13 @@ static void judge_past(struct flow *flow, struct flow_job *job, const struct tab
 static void prepare_job(struct flow *flow, struct flow_job *job, const struct table_row *row)
 {
 	struct err err = { 0 };
+	enum reason reason;
 
 	job->staged = -1;
 	snprintf(job->name, sizeof(job->name), "%s %s %s", row->name, row->version, row->id);
-	if (cache_record(&flow->source.cache, row, &job->record, &err) < 0) {
-		fail(job, reason_of_err(&err), err.text);
+	reason = source_record(&flow->source, row, &job->record, &err);
+	if (reason != REASON_DONE) {
+		fail(job, reason, err.text);
 		return;
 	}
 	judge_steps(flow, job);

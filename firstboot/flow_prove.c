@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cache/base/process.h"
 #include "firstboot/detect.h"
 #include "firstboot/flow.h"
 #include "firstboot/prove.h"
@@ -26,6 +27,10 @@ static void take(const struct flow *flow, struct choose_target *target, enum rea
 {
 	const char *more = "";
 
+	if (reason == REASON_PROOF_FAILED && process_must_stop(flow->deadline_ms)) {
+		reason = REASON_TIMEOUT;
+		more = ", and no time is left";
+	}
 	if (reason == REASON_REBOOT && was_rebooted(flow, target)) {
 		reason = REASON_PROOF_FAILED;
 		more = ", though the machine was rebooted: an initramfs may hold the old one";
@@ -93,6 +98,8 @@ static void prove_all(struct flow *flow, uint64_t timeout_ms,
 {
 	uint64_t deadline_ms = fs_boot_ms() + timeout_ms;
 
+	if (flow->deadline_ms && flow->deadline_ms < deadline_ms)
+		deadline_ms = flow->deadline_ms;
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
 		if (is_open(flow, &flow->chosen.target[i]))
 			prove(flow, &flow->chosen.target[i], deadline_ms);
@@ -199,6 +206,23 @@ static void sum_up(struct flow *flow)
 		 worst->text);
 }
 
+/* What a bundle of a good run put in place. */
+static void add_files(struct flow *flow, const struct record *record)
+{
+	for (size_t i = 0; i < record->step_count; i++) {
+		const struct record_step *step = &record->step[i];
+
+		for (size_t j = 0; j < step->files.count; j++) {
+			const char *from = step->files.item[j];
+			AUTO_FREE char *path = steps_target(flow->facts.kernel, step, j);
+
+			if (path)
+				stamp_add_file(&flow->stamp, flow->moment, path,
+					       record_find(record, from)->size);
+		}
+	}
+}
+
 static void save_stamp(struct flow *flow)
 {
 	struct stamp_device devices[STAMP_MAX_DEVICES];
@@ -216,10 +240,13 @@ static void save_stamp(struct flow *flow)
 		memcpy(row->driver, device->driver, sizeof(row->driver));
 		count++;
 	}
-	if (flow->reason == REASON_DONE)
+	flow->inputs.envelope = flow->source.cache.envelope;
+	stamp_drop(&flow->stamp, flow->moment);
+	if (flow->reason == REASON_DONE) {
 		stamp_set(&flow->stamp, flow->moment, &flow->inputs, devices, count);
-	else
-		stamp_drop(&flow->stamp, flow->moment);
+		for (size_t i = 0; i < flow->chosen.row_count; i++)
+			add_files(flow, &flow->job[i].record);
+	}
 	if (stamp_save(flow->machine->state, &flow->stamp, &err) < 0)
 		log_line(flow->log, "warning: stamp: %s", err.text);
 }

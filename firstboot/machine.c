@@ -95,9 +95,13 @@ int machine_read(const struct machine *machine, const char *path, size_t limit, 
 {
 	const char *inside = relative(path), *name;
 	AUTO_CLOSE int dir = -1, fd = -1;
+	struct stat status;
 
 	if (open_parent(machine, inside, &name, &dir, err) < 0)
 		return -1;
+	if (fstatat(dir, name, &status, machine->whole ? 0 : AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(status.st_mode))
+		return err_set(err, ERR_INVALID, "/%s: no regular file", inside);
 	fd = openat(dir, name,
 		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK |
 			    (machine->whole ? 0 : O_NOFOLLOW));
@@ -108,6 +112,18 @@ int machine_read(const struct machine *machine, const char *path, size_t limit, 
 	if (fs_read_fd(fd, limit, out_data, out_size, err) < 0)
 		return err_wrap(err, "/%s", inside);
 	return 0;
+}
+
+bool machine_has_file(const struct machine *machine, const char *path, uint64_t size)
+{
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+	struct stat status;
+	const char *name;
+
+	return open_parent(machine, relative(path), &name, &dir, &none) == 0 &&
+	       fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == size;
 }
 
 void machine_attribute(const struct machine *machine, const char *path, char *out,

@@ -47,6 +47,9 @@ MUST_USE int machine_make_dir(const struct machine *machine, const char *path, i
 MUST_USE int machine_read(const struct machine *machine, const char *path, size_t limit,
 			  char **out_data, size_t *out_size, struct err *err);
 
+/* Is there a regular file of this size? */
+bool machine_has_file(const struct machine *machine, const char *path, uint64_t size);
+
 /* A short attribute, without trailing white space; "" when it cannot be read. */
 void machine_attribute(const struct machine *machine, const char *path, char *out,
 		       size_t out_size);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "cache/base/process.h"
 #include "firstboot/verbs.h"
 
 #define EXIT_USAGE 1 /* as Azure's extension has it; cli.h says 2 */
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
 {
 	int code;
 
+	process_open_streams();
 	pin_libraries();
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/base/process.h"
 #include "firstboot/detect.h"
 #include "firstboot/module.h"
 
@@ -23,7 +24,7 @@ static bool wait_until(bool (*look)(const struct prove *prove, struct facts_devi
 		detect_refresh(prove->machine, device);
 		if (look(prove, device))
 			return true;
-		if (fs_boot_ms() >= prove->deadline_ms)
+		if (process_is_ending() || fs_boot_ms() >= prove->deadline_ms)
 			return false;
 		nanosleep(&pause, NULL);
 	}

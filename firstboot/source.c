@@ -1,5 +1,6 @@
 #include "firstboot/source.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "firstboot/state.h"
@@ -82,14 +83,25 @@ static void walk_kept(const struct machine *machine, struct trust *newest)
 	*newest = trust;
 }
 
+/* Running out of something says nothing about the cache. */
+void source_judge(struct err *err)
+{
+	if (err->kind == ERR_SYSTEM && err->number != ENOMEM && err->number != EMFILE &&
+	    err->number != ENFILE)
+		err->kind = ERR_DAMAGED;
+}
+
 static int open_cache(const struct machine *machine, const struct trust *trust, uint64_t floor,
 		      struct source *source, struct err *err)
 {
 	AUTO_FREE char *path =
 		must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
+	AUTO_CLOSE int folder = -1;
 
-	if (cache_open(machine->root, path, trust, floor, &source->cache, err) == 0)
+	if (machine_open_dir(machine, MACHINE_CACHE, &folder, err) == 0 &&
+	    cache_open_folder(folder, path, trust, floor, &source->cache, err) == 0)
 		return 0;
+	source_judge(err);
 	return err->kind == ERR_MISSING ? err_wrap(err, "no cache") : -1;
 }
 
@@ -183,10 +195,20 @@ enum reason source_read_tables(struct source *source, const struct facts *facts,
 		return reason;
 	for (size_t i = 0; i < count; i++) {
 		if (cache_table(&source->cache, index[i], &source->table[i], &err) < 0) {
+			source_judge(&err);
 			snprintf(text, PLAN_TEXT_MAX, "%.511s", err.text);
 			return reason_of_err(&err);
 		}
 		source->count++;
 	}
 	return REASON_DONE;
+}
+
+enum reason source_record(const struct source *source, const struct table_row *row,
+			  struct record *out_record, struct err *err)
+{
+	if (cache_record(&source->cache, row, out_record, err) == 0)
+		return REASON_DONE;
+	source_judge(err);
+	return reason_of_err(err);
 }

@@ -30,8 +30,15 @@ enum reason source_open(const struct machine *machine, struct source *out_source
 MUST_USE int source_remember(const struct machine *machine, const struct source *source,
 			     struct err *err);
 
+/* For errors of reading the cache: what the kernel will not open there is ERR_DAMAGED. */
+void source_judge(struct err *err);
+
 /* Reads the tables that fit the facts. REASON_DONE, or the reason with text filled. */
 enum reason source_read_tables(struct source *source, const struct facts *facts,
 			       char text[PLAN_TEXT_MAX]);
+
+/* As cache_record. REASON_DONE, or the reason with err filled. */
+enum reason source_record(const struct source *source, const struct table_row *row,
+			  struct record *out_record, struct err *err);
 
 #endif

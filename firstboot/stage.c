@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cache/base/process.h"
+#include "firstboot/source.h"
 #include "firstboot/space.h"
 
 #define STAGE_MARGIN (UINT64_C(1) << 20) /* bytes left free for everybody else */
@@ -32,6 +34,29 @@ static int look_at(const struct cache *cache, const struct record_file *file, st
 	return 0;
 }
 
+/* What is damaged is told before what is missing: it is never a matter of fetching more. */
+static int check_present(const struct cache *cache, const struct record *record,
+			 struct err *err)
+{
+	for (size_t i = 0; i < record->file_count; i++) {
+		AUTO_CLOSE int fd = -1;
+		struct err why = { 0 };
+
+		if (blob_open(cache->layout.blobs, &record->file[i].blob.digest, &fd, &why) <
+			    0 &&
+		    why.kind == ERR_MISSING)
+			continue;
+		if (fd < 0) {
+			*err = why;
+			source_judge(err);
+			return -1;
+		}
+		if (blob_unpack(fd, &record->file[i], -1, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int stage_look(const struct cache *cache, const struct record *record, struct err *err)
 {
 	char names[ERR_TEXT_MAX / 2] = "";
@@ -45,6 +70,7 @@ int stage_look(const struct cache *cache, const struct record *record, struct er
 			continue;
 		if (why.kind != ERR_MISSING) {
 			*err = why;
+			source_judge(err);
 			return -1;
 		}
 		if (missing++ < NAMES_SHOWN)
@@ -53,6 +79,8 @@ int stage_look(const struct cache *cache, const struct record *record, struct er
 	}
 	if (missing == 0)
 		return 0;
+	if (check_present(cache, record, err) < 0)
+		return -1;
 	return err_set(err, ERR_MISSING, "%zu of %zu files are not in the cache: %s%s", missing,
 		       record->file_count, names, missing > NAMES_SHOWN ? ", ..." : "");
 }
@@ -89,8 +117,10 @@ static int unpack_file(const struct cache *cache, const struct record_file *file
 	AUTO_CLOSE int blob = -1, folder = -1, fd = -1;
 	const char *name = file->path;
 
-	if (blob_open(cache->layout.blobs, &file->blob.digest, &blob, err) < 0)
+	if (blob_open(cache->layout.blobs, &file->blob.digest, &blob, err) < 0) {
+		source_judge(err);
 		return err_wrap(err, "%s", file->path);
+	}
 	if (open_folder(dir, &name, &folder, err) < 0)
 		return -1;
 	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -115,7 +145,8 @@ static int check_room(int dir, const struct record *record, struct err *err)
 }
 
 int stage_bundle(const struct machine *machine, const struct cache *cache,
-		 const struct record *record, size_t number, int *out_dir, struct err *err)
+		 const struct record *record, size_t number, uint64_t deadline_ms, int *out_dir,
+		 struct err *err)
 {
 	AUTO_CLOSE int dir = -1;
 
@@ -124,6 +155,9 @@ int stage_bundle(const struct machine *machine, const struct cache *cache,
 	if (make_stage(machine, number, &dir, err) < 0)
 		return err_wrap(err, "/" MACHINE_STATE "/" STAGE_NAME);
 	for (size_t i = 0; i < record->file_count; i++) {
+		if (process_must_stop(deadline_ms))
+			return err_set(err, ERR_TIMEOUT, "%s: no time is left to unpack it",
+				       record->file[i].path);
 		if (unpack_file(cache, &record->file[i], dir, err) < 0)
 			return -1;
 	}

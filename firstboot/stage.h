@@ -17,9 +17,10 @@ MUST_USE int stage_look(const struct cache *cache, const struct record *record,
 
 /* Unpacks every file of the record into staging/NUMBER and gives that folder. Each blob is opened once, and
  * checked while it is copied (T1): what installers see afterwards is nobody else's to change.
- * ERR_MISSING, ERR_DAMAGED: nothing of this bundle may be used. ERR_SYSTEM: also when there is no room. */
+ * ERR_MISSING, ERR_DAMAGED: nothing of this bundle may be used. ERR_SYSTEM: also when there is no room.
+ * ERR_TIMEOUT: the deadline (since boot; 0 for none) passed before some file. */
 MUST_USE int stage_bundle(const struct machine *machine, const struct cache *cache,
-			  const struct record *record, size_t number, int *out_dir,
-			  struct err *err);
+			  const struct record *record, size_t number, uint64_t deadline_ms,
+			  int *out_dir, struct err *err);
 
 #endif

@@ -18,6 +18,9 @@ const char *stamp_moment_name(enum plan_moment moment)
 
 void stamp_drop(struct stamp *stamp, enum plan_moment moment)
 {
+	for (size_t i = 0; i < stamp->moment[moment].file_count; i++)
+		free(stamp->moment[moment].file[i].path);
+	free(stamp->moment[moment].file);
 	free(stamp->moment[moment].device);
 	stamp->moment[moment] = (struct stamp_moment) { 0 };
 }
@@ -42,6 +45,21 @@ void stamp_set(struct stamp *stamp, enum plan_moment moment, const struct stamp_
 		memcpy(now->device, devices, count * sizeof(*devices));
 }
 
+static void add_file(struct stamp_moment *moment, const char *path, uint64_t size)
+{
+	moment->file =
+		must_realloc(moment->file, moment->file_count + 1, sizeof(*moment->file));
+	moment->file[moment->file_count++] =
+		(struct stamp_file) { .path = must_strdup(path), .size = size };
+}
+
+void stamp_add_file(struct stamp *stamp, enum plan_moment moment, const char *path,
+		    uint64_t size)
+{
+	if (stamp->moment[moment].file_count < STAMP_MAX_FILES && strlen(path) < STAMP_PATH_MAX)
+		add_file(&stamp->moment[moment], path, size);
+}
+
 static void need_text(struct json_reader *reader, const char *key, char *out, size_t out_size)
 {
 	const char *text = json_need_string(reader, key, out_size - 1);
@@ -59,12 +77,26 @@ static int parse_device(const json_t *value, struct stamp_device *device, struct
 	return json_close(&reader);
 }
 
+static int parse_file(const json_t *value, struct stamp_moment *moment, struct err *err)
+{
+	struct json_reader reader = json_open(value, "file", err);
+	const char *path = json_need_string(&reader, "path", STAMP_PATH_MAX);
+	uint64_t size = json_need_number(&reader, "size", JSON_MAX_INTEGER);
+
+	if (json_close(&reader) < 0)
+		return -1;
+	add_file(moment, path, size);
+	return 0;
+}
+
 static int parse_moment(const json_t *value, struct stamp_moment *moment, struct err *err)
 {
 	struct json_reader reader = json_open(value, "moment", err);
 	const json_t *devices = json_need_array(&reader, "devices", STAMP_MAX_DEVICES);
+	const json_t *files = json_need_array(&reader, "files", STAMP_MAX_FILES);
 
 	state_need_digest(&reader, "index", &moment->inputs.index);
+	state_need_digest(&reader, "envelope", &moment->inputs.envelope);
 	state_need_digest(&reader, "trust", &moment->inputs.trust);
 	state_need_digest(&reader, "policy", &moment->inputs.policy);
 	state_need_digest(&reader, "facts", &moment->inputs.facts);
@@ -74,6 +106,10 @@ static int parse_moment(const json_t *value, struct stamp_moment *moment, struct
 	moment->device = must_calloc(moment->count, sizeof(*moment->device));
 	for (size_t i = 0; i < moment->count; i++) {
 		if (parse_device(json_array_get(devices, i), &moment->device[i], err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		if (parse_file(json_array_get(files, i), moment, err) < 0)
 			return -1;
 	}
 	moment->good = true;
@@ -117,8 +153,8 @@ static json_t *moment_json(const struct stamp_moment *moment)
 {
 	const struct stamp_inputs *inputs = &moment->inputs;
 	char index[DIGEST_TEXT_MAX], trust[DIGEST_TEXT_MAX], policy[DIGEST_TEXT_MAX];
-	char facts[DIGEST_TEXT_MAX];
-	json_t *devices = json_array();
+	char facts[DIGEST_TEXT_MAX], envelope[DIGEST_TEXT_MAX];
+	json_t *devices = json_array(), *files = json_array();
 
 	for (size_t i = 0; i < moment->count; i++) {
 		const struct stamp_device *device = &moment->device[i];
@@ -127,11 +163,17 @@ static json_t *moment_json(const struct stamp_moment *moment)
 							 "address", device->address, "driver",
 							 device->driver));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "index",
-			 digest_text(&inputs->index, index), "trust",
+	for (size_t i = 0; i < moment->file_count; i++)
+		json_array_append_new(files,
+				      json_pack("{s:s, s:I}", "path", moment->file[i].path,
+						"size", (json_int_t)moment->file[i].size));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "index",
+			 digest_text(&inputs->index, index), "envelope",
+			 digest_text(&inputs->envelope, envelope), "trust",
 			 digest_text(&inputs->trust, trust), "policy",
 			 digest_text(&inputs->policy, policy), "facts",
-			 digest_text(&inputs->facts, facts), "devices", devices);
+			 digest_text(&inputs->facts, facts), "devices", devices, "files",
+			 files);
 }
 
 int stamp_save(int dir, const struct stamp *stamp, struct err *err)
@@ -153,6 +195,7 @@ int stamp_save(int dir, const struct stamp *stamp, struct err *err)
 static bool inputs_equal(const struct stamp_inputs *left, const struct stamp_inputs *right)
 {
 	return digest_equal(&left->index, &right->index) &&
+	       digest_equal(&left->envelope, &right->envelope) &&
 	       digest_equal(&left->trust, &right->trust) &&
 	       digest_equal(&left->policy, &right->policy) &&
 	       digest_equal(&left->facts, &right->facts);
@@ -177,6 +220,15 @@ bool stamp_fits(const struct stamp_moment *moment, const struct stamp_inputs *in
 		return false;
 	for (size_t i = 0; i < moment->count; i++) {
 		if (!device_is_bound(&moment->device[i], facts))
+			return false;
+	}
+	return true;
+}
+
+bool stamp_files_stand(const struct stamp_moment *moment, const struct machine *machine)
+{
+	for (size_t i = 0; i < moment->file_count; i++) {
+		if (!machine_has_file(machine, moment->file[i].path, moment->file[i].size))
 			return false;
 	}
 	return true;

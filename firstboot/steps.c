@@ -52,8 +52,12 @@ static int do_files(const struct steps *steps, const struct record_step *step, s
 	AUTO_CLOSE int to = -1;
 	bool changed = false;
 
-	if (machine_make_dir(steps->machine, step->into, &to, err) < 0 ||
-	    place_files(steps, step, to, true, &changed, err) < 0)
+	if (machine_make_dir(steps->machine, step->into, &to, err) < 0)
+		return err_wrap(err, "%s", step->into);
+	/* The folder is not ours: only the drafts of these names are. */
+	for (size_t i = 0; i < step->files.count; i++)
+		fs_draft_wipe(to, base_name(step->files.item[i]));
+	if (place_files(steps, step, to, true, &changed, err) < 0)
 		return err_wrap(err, "%s", step->into);
 	return 0;
 }
@@ -100,6 +104,7 @@ static int run_depmod(const struct steps *steps, struct err *err)
 	const struct tool tool = { .machine = steps->machine,
 				   .log = steps->log,
 				   .timeout_ms = steps->timeout_ms,
+				   .deadline_ms = steps->deadline_ms,
 				   .outside = true };
 	const char *const here[] = { "depmod", "-a", steps->kernel, NULL };
 	const char *const there[] = { "depmod",	     "-a", "-b", steps->machine->path,
@@ -147,7 +152,8 @@ static enum reason load_module(const struct steps *steps, const char *name, stru
 {
 	const struct tool tool = { .machine = steps->machine,
 				   .log = steps->log,
-				   .timeout_ms = steps->timeout_ms };
+				   .timeout_ms = steps->timeout_ms,
+				   .deadline_ms = steps->deadline_ms };
 	const char *const argv[] = { "modprobe", "--", name, NULL };
 	struct run_result result = { 0 };
 	AUTO_FREE char *output = NULL;
@@ -194,32 +200,30 @@ enum reason steps_do(const struct steps *steps, const struct record_step *step, 
 	abort();
 }
 
-static bool has_size(int dir, const char *name, uint64_t size)
+char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 {
-	struct stat status;
+	const char *name = base_name(step->files.item[i]);
 
-	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == size;
+	switch (step->kind) {
+	case RECORD_DO_FILES:
+		return must_printf("%s/%s", step->into, name);
+	case RECORD_DO_MODULES:
+		return must_printf("/lib/modules/%s/" MODULE_FOLDER "/%s", kernel, name);
+	case RECORD_DO_LOAD:
+	case RECORD_DO_PACKAGES:
+		return NULL;
+	}
+	abort();
 }
 
 static bool step_in_place(const struct steps *steps, const struct record_step *step)
 {
-	AUTO_CLOSE int folder = -1, to = -1;
-	struct err none = { 0 };
-
-	if (step->kind == RECORD_DO_LOAD || step->kind == RECORD_DO_PACKAGES)
-		return true;
-	if (step->kind == RECORD_DO_FILES) {
-		if (machine_open_dir(steps->machine, step->into, &to, &none) < 0)
-			return false;
-	} else if (module_open_folder(steps->machine, steps->kernel, &folder, &none) < 0 ||
-		   fs_open_dir(folder, MODULE_FOLDER, &to, &none) < 0) {
-		return false;
-	}
 	for (size_t i = 0; i < step->files.count; i++) {
-		const char *path = step->files.item[i];
+		AUTO_FREE char *path = steps_target(steps->kernel, step, i);
+		const char *from = step->files.item[i];
 
-		if (!has_size(to, base_name(path), record_find(steps->record, path)->size))
+		if (path && !machine_has_file(steps->machine, path,
+					      record_find(steps->record, from)->size))
 			return false;
 	}
 	return true;

@@ -15,6 +15,7 @@ struct steps {
 	int staged; /* the bundle's staging folder */
 	char staged_path[64]; /* the same, as programs inside the sysroot see it */
 	int timeout_ms; /* of one program */
+	uint64_t deadline_ms; /* of all, since boot; 0 for none */
 	bool interrupted; /* an earlier try did not come to its end */
 };
 
@@ -25,6 +26,9 @@ enum reason steps_do(const struct steps *steps, const struct record_step *step,
 /* Does everything that the record puts in place stand there with its size? Looks only, and never
  * inside packages. */
 bool steps_in_place(const struct steps *steps);
+
+/* Where a step puts its file i, as a path on the machine, or NULL where it puts none. The caller frees. */
+char *steps_target(const char *kernel, const struct record_step *step, size_t i);
 
 /* For the files of steps: what an error means. A program that failed: REASON_STEP_FAILED. */
 enum reason steps_reason(const struct err *err);

@@ -186,6 +186,7 @@ enum reason steps_packages(const struct steps *steps, const struct record_step *
 		.tool = { .machine = steps->machine,
 			  .log = steps->log,
 			  .timeout_ms = steps->timeout_ms,
+			  .deadline_ms = steps->deadline_ms,
 			  .env = environment },
 	};
 	size_t debs = 0, rpms = 0;

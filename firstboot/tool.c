@@ -2,18 +2,33 @@
 
 #include <string.h>
 
+#include "cache/base/process.h"
+
+/* What is left of both limits. At least 1: 0 would be none. */
+static int time_left(const struct tool *tool)
+{
+	uint64_t now = fs_boot_ms();
+	uint64_t left = tool->deadline_ms > now ? tool->deadline_ms - now : 1;
+
+	if (tool->deadline_ms == 0 || left >= (uint64_t)tool->timeout_ms)
+		return tool->timeout_ms;
+	return (int)left;
+}
+
 int tool_run(const struct tool *tool, const char *const *argv, struct run_result *out_result,
 	     struct err *err)
 {
 	const struct run_spec spec = {
 		.argv = argv,
 		.env = tool->env,
-		.root = tool->machine->whole || tool->outside ? 0 : tool->machine->root,
-		.timeout_ms = tool->timeout_ms,
+		.root = tool->machine->whole || tool->outside ? NULL : &tool->machine->root,
+		.timeout_ms = time_left(tool),
 		.keep = TOOL_OUTPUT_MAX,
 		.keep_errors = true,
 	};
 
+	if (process_must_stop(tool->deadline_ms))
+		return err_set(err, ERR_TIMEOUT, "%s: not started: no time is left", argv[0]);
 	return run(&spec, out_result, err);
 }
 
@@ -59,6 +74,7 @@ int tool_failed(const struct tool *tool, const char *const *argv,
 
 	log_line(&quiet, "output of %s (exit %d):", argv[0], result->code);
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		err_clean(line);
 		if (line[0] != '\0')
 			log_line(&quiet, "  %s", line);
 	}

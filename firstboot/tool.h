@@ -11,7 +11,8 @@
 struct tool {
 	const struct machine *machine; /* borrowed */
 	struct log *log; /* borrowed */
-	int timeout_ms;
+	int timeout_ms; /* of one program */
+	uint64_t deadline_ms; /* since boot: none runs beyond it; 0 for none */
 	const char *const *env; /* added to run.h's; NULL for none */
 	bool outside; /* does not change its root to the sysroot */
 };

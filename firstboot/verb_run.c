@@ -1,11 +1,15 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cache/base/process.h"
 #include "firstboot/flow.h"
 #include "firstboot/logfile.h"
 #include "firstboot/verbs.h"
 
 #define LOCK_WAIT_MS 60000
+/* Both are shorter than TimeoutStartSec= of the moment's unit: systemd never has to end a run. */
+#define EARLY_LIMIT_MS 100000
+#define MAIN_LIMIT_MS 840000
 #define REBOOT_EXIT_MIN 3 /* 1 and 2 are the command line's */
 #define REBOOT_EXIT_MAX 125
 
@@ -24,7 +28,8 @@ static struct outcome failed(enum reason reason, const struct err *err)
 	return outcome;
 }
 
-static struct outcome run_flow(const struct machine *machine, struct status *status)
+static struct outcome run_flow(const struct machine *machine, struct status *status,
+			       uint64_t deadline_ms)
 {
 	struct config config;
 	AUTO(flow_free)
@@ -32,7 +37,8 @@ static struct outcome run_flow(const struct machine *machine, struct status *sta
 			     .config = &config,
 			     .log = status->log,
 			     .status = status,
-			     .moment = status->moment };
+			     .moment = status->moment,
+			     .deadline_ms = deadline_ms };
 	struct outcome outcome = { 0 };
 
 	config_load(machine, &config, status->log);
@@ -77,13 +83,14 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 		      bool made, struct err *err)
 {
 	enum plan_moment moment = args->early ? PLAN_EARLY : PLAN_MAIN;
+	uint64_t deadline_ms = fs_boot_ms() + (args->early ? EARLY_LIMIT_MS : MAIN_LIMIT_MS);
 	struct outcome outcome = failed(reason_of_err(err), err);
 	bool locked = made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
 	AUTO(status_close) struct status status = status_open(machine, moment, log);
 	int code;
 
 	if (locked)
-		outcome = run_flow(machine, &status);
+		outcome = run_flow(machine, &status, deadline_ms);
 	else if (made)
 		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
 				 err);
@@ -108,6 +115,7 @@ int verb_run(const void *arguments, const struct cli_operands *operands, struct 
 	    (args->reboot_exit < REBOOT_EXIT_MIN || args->reboot_exit > REBOOT_EXIT_MAX))
 		return err_set(err, ERR_USAGE, "--reboot-exit: expected %d to %d",
 			       REBOOT_EXIT_MIN, REBOOT_EXIT_MAX);
+	process_hold_sigterm();
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
 	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0)
 		return -1;

@@ -1,6 +1,9 @@
+#include <string.h>
+
 #include "firstboot/choose.h"
 #include "firstboot/detect.h"
 #include "firstboot/source.h"
+#include "firstboot/stage.h"
 #include "firstboot/stamp.h"
 #include "firstboot/status.h"
 #include "firstboot/verbs.h"
@@ -80,6 +83,39 @@ static void judge(struct shown *shown)
 	}
 }
 
+/* The record of a bundle, and whether its blobs are here: what run would find out before it installs. */
+static enum reason look_at_row(const struct source *source, const struct table_row *row,
+			       char text[PLAN_TEXT_MAX])
+{
+	AUTO_RECORD struct record record = { 0 };
+	struct err err = { 0 };
+	enum reason reason = source_record(source, row, &record, &err);
+
+	if (reason == REASON_DONE && stage_look(&source->cache, &record, &err) < 0)
+		reason = reason_of_err(&err);
+	snprintf(text, PLAN_TEXT_MAX, "%.511s", err.text);
+	return reason;
+}
+
+static void look_at_rows(struct shown *shown)
+{
+	struct chosen *chosen = &shown->chosen;
+
+	for (size_t i = 0; i < chosen->row_count; i++) {
+		char text[PLAN_TEXT_MAX];
+		enum reason reason = look_at_row(&shown->source, chosen->row[i], text);
+
+		for (size_t j = 0; reason != REASON_DONE && j < chosen->target_count; j++) {
+			struct choose_target *target = &chosen->target[j];
+
+			if (target->bundle != i)
+				continue;
+			target->reason = reason;
+			memcpy(target->text, text, sizeof(target->text));
+		}
+	}
+}
+
 static void make_plan(const struct machine *machine, const struct facts *facts,
 		      enum plan_moment moment, struct shown *shown)
 {
@@ -95,6 +131,7 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 		return;
 	choose_targets(facts, &shown->source.cache.statement, shown->source.table,
 		       shown->source.count, moment, &shown->chosen);
+	look_at_rows(shown);
 	/* The early moment has nothing to do where every network device has a driver. */
 	if (moment == PLAN_MAIN || shown->chosen.target_count)
 		judge(shown);
@@ -141,8 +178,10 @@ static void print_plan(const struct shown *shown)
 	for (size_t i = 0; i < shown->chosen.target_count; i++) {
 		const struct choose_target *target = &shown->chosen.target[i];
 
-		printf("%s %s: %s%s\n", target->device.bus, target->device.address,
-		       bundle_title(shown, target, title), target->text);
+		const char *name = bundle_title(shown, target, title);
+
+		printf("%s %s: %s%s%s\n", target->device.bus, target->device.address, name,
+		       name[0] && target->text[0] ? ": " : "", target->text);
 	}
 	if (shown->reason == REASON_DONE)
 		return;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "cache/base/cli.h"
+#include "cache/base/process.h"
 #include "verify/verify.h"
 
 struct verify_args {
@@ -70,5 +71,6 @@ int main(int argc, char **argv)
 			 "that a slice does not carry is no finding.",
 	};
 
+	process_open_streams();
 	return cli_main(&program, argc, argv);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Texts quote what others wrote: no control character of theirs reaches a terminal or a log. */
-static void clean(char *text)
+void err_clean(char *text)
 {
 	for (unsigned char *at = (unsigned char *)text; *at; at++) {
 		if (*at < 0x20 || *at == 0x7f)
@@ -24,7 +24,7 @@ int err_set(struct err *err, enum err_kind kind, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
-	clean(err->text);
+	err_clean(err->text);
 	return -1;
 }
 
@@ -39,7 +39,7 @@ int err_errno(struct err *err, const char *format, ...)
 	va_end(args);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(number));
-	clean(err->text);
+	err_clean(err->text);
 	err->kind = ERR_SYSTEM;
 	err->number = number;
 	return -1;
@@ -57,7 +57,7 @@ int err_wrap(struct err *err, const char *format, ...)
 	va_end(args);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
-	clean(err->text);
+	err_clean(err->text);
 	return -1;
 }
 

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "cache/base/process.h"
+
 #define READ_STEP 65536
 
 int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct err *err)
@@ -40,19 +42,44 @@ int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct e
 	return 0;
 }
 
-int fs_open_read(int dir, const char *path, int *out_fd, struct err *err)
+static int open_failed(const char *path, struct err *err)
 {
-	int wait = dir == AT_FDCWD ? 0 : O_NONBLOCK; /* a fifo would wait for its writer */
-	AUTO_CLOSE int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return err_set(err, ERR_MISSING, "%s: no such file", path);
+	return err_errno(err, "open %s", path);
+}
+
+/* Looks before it opens: opening a device may already do something. */
+static int open_regular(int dir, const char *path, int *out_fd, struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
 	struct stat status;
 
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return err_set(err, ERR_MISSING, "%s: no such file", path);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return err_errno(err, "open %s", path);
-	if (dir != AT_FDCWD && !S_ISREG(status.st_mode))
-		return err_set(err, ERR_INVALID, "%s: no regular file", path);
+	if (fstatat(dir, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return open_failed(path, err);
+	if (S_ISREG(status.st_mode)) {
+		fd = openat(dir, path,
+			    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+		if (fd < 0 || fstat(fd, &status) < 0)
+			return open_failed(path, err);
+	}
+	if (!S_ISREG(status.st_mode))
+		return err_set(err, ERR_INVALID, "%s: %s", path,
+			       S_ISLNK(status.st_mode) ? "a link" : "no regular file");
 	*out_fd = take_fd(&fd);
+	return 0;
+}
+
+int fs_open_read(int dir, const char *path, int *out_fd, struct err *err)
+{
+	int fd;
+
+	if (dir != AT_FDCWD)
+		return open_regular(dir, path, out_fd, err);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return open_failed(path, err);
+	*out_fd = fd;
 	return 0;
 }
 
@@ -359,6 +386,14 @@ int fs_remove_tree(int dir, const char *name, struct err *err)
 	return 0;
 }
 
+void fs_draft_wipe(int dir, const char *name)
+{
+	char temporary[FS_NAME_MAX + 8];
+
+	if (snprintf(temporary, sizeof(temporary), ".%s.draft", name) < (int)sizeof(temporary))
+		unlinkat(dir, temporary, 0);
+}
+
 int fs_lock(int dir, const char *name, int timeout_ms, int *out_fd, struct err *err)
 {
 	AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -369,7 +404,7 @@ int fs_lock(int dir, const char *name, int timeout_ms, int *out_fd, struct err *
 	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += 50) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_errno(err, "lock %s", name);
-		if (waited >= timeout_ms)
+		if (waited >= timeout_ms || process_is_ending())
 			return err_set(err, ERR_TIMEOUT, "%s: in use by another process", name);
 		nanosleep(&pause, NULL);
 	}
@@ -379,7 +414,7 @@ int fs_lock(int dir, const char *name, int timeout_ms, int *out_fd, struct err *
 
 void fs_attribute(int dir, const char *path, char *out, size_t out_size)
 {
-	AUTO_CLOSE int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_CLOSE int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	ssize_t got = fd < 0 ? -1 : read(fd, out, out_size - 1);
 	size_t size = got < 0 ? 0 : (size_t)got;
 

@@ -14,8 +14,8 @@
 #define FS_PATH_MAX 4096
 
 /* Reads the whole regular file or sysfs attribute beneath dir, which is a directory fd, or AT_FDCWD
- * for what a user named (a pipe, too); links are followed. The caller frees; a NUL follows the last
- * byte. ERR_MISSING: no such file. ERR_INVALID: no regular file, or more than limit bytes. */
+ * for what a user named (a pipe or a link, too). The caller frees; a NUL follows the last byte.
+ * ERR_MISSING: no such file. ERR_INVALID: no regular file, or more than limit bytes. */
 MUST_USE int fs_read_at(int dir, const char *path, size_t limit, char **out_data,
 			size_t *out_size, struct err *err);
 
@@ -25,7 +25,8 @@ MUST_USE int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size,
 
 MUST_USE int fs_write_all(int fd, const void *data, size_t size, struct err *err);
 
-/* Opens a file for reading; what it says on failure is what a user should read. */
+/* Opens a file for reading; what it says on failure is what a user should read. Beneath a directory fd a
+ * device or a fifo is not even opened, and a link is not followed. */
 MUST_USE int fs_open_read(int dir, const char *path, int *out_fd, struct err *err);
 MUST_USE int fs_open_dir(int dir, const char *path, int *out_fd, struct err *err);
 
@@ -62,6 +63,8 @@ MUST_USE int fs_draft_commit(struct fs_draft *draft, struct err *err);
 /* Removes what was not committed; does nothing after commit or on FS_DRAFT_NONE. */
 void fs_draft_discard(struct fs_draft *draft);
 bool fs_name_is_draft(const char *name);
+/* Removes a draft of name that a crash left; one that cannot be removed stays. */
+void fs_draft_wipe(int dir, const char *name);
 
 MUST_USE int fs_replace(int dir, const char *name, const void *data, size_t size, mode_t mode,
 			struct err *err);

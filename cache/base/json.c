@@ -62,6 +62,31 @@ int json_parse(const char *data, size_t size, json_t **out_value, struct err *er
 	return 0;
 }
 
+/* No fewer than there are: each value but the first follows a comma, or begins what a bracket opens. */
+static size_t count_values(const char *data, size_t size)
+{
+	bool in_string = false;
+	size_t count = 1;
+
+	for (size_t i = 0; i < size; i++) {
+		if (in_string && data[i] == '\\')
+			i++;
+		else if (data[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && (data[i] == ',' || data[i] == '[' || data[i] == '{'))
+			count++;
+	}
+	return count;
+}
+
+int json_parse_within(const char *data, size_t size, size_t max_values, json_t **out_value,
+		      struct err *err)
+{
+	if (count_values(data, size) > max_values)
+		return err_set(err, ERR_INVALID, "more than %zu values", max_values);
+	return json_parse(data, size, out_value, err);
+}
+
 int json_read_at(int dir, const char *path, size_t limit, json_t **out_value, struct err *err)
 {
 	AUTO_FREE char *data = NULL;

@@ -26,6 +26,11 @@ static inline void json_release(json_t **value)
  * +-2^53, depth beyond JSON_MAX_DEPTH. The text of the error has line and column. */
 MUST_USE int json_parse(const char *data, size_t size, json_t **out_value, struct err *err);
 
+/* As json_parse for what nobody has signed: at most max_values values, which are counted before any memory
+ * is taken for them (one takes up to 300 bytes). */
+MUST_USE int json_parse_within(const char *data, size_t size, size_t max_values,
+			       json_t **out_value, struct err *err);
+
 /* As json_parse, from a file of at most limit bytes. */
 MUST_USE int json_read_at(int dir, const char *path, size_t limit, json_t **out_value,
 			  struct err *err);

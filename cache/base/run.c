@@ -11,11 +11,13 @@
 
 #include "cache/base/auto.h"
 #include "cache/base/fs.h"
+#include "cache/base/process.h"
 
 #define PATH_FIXED "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ENV_MAX 32
 #define NOT_STARTED 127
 #define AFTER_EXIT_MS 2000 /* output is awaited this long once the program itself is gone */
+#define AFTER_KILL_MS 2000 /* and the end of one that was killed: it may hang in the kernel */
 
 static const char *const base_env[] = { "PATH=" PATH_FIXED, "LC_ALL=C", "HOME=/", NULL };
 
@@ -40,13 +42,13 @@ static _Noreturn void child(const struct run_spec *spec, int input, int output, 
 	signal(SIGPIPE, SIG_DFL);
 	fill_env(spec->env, env);
 	setpgid(0, 0);
+	if (spec->root && (fchdir(*spec->root) < 0 || chroot(".") < 0))
+		goto fail;
+	if (spec->dir ? fchdir(*spec->dir) < 0 : chdir("/") < 0)
+		goto fail;
 	if (dup2(input, 0) < 0 || dup2(output, 1) < 0)
 		goto fail;
 	if (spec->keep_errors && dup2(output, 2) < 0)
-		goto fail;
-	if (spec->root && (fchdir(spec->root) < 0 || chroot(".") < 0))
-		goto fail;
-	if (spec->dir ? fchdir(spec->dir) < 0 : chdir("/") < 0)
 		goto fail;
 	environ = env;
 	execvpe(spec->argv[0], (char *const *)(uintptr_t)spec->argv, env);
@@ -93,6 +95,25 @@ static int left_ms(uint64_t deadline, bool open)
 	return (int)(deadline - now < step ? deadline - now : step);
 }
 
+static int told_to_end(const char *name, struct err *err)
+{
+	return err_set(err, ERR_TIMEOUT, "%s: stopped, for larder was told to end", name);
+}
+
+/* Kills the group. What then hangs in the kernel is left to it: nobody waits for that. */
+static int end_group(pid_t pid, const char *name, int timeout_ms, struct err *err)
+{
+	uint64_t deadline = fs_boot_ms() + AFTER_KILL_MS;
+
+	kill(-pid, SIGKILL);
+	while (waitpid(pid, NULL, WNOHANG) == 0 && fs_boot_ms() < deadline)
+		poll(NULL, 0, 5);
+	if (process_is_ending())
+		return told_to_end(name, err);
+	return err_set(err, ERR_TIMEOUT, "%s: still running after %d s", name,
+		       timeout_ms / 1000);
+}
+
 /* Reads output and awaits the end. A daemon that keeps the pipe open does not hold us up. */
 static int follow(pid_t pid, int fd, const struct run_spec *spec, struct run_result *result,
 		  struct err *err)
@@ -110,15 +131,14 @@ static int follow(pid_t pid, int fd, const struct run_spec *spec, struct run_res
 			running = false;
 			deadline = fs_boot_ms() + AFTER_EXIT_MS;
 		}
-		if (deadline && fs_boot_ms() >= deadline && running) {
-			kill(-pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return err_set(err, ERR_TIMEOUT, "%s: still running after %d s",
-				       spec->argv[0], spec->timeout_ms / 1000);
-		}
+		if (running && process_must_stop(deadline))
+			return end_group(pid, spec->argv[0], spec->timeout_ms, err);
 		if (deadline && fs_boot_ms() >= deadline)
 			break;
 	}
+	/* Whoever ends us may have ended the program as well: that is no failure of its own. */
+	if (status != 0 && process_is_ending())
+		return told_to_end(spec->argv[0], err);
 	result->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	return 0;
 }

@@ -15,11 +15,12 @@ struct run_spec {
 		*argv; /* ends with NULL; argv[0] is looked up on a fixed system PATH */
 	const char *const *env; /* "NAME=VALUE", ends with NULL; added to a minimal environment;
 				  * NULL for none */
-	int dir; /* an open folder to work in; 0 for / */
-	int root; /* an open folder that becomes / first; 0 for none */
+	const int *dir; /* an open folder to work in; NULL for / */
+	const int *root; /* an open folder that becomes / first; NULL for none */
 	const void *input; /* what stdin brings; NULL for nothing */
 	size_t input_size; /* bytes */
-	int timeout_ms; /* then the process group is killed; 0 for none */
+	int timeout_ms; /* then the process group is killed, as it is at once when this process has to
+			 * end (process.h); 0 for none */
 	size_t keep; /* how many bytes of output to keep; beyond it the oldest go */
 	bool keep_errors; /* stderr goes with the output; else it goes to ours */
 };
@@ -30,7 +31,8 @@ struct run_result {
 	size_t size; /* bytes of output kept */
 };
 
-/* ERR_MISSING: no such program. ERR_TIMEOUT. A code other than 0 is no error here. */
+/* ERR_MISSING: no such program. ERR_TIMEOUT: killed; one that even so does not end is left behind. A code
+ * other than 0 is no error here. */
 MUST_USE int run(const struct run_spec *spec, struct run_result *out_result, struct err *err);
 
 /* The last line of some output that has letters in it: what a user should see of a failed run. */

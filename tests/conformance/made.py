@@ -24,10 +24,12 @@ EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "", "size":
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 # Keys of this run only: nothing here can sign for anybody.
-KEYS = {"fleet": ec.generate_private_key(ec.SECP256R1()),
-        "second": ec.generate_private_key(ec.SECP256R1()),
-        "stranger": ec.generate_private_key(ec.SECP256R1()),
-        "edward": ed25519.Ed25519PrivateKey.generate()}
+KEYS = {
+    "fleet": ec.generate_private_key(ec.SECP256R1()),
+    "second": ec.generate_private_key(ec.SECP256R1()),
+    "stranger": ec.generate_private_key(ec.SECP256R1()),
+    "edward": ed25519.Ed25519PrivateKey.generate(),
+}
 
 
 def sha(data):
@@ -51,8 +53,9 @@ def b64(data):
 def public(key):
     """DER SubjectPublicKeyInfo of a private key, or of the name of one."""
     key = KEYS[key] if isinstance(key, str) else key
-    return key.public_key().public_bytes(serialization.Encoding.DER,
-                                         serialization.PublicFormat.SubjectPublicKeyInfo)
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def pae(payload, payload_type=STATEMENT_TYPE):
@@ -70,21 +73,27 @@ def raw_signature(key, signed):
 
 def entry(key, signed, sig=None, keyid=None):
     """One element of an envelope's signatures."""
-    return {"keyid": sha(public(key)) if keyid is None else keyid,
-            "sig": b64(raw_signature(key, signed) if sig is None else sig)}
+    return {
+        "keyid": sha(public(key)) if keyid is None else keyid,
+        "sig": b64(raw_signature(key, signed) if sig is None else sig),
+    }
 
 
 def trust_of(*names, threshold=1):
     """What a trust root says."""
-    return {"format": "larder.trust.v1", "version": 1, "threshold": threshold,
-            "keys": [{"public": b64(public(name))} for name in names]}
+    return {
+        "format": "larder.trust.v1",
+        "version": 1,
+        "threshold": threshold,
+        "keys": [{"public": b64(public(name))} for name in names],
+    }
 
 
 # --- the good cache -----------------------------------------------------------------------------
 
 
 def zstd_frame(data, descriptor=0x20, header=None, tail=b""):
-    """A frame of one raw block; by default a single segment with a content size of 1, 2 or 4 bytes."""
+    """A frame of one raw block; by default a single segment that says its size."""
     if header is None:
         flag, width, less = (0, 1, 0) if len(data) < 256 else (1, 2, 256)
         descriptor |= flag << 6
@@ -97,36 +106,56 @@ def blob_of(data):
     """A record's word for a blob."""
     made = {"digest": "sha256:" + sha(data), "size": len(data)}
     if len(data) > MIB:
-        made["chunks"] = [sha(data[at:at + MIB]) for at in range(0, len(data), MIB)]
+        made["chunks"] = [sha(data[at : at + MIB]) for at in range(0, len(data), MIB)]
     return made
 
 
 def file_of(path, data, stored=None, mode=420):
     """A record's word for a file; stored is its blob when that is zstd."""
-    return {"path": path, "mode": mode, "size": len(data),
-            "encoding": "identity" if stored is None else "zstd",
-            "blob": blob_of(data if stored is None else stored)}
+    return {
+        "path": path,
+        "mode": mode,
+        "size": len(data),
+        "encoding": "identity" if stored is None else "zstd",
+        "blob": blob_of(data if stored is None else stored),
+    }
 
 
 def good_record(module):
     """A bundle whose one step a machine made of folders can do alone."""
-    files = [file_of("nic/big.bin", BIG), file_of("nic/nic.conf", CONF),
-             file_of("nic/nic.ko", MODULE, module, 493)]
-    return {"files": files,
-            "install": [{"do": "files", "files": [entry["path"] for entry in files],
-                         "into": "/etc/larder-test"}],
-            "expect": {"driver": "nic", "carrier": False},
-            "origins": [{"from": "https://example.org/vendor.tar.gz", "sha256": sha(b""), "size": 0}],
-            "licence": "GPL-2.0-only"}
+    files = [
+        file_of("nic/big.bin", BIG),
+        file_of("nic/nic.conf", CONF),
+        file_of("nic/nic.ko", MODULE, module, 493),
+    ]
+    return {
+        "files": files,
+        "install": [
+            {"do": "files", "files": [entry["path"] for entry in files], "into": "/etc/larder-test"}
+        ],
+        "expect": {"driver": "nic", "carrier": False},
+        "origins": [{"from": "https://example.org/vendor.tar.gz", "sha256": sha(b""), "size": 0}],
+        "licence": "GPL-2.0-only",
+    }
 
 
 def row_of(name, record_text, total, **changes):
     """A row that fits the test's machine."""
-    return {"name": name, "version": "1.0", "id": "nic", "rank": 50, "kernels": [KERNEL],
-            "devices": ["pci:v00008086d000010D3sv*sd*bc02sc*i*"], "sizes": [], "excludes": [],
-            "requires": [], "early": False,
-            "record": {"digest": "sha256:" + sha(record_text), "size": len(record_text)},
-            "bytes": total, **changes}
+    return {
+        "name": name,
+        "version": "1.0",
+        "id": "nic",
+        "rank": 50,
+        "kernels": [KERNEL],
+        "devices": ["pci:v00008086d000010D3sv*sd*bc02sc*i*"],
+        "sizes": [],
+        "excludes": [],
+        "requires": [],
+        "early": False,
+        "record": {"digest": "sha256:" + sha(record_text), "size": len(record_text)},
+        "bytes": total,
+        **changes,
+    }
 
 
 def far_table():
@@ -136,13 +165,19 @@ def far_table():
 
 def statement_of(tables):
     """The statement over [(name, bytes of the table)]."""
-    return {"_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"name": name, "digest": {"sha256": sha(data)}} for name, data in tables],
-            "predicateType": "urn:larder:driver-cache:v1",
-            "predicate": {"serial": 7, "created": "2026-11-21T00:00:00Z", "name": "test",
-                          "tables": [{"size": len(data)} for _, data in tables],
-                          "sources": ["https://mirror.example.org/larder"],
-                          "withdrawn": ["nic@0.9"]}}
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": sha(data)}} for name, data in tables],
+        "predicateType": "urn:larder:driver-cache:v1",
+        "predicate": {
+            "serial": 7,
+            "created": "2026-11-21T00:00:00Z",
+            "name": "test",
+            "tables": [{"size": len(data)} for _, data in tables],
+            "sources": ["https://mirror.example.org/larder"],
+            "withdrawn": ["nic@0.9"],
+        },
+    }
 
 
 def total_of(record):
@@ -159,6 +194,7 @@ def total_of(record):
 @dataclass
 class Made:
     """A cache on disk, and the names of what is in it."""
+
     folder: Path
     trust: Path
     names: dict = field(default_factory=dict)
@@ -224,8 +260,13 @@ def layer(kind, descriptor):
 def manifest_of(made, kind, layers):
     """An OCI manifest."""
     config = {**EMPTY, **made.put(b"{}")}
-    return {"schemaVersion": 2, "mediaType": MANIFEST,
-            "artifactType": f"application/vnd.larder.{kind}.v1", "config": config, "layers": layers}
+    return {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": f"application/vnd.larder.{kind}.v1",
+        "config": config,
+        "layers": layers,
+    }
 
 
 def stored(made, name):
@@ -238,16 +279,29 @@ def make_hints(made, stages, envelope):
     """The OCI layout around it all."""
     tables = [layer("table.v1+json", stored(made, name)) for name in ("far", "table")]
     dsse = {"mediaType": "application/vnd.dsse.envelope.v1+json", **envelope}
-    cache = made.put(stages.json("manifest", manifest_of(made, "cache", [dsse, *tables])), "manifest")
-    blobs = [layer("blob.v1", stored(made, name))
-             for name in sorted(("big", "conf", "module"), key=made.names.get)]
+    cache = made.put(
+        stages.json("manifest", manifest_of(made, "cache", [dsse, *tables])), "manifest"
+    )
+    blobs = [
+        layer("blob.v1", stored(made, name))
+        for name in sorted(("big", "conf", "module"), key=made.names.get)
+    ]
     record = layer("record.v1+json", stored(made, "record"))
     bundle = made.put(text(manifest_of(made, "bundle", [record, *blobs])), "bundle")
     entries = [{"mediaType": MANIFEST, **descriptor} for descriptor in (cache, bundle)]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
     index = made.put(stages.json("index", index), "index")
-    top = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [
-        {"mediaType": INDEX, **index, "annotations": {"org.opencontainers.image.ref.name": "test"}}]}
+    top = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [
+            {
+                "mediaType": INDEX,
+                **index,
+                "annotations": {"org.opencontainers.image.ref.name": "test"},
+            }
+        ],
+    }
     (made.folder / "index.json").write_bytes(stages.json("top", top))
     (made.folder / "oci-layout").write_bytes(text({"imageLayoutVersion": "1.0.0"}))
 

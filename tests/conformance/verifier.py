@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+TOP_MAX, VALUES_MAX = 64 * KIB, 131072
 LAYOUT_MAX = ENVELOPE_MAX = TABLE_MAX = 4 * MIB
 TRUST_MAX = 256 * KIB
 STATEMENT_MAX = CHUNK = MIB
@@ -40,8 +41,15 @@ DEPTH_MAX = 32
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 TRUST_TYPE = "application/vnd.larder.trust.v1+json"
 
-CODES = {"clean": 0, "missing": 1, "no trust root": 1, "untrusted": 4, "damaged": 3,
-         "incomplete": 5, "stale": 6}
+CODES = {
+    "clean": 0,
+    "missing": 1,
+    "no trust root": 1,
+    "untrusted": 4,
+    "damaged": 3,
+    "incomplete": 5,
+    "stale": 6,
+}
 WORST_FIRST = ("untrusted", "damaged", "incomplete", "stale")
 
 
@@ -56,6 +64,7 @@ class Absent(Exception):
 @dataclass
 class Finding(Exception):
     """A step of section 8 that failed."""
+
     step: int
     verdict: str
     text: str
@@ -64,6 +73,7 @@ class Finding(Exception):
 @dataclass
 class Report:
     """The answer: the first step that failed, and the worst verdict of all."""
+
     findings: list = field(default_factory=list)
     serial: int = 0
     blobs: int = 0
@@ -94,7 +104,7 @@ def no_duplicates(pairs):
 
 
 def bounded_integer(digits):
-    """An integer that every parser reads alike; the length first, or the conversion itself costs."""
+    """An integer that every parser reads alike; its length first, or converting it costs."""
     if len(digits) > 17 or abs(int(digits)) > INTEGER_MAX:
         raise Bad("an integer beyond 2^53")
     return int(digits)
@@ -133,8 +143,13 @@ def strict_json(data):
     try:
         text = data.decode("utf-8")
         check_depth(text)
-        value = json.loads(text, object_pairs_hook=no_duplicates, parse_int=bounded_integer,
-                           parse_float=refuse_number, parse_constant=refuse_number)
+        value = json.loads(
+            text,
+            object_pairs_hook=no_duplicates,
+            parse_int=bounded_integer,
+            parse_float=refuse_number,
+            parse_constant=refuse_number,
+        )
     except (ValueError, RecursionError) as error:
         raise Bad(f"not JSON: {error}") from error
     check_strings(value)
@@ -203,8 +218,10 @@ def rising(values):
 # --- words, section 1 ---------------------------------------------------------------------------
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE | re.DOTALL)
-HEADS = re.compile(r"pci:v[0-9A-F]{8}|usb:v[0-9A-F]{4}|virtio:d[0-9A-F]{8}|PCI\\VEN_[0-9A-F]{4}"
-                   r"|vmbus:[0-9a-f]{32}|VMBUS\\\{[0-9a-f]{8}")
+HEADS = re.compile(
+    r"pci:v[0-9A-F]{8}|usb:v[0-9A-F]{4}|virtio:d[0-9A-F]{8}|PCI\\VEN_[0-9A-F]{4}"
+    r"|vmbus:[0-9a-f]{32}|VMBUS\\\{[0-9a-f]{8}"
+)
 URL = re.compile(r"(?=.{1,2048}$)[\x21-\x7e]*://[\x21-\x7e]*")
 MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,54}")
 
@@ -274,7 +291,7 @@ def from_base64(value):
 
 
 class Folder:
-    """A cache in a folder; no link in the place of a blob, or of the folders above it, is followed."""
+    """A cache in a folder; no link in the place of a blob or of its folders is followed."""
 
     def __init__(self, path):
         self.path = path
@@ -285,10 +302,10 @@ class Folder:
             if os.path.islink(os.path.join(self.path, name[:end])):
                 raise Bad(f"{name[:end]}: a link")
 
-    def open(self, name, links=False):
+    def open(self, name):
         """A regular file, open, and its size."""
         self.parents(name)
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             handle = os.open(os.path.join(self.path, name), flags)
         except FileNotFoundError as error:
@@ -301,9 +318,9 @@ class Folder:
             raise Bad(f"{name}: not a regular file")
         return os.fdopen(handle, "rb"), status.st_size
 
-    def read(self, name, limit, links=False):
+    def read(self, name, limit):
         """All bytes of a file of at most limit bytes."""
-        handle, size = self.open(name, links)
+        handle, size = self.open(name)
         with handle:
             if size > limit:
                 raise Bad(f"{name}: larger than {limit}")
@@ -330,20 +347,29 @@ class Folder:
 
 def first(document, name):
     """The first descriptor of a list; all else in a hint is not read."""
-    if not isinstance(document, dict) or not isinstance(document.get(name), list) or not document[name]:
-        raise Bad(f"no {name}")
-    found = document[name][0]
-    if not isinstance(found, dict):
+    listed = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
         raise Bad(f"{name} holds no descriptor")
+    found = listed[0]
     return digest(found.get("digest")), integer(found.get("size"), 0, INTEGER_MAX)
+
+
+def few_values(data):
+    """Brackets that open, and commas, outside strings: what parsing would have to hold."""
+    bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data, flags=re.DOTALL)
+    if 1 + sum(bare.count(sign) for sign in (b",", b"[", b"{")) > VALUES_MAX:
+        raise Bad("too many values")
+    return data
 
 
 def find_envelope(folder):
     """Follow the hints to the bytes that ought to be an envelope; only its own path is a hint."""
     try:
-        top = strict_json(folder.read("index.json", LAYOUT_MAX, links=True))
-        index = strict_json(folder.signed(*first(top, "manifests"), LAYOUT_MAX, "index"))
-        manifest = strict_json(folder.signed(*first(index, "manifests"), LAYOUT_MAX, "manifest"))
+        top = strict_json(few_values(folder.read("index.json", TOP_MAX)))
+        index = folder.signed(*first(top, "manifests"), LAYOUT_MAX, "index")
+        index = strict_json(few_values(index))
+        manifest = folder.signed(*first(index, "manifests"), LAYOUT_MAX, "manifest")
+        manifest = strict_json(few_values(manifest))
         name, _ = first(manifest, "layers")
         return folder.blob(name, ENVELOPE_MAX)
     except Absent as error:
@@ -356,6 +382,11 @@ def find_envelope(folder):
 # --- keys and signatures, section 3 -------------------------------------------------------------
 
 
+# RFC 5480 and RFC 8410: all of a SubjectPublicKeyInfo but the point.
+P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+ED25519_HEAD = bytes.fromhex("302a300506032b6570032100")
+
+
 def public_key(der):
     """A key that larder takes, in the one spelling that makes its key id its own."""
     if len(der) > 128:
@@ -364,14 +395,22 @@ def public_key(der):
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise Bad("not a public key") from error
-    p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-    if not p256 and not isinstance(key, ed25519.Ed25519PublicKey):
-        raise Bad("neither ECDSA on P-256 nor Ed25519")
-    spelling = key.public_bytes(serialization.Encoding.DER,
-                                serialization.PublicFormat.SubjectPublicKeyInfo)
-    if spelling != der:
+    if der != spelled(key):
         raise Bad("a public key in another spelling")
     return key
+
+
+def spelled(key):
+    """The one spelling of a key; written out for P-256, since OpenSSL keeps the form of a point."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return ED25519_HEAD + key.public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return P256_HEAD + key.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+    raise Bad("neither ECDSA on P-256 nor Ed25519")
 
 
 def is_good(key, signature, signed):
@@ -417,13 +456,17 @@ def parse_envelope(data, payload_type):
 @dataclass
 class Trust:
     """A trust root: key id -> key, and how many of them must have signed."""
+
     threshold: int
     keys: dict
 
     def accepts(self, signed, signatures):
         """Enough different keys; the key id says which key a signature claims to be by."""
-        signers = {name for name, signature in signatures
-                   if name in self.keys and is_good(self.keys[name], signature, signed)}
+        signers = {
+            name
+            for name, signature in signatures
+            if name in self.keys and is_good(self.keys[name], signature, signed)
+        }
         return len(signers) >= self.threshold
 
 
@@ -490,8 +533,9 @@ def parse_statement(payload):
     tables = []
     for subject in array(value["subject"], 0, 4096):
         keys(subject, "name", "digest")
-        tables.append((table_name(subject["name"]),
-                       hex_digest(keys(subject["digest"], "sha256")["sha256"])))
+        tables.append(
+            (table_name(subject["name"]), hex_digest(keys(subject["digest"], "sha256")["sha256"]))
+        )
     rising([name.encode() for name, _ in tables])
     serial, sizes = parse_predicate(value["predicate"], len(tables))
     return serial, [(*table, size) for table, size in zip(tables, sizes)]
@@ -516,8 +560,20 @@ def parse_predicate(value, count):
 
 # --- table, section 6 ---------------------------------------------------------------------------
 
-ROW = ("name", "version", "id", "rank", "kernels", "devices", "sizes", "excludes", "requires",
-       "early", "record", "bytes")
+ROW = (
+    "name",
+    "version",
+    "id",
+    "rank",
+    "kernels",
+    "devices",
+    "sizes",
+    "excludes",
+    "requires",
+    "early",
+    "record",
+    "bytes",
+)
 
 
 def check_list(value, check, least=0):
@@ -543,8 +599,7 @@ def check_row(row):
     digest(row["record"]["digest"])
     integer(row["record"]["size"], 0, RECORD_MAX)
     integer(row["bytes"], 0, INTEGER_MAX)
-    return (row["name"], row["version"], row["id"], row["kernels"],
-            row["record"]["digest"])
+    return (row["name"], row["version"], row["id"], row["kernels"], row["record"]["digest"])
 
 
 def parse_table(data):
@@ -592,8 +647,12 @@ def absolute_folder(value):
     safe_path(value[1:])
 
 
-STEPS = {"files": ("files", "into"), "modules": ("files",), "load": ("modules",),
-         "packages": ("files",)}
+STEPS = {
+    "files": ("files", "into"),
+    "modules": ("files",),
+    "load": ("modules",),
+    "packages": ("files",),
+}
 
 
 def check_step(step, paths):
@@ -603,12 +662,13 @@ def check_step(step, paths):
     keys(step, "do", *STEPS[step["do"]])
     if "into" in step:
         absolute_folder(step["into"])
-    for name in array(step.get("modules", []), 0, 64):
+    for name in array(step.get("modules", ["none"]), 1, 64):
         full(MODULE, name)
-    for path in array(step.get("files", []), 0, 65536):
-        if string(path) not in paths:
+    for path in array(step.get("files", ["none"]), 1, 65536):
+        if "files" in step and string(path) not in paths:
             raise Bad("a step names a file that the record has not")
     different(step.get("files", step.get("modules")))
+    different([path.rsplit("/", 1)[-1] for path in step.get("files", [])])
 
 
 def check_expect(value):
@@ -629,6 +689,9 @@ def parse_record(data):
         check_file(entry)
     paths = [entry["path"] for entry in value["files"]]
     rising(paths)
+    folders = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
+    if folders & set(paths):
+        raise Bad("a file is a folder of another")
     for step in array(value["install"], 1, 64):
         check_step(step, set(paths))
     check_expect(value["expect"])
@@ -720,8 +783,12 @@ def decoded_size(handle, most):
     """How many bytes the zstd program makes of a blob; it is ended when they are too many."""
     handle.seek(0)
     count = 0
-    with subprocess.Popen(["zstd", "-q", "-d", "-c", "--memory=8MB"], stdin=handle,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:
+    with subprocess.Popen(
+        ["zstd", "-q", "-d", "-c", "--memory=8MB"],
+        stdin=handle,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as tool:
         while count <= most:
             piece = tool.stdout.read(CHUNK)
             if not piece:
@@ -863,8 +930,17 @@ def main():
     report = verify(args.cache, args.trust, args.serial_at_least)
     if args.json:
         findings = [vars(finding) for finding in report.findings]
-        print(json.dumps({"verdict": report.verdict, "step": report.step, "serial": report.serial,
-                          "blobs": report.blobs, "findings": findings}))
+        print(
+            json.dumps(
+                {
+                    "verdict": report.verdict,
+                    "step": report.step,
+                    "serial": report.serial,
+                    "blobs": report.blobs,
+                    "findings": findings,
+                }
+            )
+        )
     else:
         print(f"{args.cache}: {report.verdict}, serial {report.serial}, {report.blobs} blobs")
         for finding in report.findings:

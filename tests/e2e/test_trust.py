@@ -1,5 +1,7 @@
 """The life of a trust root: versions, signatures from several machines, a signing token, and machines with an old root."""
 
+import base64
+import hashlib
 import json
 import os
 import stat
@@ -92,7 +94,6 @@ def shown(*args, code=0):
 
 def kept(root):
     """Versions that the machine keeps."""
-    import base64
     path = root / "var/lib/larder/trust.json"
     if not path.exists():
         return []
@@ -177,6 +178,11 @@ def test_a_key_goes_by_its_id(fleet):
         assert key_id not in shown(fleet.trust_file(3))
 
 
+def test_every_verb_has_help():
+    for verb in ("init", "add", "remove", "threshold", "sign", "show"):
+        assert f"usage: larder trust {verb}" in good("larder", "trust", verb, "--help")
+
+
 # machines with an old root
 
 
@@ -235,11 +241,10 @@ def test_two_of_three(fleet, tmp_path):
     fleet.bake_with("b", *versions)
     done = run("larder-verify", fleet.cache, "--trust", fleet.first)
     assert done.returncode == 4 and "signed by 1 trusted keys, but 2 are needed" in done.stdout
-    for name in "c":  # the second machine gets the cache, not the key of the first
-        machine = tmp_path / f"machine-{name}"
-        subprocess.run(["cp", "-r", fleet.cache, machine], check=True)
-        good("larder", "sign", machine, "--key", fleet.key(name))
-        good("larder-verify", machine, "--trust", fleet.first)
+    machine = tmp_path / "machine-c"  # it gets the cache, not the key of the first
+    subprocess.run(["cp", "-r", fleet.cache, machine], check=True)
+    good("larder", "sign", machine, "--key", fleet.key("c"))
+    good("larder-verify", machine, "--trust", fleet.first)
 
 
 def test_an_unproven_chain_is_not_baked(fleet):
@@ -272,7 +277,6 @@ def test_a_damaged_chain_is_refused(fleet, tmp_path, how):
 
 def break_chain(cache, how):
     """Change the second version of the chain, or the layers that name it."""
-    import hashlib
     blobs = cache / "blobs/sha256"
 
     def put(data):
@@ -297,7 +301,6 @@ def break_chain(cache, how):
         copy = json.loads(data)
         layers[1:3] = [dict(layers[1], **put(json.dumps(copy).replace(" ", "").encode())), layers[1]]
         payload = {"format": "larder.trust.v1", "version": 4, "threshold": 1}
-        import base64
         payload["keys"] = json.loads(base64.b64decode(copy["payload"]))["keys"]
         copy["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
         layers[1].update(put(json.dumps(copy).encode()))

@@ -301,7 +301,7 @@ static void test_folder(void **state)
 {
 	const struct folder *folder = *state;
 	const char *const argv[] = { "sh", "-c", "pwd -P", NULL };
-	const struct run_spec spec = { .argv = argv, .dir = folder->fd, .keep = 512 };
+	const struct run_spec spec = { .argv = argv, .dir = &folder->fd, .keep = 512 };
 	struct run_result result = { 0 };
 	struct err err = { 0 };
 
@@ -315,11 +315,11 @@ static void test_root(void **state)
 {
 	const struct folder *folder = *state;
 	const char *const argv[] = { "sh", "-c", "true", NULL };
-	const struct run_spec inside = { .argv = argv, .root = folder->fd };
+	const struct run_spec inside = { .argv = argv, .root = &folder->fd };
 	struct run_result result = { 0 };
 	struct err err = { 0 };
 	AUTO_CLOSE int whole = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct run_spec same = { .argv = argv, .root = whole };
+	const struct run_spec same = { .argv = argv, .root = &whole };
 
 	if (geteuid() != 0)
 		skip();

@@ -43,7 +43,7 @@ static const struct row {
 	{ "'name':'linux/any/x86_64',", "", "subject[0].name: missing" },
 	{ "'linux/any/x86_64'", "'linux/debian-12/x86_64'",
 	  "subject[1]: not in order, or twice" },
-	{ "'linux/any/x86_64'", "'linux/zz/x86_64'", "subject[1]: not in order, or twice" },
+	{ "'linux/any/x86_64'", "'linux/zz-1/x86_64'", "subject[1]: not in order, or twice" },
 	{ ",'digest':{'sha256':'" HEX "'}", "", "subject[0].digest: missing" },
 	{ "{'sha256':'" HEX "'}", "{}", "subject[0].digest.sha256: missing" },
 	{ "{'sha256':'" HEX "'}", "{'sha512':'" HEX "'}", "subject[0].digest.sha256: missing" },
