@@ -41,6 +41,8 @@ static int read_floor(const struct machine *machine, uint64_t *out_floor, struct
 	size_t size;
 
 	if (machine_read(machine, FLOOR_PATH, FLOOR_MAX_BYTES, &text, &size, err) < 0) {
+		if (err->kind == ERR_INVALID)
+			err->kind = ERR_STALE;
 		*out_floor = 0;
 		return err->kind == ERR_MISSING ? 0 : -1;
 	}

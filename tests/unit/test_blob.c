@@ -289,7 +289,7 @@ static void test_not_a_file(void **state)
 	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_MISSING, "",
 		  "missing");
 	assert_int_equal(symlinkat("moved", folder->fd, made.name), 0);
-	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "is a link", "link");
+	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "no regular file", "link");
 	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_DAMAGED, "", "link");
 	assert_int_equal(unlinkat(folder->fd, made.name, 0), 0);
 	assert_int_equal(mkdirat(folder->fd, made.name, 0755), 0);

@@ -52,11 +52,14 @@ static void test_read_other_things(void **state)
 	} rows[] = {
 		{ "none", ERR_MISSING, "none: no such file" },
 		{ "file/none", ERR_MISSING, "file/none: no such file" },
-		{ "dangling", ERR_MISSING, "dangling: no such file" },
+		{ "dangling", ERR_INVALID, "dangling: a link" },
+		{ "link", ERR_INVALID, "link: a link" },
+		{ "link-to-device", ERR_INVALID, "link-to-device: a link" },
 		{ "folder", ERR_INVALID, "folder: no regular file" },
 		{ "fifo", ERR_INVALID, "fifo: no regular file" },
-		{ "link-to-fifo", ERR_INVALID, "link-to-fifo: no regular file" },
-		{ "loop", ERR_SYSTEM, "open loop: " },
+		{ "link-to-fifo", ERR_INVALID, "link-to-fifo: a link" },
+		{ "loop", ERR_INVALID, "loop: a link" },
+		{ "loop/file", ERR_SYSTEM, "open loop/file: " },
 	};
 	const struct folder *folder = *state;
 
@@ -64,6 +67,8 @@ static void test_read_other_things(void **state)
 	assert_int_equal(mkdirat(folder->fd, "folder", 0755), 0);
 	assert_int_equal(mkfifoat(folder->fd, "fifo", 0644), 0);
 	assert_int_equal(symlinkat("fifo", folder->fd, "link-to-fifo"), 0);
+	assert_int_equal(symlinkat("file", folder->fd, "link"), 0);
+	assert_int_equal(symlinkat("/dev/zero", folder->fd, "link-to-device"), 0);
 	assert_int_equal(symlinkat("nowhere", folder->fd, "dangling"), 0);
 	assert_int_equal(symlinkat("loop", folder->fd, "loop"), 0);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -407,6 +412,11 @@ static void test_attribute(void **state)
 		fs_attribute(folder->fd, "a", value, sizeof(value));
 		CHECK(strcmp(value, rows[i].value) == 0, "row %zu: %s", i, value);
 	}
+	alarm(5);
+	assert_int_equal(mkfifoat(folder->fd, "fifo", 0644), 0);
+	fs_attribute(folder->fd, "fifo", value, sizeof(value));
+	assert_string_equal(value, "");
+	alarm(0);
 	fs_attribute(folder->fd, "none", value, sizeof(value));
 	assert_string_equal(value, "");
 	fs_attribute(folder->fd, ".", value, sizeof(value));

@@ -405,6 +405,39 @@ static void test_nearest(void **state)
 	assert_null(json_nearest("a", known, 0));
 }
 
+/* What nobody has signed: the count is never below what jansson would make of it. */
+static void test_within(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t values;
+	} rows[] = {
+		{ "{}", 2 },
+		{ "[]", 2 },
+		{ "[{},[],0]", 6 },
+		{ "{\"a\":1}", 2 },
+		{ "[1,2,3]", 4 },
+		{ "[\",[{\"]", 2 },
+		{ "[\"\\\",[{\"]", 2 },
+		{ "[\"\\\\\",2]", 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		size_t size = strlen(rows[i].text);
+		AUTO_JSON json_t *value = NULL;
+		json_t *none = NULL;
+		struct err err = { 0 };
+
+		check_err(
+			json_parse_within(rows[i].text, size, rows[i].values - 1, &none, &err),
+			&err, ERR_INVALID, "values", rows[i].text);
+		assert_null(none);
+		check_good(json_parse_within(rows[i].text, size, rows[i].values, &value, &err),
+			   &err, rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_first_error_stays),
 		cmocka_unit_test(test_long_path_and_many_keys),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_within),
 		folder_test(test_read_limit),
 		cmocka_unit_test(test_nearest),
 	};

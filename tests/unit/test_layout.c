@@ -238,6 +238,66 @@ static void test_index_limit(void **state)
 	check_good(layout_write(&layout, &contents, &err), &err, "smaller");
 }
 
+/* Hints are bounded before anybody has signed them: in bytes, and in values. */
+static void test_hint_limits(void **state)
+{
+	static const struct {
+		size_t count;
+		const char *error;
+	} rows[] = {
+		{ 100, NULL },
+		{ 40000, "index.json: larger than 65536 bytes" },
+	};
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct err err = { 0 };
+
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_JSON json_t *top = NULL;
+		json_t *array = json_array();
+		AUTO_FREE char *text = NULL;
+		struct digest_size out;
+		size_t size;
+
+		check_good(json_read_at(layout.dir, "index.json", 1 << 20, &top, &err), &err,
+			   "read");
+		for (size_t j = 0; j < rows[i].count; j++)
+			json_array_append_new(array, json_integer(0));
+		json_object_set_new(top, "x", array);
+		text = json_text(top, &size);
+		put_file(layout.dir, "index.json", text, size);
+		if (rows[i].error)
+			check_err(layout_find_envelope(&layout, &out, &err), &err, ERR_DAMAGED,
+				  rows[i].error, "large");
+		else
+			check_good(layout_find_envelope(&layout, &out, &err), &err, "small");
+	}
+}
+
+/* An index of many values has few bytes. */
+static void test_too_many_values(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	AUTO_FREE char *index = must_calloc(1, 3 * LAYOUT_MAX_VALUES), *top = NULL;
+	struct digest_size id, out;
+	struct err err = { 0 };
+	char hex[DIGEST_HEX_MAX], *at = index;
+
+	*at++ = '[';
+	for (size_t i = 0; i < LAYOUT_MAX_VALUES / 2; i++)
+		at = stpcpy(at, "{},");
+	strcpy(at - 1, "]");
+	check_good(layout_create(made->folder->fd, "cache", &layout, &err), &err, "create");
+	check_good(layout_put(&layout, index, strlen(index), &id, &err), &err, "put");
+	top = must_printf("{\"manifests\":[{\"digest\":\"sha256:%s\",\"size\":%llu}]}",
+			  digest_hex(&id.digest, hex), (unsigned long long)id.size);
+	put_text(layout.dir, "index.json", top);
+	check_err(layout_find_envelope(&layout, &out, &err), &err, ERR_DAMAGED,
+		  "index: more than 131072 values", "many");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +309,8 @@ int main(void)
 		cache_test(test_put_repairs),
 		cache_test(test_one_writer),
 		cache_test(test_index_limit),
+		cache_test(test_hint_limits),
+		cache_test(test_too_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "cache/base/process.h"
 #include "cache/base/run.h"
 
 /* Runs a shell line; the caller frees output. */
@@ -330,6 +331,79 @@ static void test_root(void **state)
 	free(result.output);
 }
 
+/* A folder may stand where stdin was: it is a folder still. */
+static bool runs_in_fd_0(const struct folder *folder)
+{
+	const char *const argv[] = { "sh", "-c", "pwd -P", NULL };
+	const int zero = 0;
+	const struct run_spec there = { .argv = argv, .dir = &zero, .keep = 512 };
+	const struct run_spec inside = { .argv = argv, .root = &zero, .keep = 512 };
+	struct run_result result = { 0 };
+	struct err err = { 0 };
+
+	if (dup2(folder->fd, 0) != 0 || run(&there, &result, &err) < 0 ||
+	    !strstr(result.output, strrchr(folder->path, '/')))
+		return false;
+	free(result.output);
+	return geteuid() != 0 || (run(&inside, &result, &err) < 0 && err.kind == ERR_MISSING);
+}
+
+static void test_fd_0(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(runs_in_fd_0(*state) ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Told to end: the program goes first, at once, though it would not go by itself. */
+static bool ends_when_told(void)
+{
+	uint64_t start = fs_boot_ms();
+	struct run_result result;
+	struct err err = { 0 };
+
+	process_hold_sigterm();
+	if (fork() == 0) {
+		usleep(300 * 1000);
+		kill(getppid(), SIGTERM);
+		_exit(0);
+	}
+	return shell("trap '' TERM; sleep 20", 20000, 64, &result, &err) < 0 &&
+	       err.kind == ERR_TIMEOUT && strstr(err.text, "told to end") &&
+	       fs_boot_ms() - start < 3000;
+}
+
+/* systemd ends all of a unit: that the program went first is no failure of its own. */
+static bool ends_with_its_program(void)
+{
+	struct run_result result;
+	struct err err = { 0 };
+
+	process_hold_sigterm();
+	return shell("kill -TERM $PPID $$; sleep 20", 20000, 64, &result, &err) < 0 &&
+	       err.kind == ERR_TIMEOUT && strstr(err.text, "told to end");
+}
+
+static void test_told_to_end(void **state)
+{
+	static bool (*const ways[])(void) = { ends_when_told, ends_with_its_program };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			_exit(ways[i]() ? 0 : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		CHECK(status == 0, "way %zu", i);
+	}
+}
+
 static void test_last_line(void **state)
 {
 	static const struct {
@@ -373,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_no_wait),
 		folder_test(test_folder),
 		folder_test(test_root),
+		folder_test(test_fd_0),
+		cmocka_unit_test(test_told_to_end),
 		cmocka_unit_test(test_last_line),
 	};
 

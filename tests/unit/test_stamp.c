@@ -13,12 +13,19 @@ static struct stamp_inputs inputs_of(uint8_t seed)
 static const struct stamp_device proven[] = { { "pci", "225e:00:02.0", "mlx5_core" },
 					      { "vmbus", "abc", "hv_netvsc" } };
 
+static const struct {
+	const char *path;
+	uint64_t size;
+} placed[] = { { "/etc/x.conf", 4 }, { "/lib/modules/6.1/updates/larder/x.ko", 5 } };
+
 static struct stamp make(void)
 {
 	const struct stamp_inputs inputs = inputs_of(7);
 	struct stamp stamp = { 0 };
 
 	stamp_set(&stamp, PLAN_MAIN, &inputs, proven, COUNT_OF(proven));
+	for (size_t i = 0; i < COUNT_OF(placed); i++)
+		stamp_add_file(&stamp, PLAN_MAIN, placed[i].path, placed[i].size);
 	return stamp;
 }
 
@@ -37,6 +44,9 @@ static void test_round(void **state)
 	assert_memory_equal(&main->inputs, &inputs, sizeof(inputs));
 	assert_int_equal(main->count, 2);
 	assert_string_equal(main->device[1].driver, "hv_netvsc");
+	assert_int_equal(main->file_count, COUNT_OF(placed));
+	assert_string_equal(main->file[1].path, placed[1].path);
+	assert_true(main->file[1].size == placed[1].size);
 }
 
 /* Each input by itself makes a stamp unfit; so does each device that is not bound as it was. */
@@ -71,8 +81,31 @@ static void test_fits(void **state)
 	assert_false(stamp_fits(moment, &inputs, &facts));
 }
 
+/* A file that is gone, of another size, or a link now is not what was put there. */
+static void test_files(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_STAMP struct stamp stamp = make();
+	const struct stamp_moment *moment = &stamp.moment[PLAN_MAIN];
+	const struct machine *machine = &sysroot->machine;
+
+	assert_false(stamp_files_stand(moment, machine));
+	sysroot_text(sysroot, placed[0].path + 1, "1234");
+	assert_false(stamp_files_stand(moment, machine));
+	sysroot_text(sysroot, placed[1].path + 1, "12345");
+	assert_true(stamp_files_stand(moment, machine));
+	sysroot_text(sysroot, placed[1].path + 1, "123456");
+	assert_false(stamp_files_stand(moment, machine));
+	sysroot_text(sysroot, "elsewhere", "12345");
+	sysroot_link(sysroot, placed[1].path + 1, "/elsewhere");
+	assert_false(stamp_files_stand(moment, machine));
+}
+
 #define D "'sha256:0000000000000000000000000000000000000000000000000000000000000000'"
-#define MOMENT "{'index':" D ",'trust':" D ",'policy':" D ",'facts':" D ",'devices':[]}"
+#define MOMENT                                                                                 \
+	"{'index':" D ",'trust':" D ",'policy':" D ",'facts':" D ",'envelope':" D              \
+	",'devices':[],"                                                                       \
+	"'files':[]}"
 
 static void test_hostile(void **state)
 {
@@ -120,9 +153,8 @@ static void test_hostile_base(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_round),
-		cmocka_unit_test(test_fits),
-		sysroot_test(test_hostile),
+		sysroot_test(test_round),	 cmocka_unit_test(test_fits),
+		sysroot_test(test_files),	 sysroot_test(test_hostile),
 		sysroot_test(test_hostile_base),
 	};
 

@@ -89,6 +89,48 @@ static void test_links(void **state)
 	close(steps.staged);
 }
 
+/* T23: a draft of a crash goes, though the file itself needs no work; the drafts of others stay. */
+static void test_drafts(void **state)
+{
+	const char *names[] = { "conf/a.conf" };
+	const struct record_step step = { .kind = RECORD_DO_FILES,
+					  .files = { names, 1 },
+					  .into = "/etc/shared" };
+	struct sysroot *sysroot = *state;
+	const struct steps steps = steps_of(sysroot, "new1");
+	struct err err = { 0 };
+
+	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	sysroot_text(sysroot, "etc/shared/.a.conf.draft", "ours");
+	sysroot_text(sysroot, "etc/shared/.b.conf.draft", "another's");
+	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	check_text(sysroot, "etc/shared/a.conf", "new1");
+	check_text(sysroot, "etc/shared/.a.conf.draft", NULL);
+	check_text(sysroot, "etc/shared/.b.conf.draft", "another's");
+	close(steps.staged);
+}
+
+/* No program runs beyond the deadline of its run, whatever its own limit is. */
+static void test_deadline(void **state)
+{
+	const char *const argv[] = { "sleep", "5", NULL };
+	const struct sysroot *sysroot = *state;
+	struct tool tool = { .machine = &sysroot->machine,
+			     .log = &quiet,
+			     .timeout_ms = 20000,
+			     .outside = true };
+	uint64_t start = fs_boot_ms();
+	struct err err = { 0 };
+
+	tool.deadline_ms = start + 300;
+	assert_int_equal(tool_must(&tool, argv, &err), -1);
+	CHECK(err.kind == ERR_TIMEOUT && strstr(err.text, "still running"), "%s", err.text);
+	assert_true(fs_boot_ms() - start >= 300 && fs_boot_ms() - start < 3000);
+	assert_int_equal(tool_must(&tool, argv, &err), -1);
+	CHECK(err.kind == ERR_TIMEOUT && strstr(err.text, "no time is left"), "%s", err.text);
+	assert_true(fs_boot_ms() - start < 3000);
+}
+
 static void test_modules(void **state)
 {
 	const char *names[] = { "m/a.ko" }, *wrong[] = { "m/readme" };
@@ -264,6 +306,7 @@ int main(void)
 		sysroot_test(test_modules),	   sysroot_test(test_load),
 		sysroot_test(test_packages_mixed), sysroot_test(test_in_place),
 		sysroot_test(test_place_mode),	   cmocka_unit_test(test_reasons),
+		sysroot_test(test_drafts),	   sysroot_test(test_deadline),
 		sysroot_test(test_space),	   cmocka_unit_test(test_telling_line),
 	};
 
