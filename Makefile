@@ -95,7 +95,7 @@ DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libsecco
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
 DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
-	clang clang-format clang-tidy strace procps python3-cryptography zstd softhsm2 opensc
+	clang clang-format clang-tidy strace procps mount python3-cryptography zstd softhsm2 opensc
 DEPS_fuzz = clang libclang-rt-dev python3
 
 # Installs what is missing of a group, and says nothing when nothing is.

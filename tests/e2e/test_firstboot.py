@@ -1,9 +1,13 @@
 """larder-firstboot on a sysroot: a machine made of folders, with a cache that larder embedded."""
 
+import hashlib
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -104,6 +108,58 @@ def test_the_second_run_is_idle_and_a_change_is_not(root):
     assert firstboot(root)[1]["state"] == "done"
 
 
+def test_idle_rests_on_the_envelope_and_on_the_files(shop, root):
+    firstboot(root)
+    (root / "etc/larder-test/nic.conf").unlink()
+    assert firstboot(root)[1]["state"] == "done"
+    assert installed(root)["nic.conf"] == shop.files["vendor/nic.conf"]
+    assert firstboot(root)[1]["state"] == "idle"
+    envelope = root / "usr/lib/larder/cache/blobs/sha256" / shop.envelope_path().name
+    envelope.write_bytes(envelope.read_bytes().replace(b"A", b"B", 1))
+    assert firstboot(root)[1]["reason"] == "untrusted"
+
+
+def test_a_pipe_among_the_attributes_holds_nobody_up(root):
+    (root / "sys/devices/pci" / ADDRESS / "modalias").unlink()
+    os.mkfifo(root / "sys/devices/pci" / ADDRESS / "modalias")
+    assert firstboot(root, prefix=("timeout", "-s", "KILL", "20"))[1]["reason"] == "no_device"
+
+
+def hostile_chain(shop, root):
+    """Hints of the largest size that are as many values as fit, all the way to an unsigned envelope."""
+    cache = root / "usr/lib/larder/cache"
+
+    def put(text):
+        data = text.encode()
+        name = hashlib.sha256(data).hexdigest()
+        (cache / "blobs/sha256" / name).write_bytes(data)
+        return json.dumps({"digest": "sha256:" + name, "size": len(data)})
+
+    def fill(size):
+        return "[" + "{}," * ((size - 600) // 3) + "{}]"
+
+    yield put('{"payloadType":"application/vnd.in-toto+json","payload":"","signatures":' + fill(4 << 20) + "}")
+    for count in (4 << 20, 380_000):
+        envelope = put('{"payloadType":"application/vnd.in-toto+json","payload":"' + "A" * (4_000_000)
+                       + '","signatures":' + fill(3000) + "}")
+        manifest = put('{"layers":[' + envelope + '],"x":' + fill(count) + "}")
+        index = put('{"manifests":[' + manifest + '],"x":' + fill(count) + "}")
+        (cache / "index.json").write_text('{"manifests":[' + index + '],"x":' + fill(65000) + "}")
+        yield count
+    (cache / "index.json").write_text('{"x":' + fill(4 << 20) + "}")
+    yield "index.json"
+
+
+def test_what_nobody_signed_takes_little_memory(shop, root):
+    if BUILD.name == "sanitize":
+        pytest.skip("the sanitizers take memory of their own")
+    for step in hostile_chain(shop, root):
+        agent = subprocess.Popen([BUILD / "larder-firstboot", "run", "--sysroot", root], stderr=subprocess.DEVNULL)
+        usage = os.wait4(agent.pid, 0)[2]
+        agent.returncode = 0
+        assert usage.ru_maxrss < 64 * 1024, (step, usage.ru_maxrss)
+
+
 def test_state_is_root_s_own(root):
     firstboot(root)
     modes = {name: oct((root / name).stat().st_mode & 0o7777)
@@ -133,7 +189,7 @@ def break_cache(shop, root, how):
         blob.symlink_to("/tmp/blob")
     elif how == "cache gone":
         shutil.rmtree(cache)
-    elif how == "index garbage":
+    elif how == "garbage index":
         (cache / "index.json").write_text("{")
     elif how == "trust gone":
         (root / "etc/larder/trust.json").unlink()
@@ -150,20 +206,55 @@ def break_cache(shop, root, how):
         (root / "etc/os-release").write_text("ID=plan9\nVERSION_ID=4\n")
     elif how == "other version":
         (root / "etc/os-release").write_text("ID=debian\nVERSION_ID=11\n")
+    elif how == "record flipped":
+        record = blobs / shop.table()["rows"][0]["record"]["digest"].split(":")[1]
+        record.write_bytes(record.read_bytes().replace(b"nic.ko", b"nic.kx", 1))
+    elif how.startswith("index "):
+        index = cache / "index.json"
+        text = index.read_bytes()
+        index.unlink()
+        if how == "index a link":
+            (cache / "index").write_bytes(text)
+            index.symlink_to("index")
+        elif how == "index a device":
+            index.symlink_to("/dev/zero")
+        elif how == "index a pipe":
+            os.mkfifo(index)
+        elif how == "index a socket":
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(shop.folder / "socket"))
+            (shop.folder / "socket").rename(index)
+        elif how == "index large":
+            index.write_bytes(text + b" " * 65536)
+    elif how == "cache a loop":
+        shutil.rmtree(cache)
+        cache.symlink_to("cache")
+    elif how == "cache outside":
+        cache.rename(root.parent / "outside")
+        cache.symlink_to(root.parent / "outside")
+    elif how == "floor a pipe":
+        (root / "etc/larder/floor").unlink()
+        os.mkfifo(root / "etc/larder/floor")
     elif how == "no nic":
         shutil.rmtree(root / "sys")
 
 
 @pytest.mark.parametrize("how, code, reason", [
     ("blob flipped", 14, "damaged"), ("blob cut", 14, "damaged"), ("blob a link", 14, "damaged"),
-    ("blob gone", 14, "not_carried"), ("cache gone", 14, "not_carried"), ("index garbage", 14, "damaged"),
+    ("blob gone", 14, "not_carried"), ("cache gone", 14, "not_carried"), ("garbage index", 14, "damaged"),
     ("table flipped", 14, "damaged"), ("envelope flipped", 14, "untrusted"), ("trust gone", 14, "untrusted"),
     ("another key", 14, "untrusted"), ("floor raised", 14, "serial"), ("floor garbage", 14, "serial"),
     ("other kernel", 14, "kernel"), ("other os", 12, "os"), ("other version", 12, "os_version"),
-    ("no nic", 11, "no_device"),
+    ("no nic", 11, "no_device"), ("record flipped", 14, "damaged"), ("index a link", 14, "damaged"),
+    ("index a device", 14, "damaged"), ("index a pipe", 14, "damaged"), ("index a socket", 14, "damaged"),
+    ("index large", 14, "damaged"), ("cache a loop", 14, "damaged"), ("cache outside", 14, "not_carried"),
+    ("floor a pipe", 14, "serial"),
 ])
 def test_refuses_with_a_reason_and_installs_nothing(shop, root, how, code, reason):
     break_cache(shop, root, how)
+    plan = run("larder-firstboot", "plan", "--sysroot", root, "--json")
+    if how != "blob flipped":  # plan looks at a blob's size, and leaves its bytes to run
+        assert (plan.returncode, json.loads(plan.stdout)["reason"]) == (code, reason), plan.stdout
     found, status = firstboot(root)
     assert (found, status["reason"], status["code"]) == (code, reason, code), status
     assert status["text"] and status["remedy"]
@@ -258,3 +349,110 @@ def test_the_guest_s_own_configuration_is_not_loaded(root, tmp_path):
     opened = trace.read_text()
     for name in ("openssl.cnf", "libnss", "ossl-modules", "/usr/share/locale"):
         assert name not in opened, name
+
+
+TOOL = r"""
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int count, char **word)
+{
+	FILE *calls = fopen("/tmp/calls", "a");
+
+	fprintf(calls, "%s %d\n", word[0], (int)getpid());
+	fclose(calls);
+	if (strstr(word[0], "dpkg-deb"))
+		puts("1");
+	if (strstr(word[0], "dpkg-query"))
+		return 1;
+	if (strcmp(word[0], "dpkg") == 0 && access("/tmp/fail", F_OK) == 0) {
+		printf("an error \033[2J here\n");
+		return 1;
+	}
+	if (strcmp(word[0], "dpkg") == 0 && access("/tmp/hang", F_OK) == 0)
+		sleep(60);
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def packaged(tmp_path):
+    """A machine whose package manager says what is asked of it, and a bundle of one package."""
+    package = tmp_path / "x.deb"
+    package.write_bytes(b"a package")
+
+    def one_package(document):
+        url = f"file://{package}"
+        data = package.read_bytes()
+        document["files"] = {"vendor": {"url": url}}
+        document["pins"] = {url: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}}
+        document["template"]["early"] = False
+        document["bundles"][0]["take"] = [{"file": "vendor", "into": "debs"}]
+        document["bundles"][0]["install"] = [{"do": "packages", "files": ["debs/x.deb"]}]
+
+    shop = Workshop(tmp_path / "shop")
+    shop.write_manifest(one_package)
+    shop.bake()
+    root = make_root(tmp_path / "root")
+    shop.embed(root)
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "tool.c").write_text(TOOL)
+    subprocess.run(["gcc", "-static", "-o", root / "usr/bin/dpkg", tmp_path / "tool.c"], check=True)
+    for name in ("dpkg-deb", "dpkg-query"):
+        shutil.copy(root / "usr/bin/dpkg", root / "usr/bin" / name)
+    return root
+
+
+def calls_of(root, name):
+    """The process ids of the calls of a tool inside the root."""
+    calls = root / "tmp/calls"
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    return [int(line.split()[1]) for line in lines if line.split()[0] == name]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_tools_run_in_the_sysroot_whatever_is_closed(packaged, closed):
+    command = f"exec {BUILD / 'larder-firstboot'} run --sysroot {packaged} {closed}"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 0
+    assert len(calls_of(packaged, "dpkg")) == 1
+
+
+def test_output_of_tools_is_cleaned(packaged):
+    (packaged / "tmp/fail").touch()
+    code, status = firstboot(packaged)
+    assert (code, status["reason"]) == (14, "step_failed")
+    log = (packaged / "var/log/larder.log").read_text()
+    assert "an error ?[2J here" in log and "\033" not in log
+
+
+def wait_for_call(root, name):
+    """Until the tool was started, then its process id."""
+    deadline = time.time() + 20
+    while not calls_of(root, name) and time.time() < deadline:
+        time.sleep(0.02)
+    return calls_of(root, name)[0]
+
+
+def test_told_to_end_the_agent_records_it_and_takes_its_tool_along(packaged):
+    (packaged / "tmp/hang").touch()
+    agent = subprocess.Popen([BUILD / "larder-firstboot", "run", "--sysroot", packaged], stderr=subprocess.DEVNULL)
+    tool = wait_for_call(packaged, "dpkg")
+    begun = time.time()
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(20) == 14 and time.time() - begun < 5
+    status = json.loads((packaged / "run/larder/status.json").read_text())
+    assert (status["state"], status["reason"], status["code"]) == ("failed", "timeout", 14), status
+    assert json.loads((packaged / "var/lib/larder/result.json").read_text())["reason"] == "timeout"
+    assert not os.path.exists(f"/proc/{tool}") and not litter(packaged)
+
+
+def test_a_tool_that_cannot_be_killed_does_not_hold_the_boot(packaged):
+    (packaged / "tmp/hang").touch()
+    (packaged / "etc/larder/firstboot.conf").write_text("step_timeout_s=1\n")
+    begun = time.time()
+    code, status = firstboot(packaged, prefix=("strace", "-o", "/dev/null", "-e", "inject=kill:retval=0"))
+    took = time.time() - begun
+    os.kill(calls_of(packaged, "dpkg")[0], signal.SIGKILL)
+    assert (code, status["reason"]) == (14, "timeout"), status
+    assert took < 10
