@@ -653,9 +653,9 @@ def test_killed_package_download_is_cleaned_up(bench, server):
     manifest = bench.manifest({}, packages=["hostname"])
     process = subprocess.Popen(bench.command(manifest), env=bench.env)
     link = bench.store / "partial" / "apt"
-    wait_for(lambda: server.requests and link.exists())
+    wait_for(lambda: server.requests and link.exists() and link.owner() == "_apt")
     folder = pathlib.Path(os.readlink(link))
-    assert folder.owner() == "_apt" and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     process.kill()
     process.wait()
     end_processes_in(folder)
