@@ -36,6 +36,19 @@ static int rewrite(struct cache *cache, const struct envelope *envelope,
 	return inventory_write(&cache->layout, &cache->statement, &id, &inventory, err);
 }
 
+/* What is signed is what was parsed: the folder may have been swapped since it was opened. */
+static int check_same(const struct statement *opened, const struct envelope *envelope,
+		      struct err *err)
+{
+	AUTO_STATEMENT struct statement again = { 0 };
+
+	if (statement_parse(envelope->payload, envelope->size, &again, err) < 0)
+		return -1;
+	if (again.serial != opened->serial || !statement_same_offer(&again, opened))
+		return err_set(err, ERR_REFUSED, "the statement changed while it was read");
+	return 0;
+}
+
 static int sign(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct sign_args *args = arguments;
@@ -52,7 +65,8 @@ static int sign(const void *arguments, const struct cli_operands *operands, stru
 		return -1;
 	if (layout_create(AT_FDCWD, operands->item[0], &lock, err) < 0)
 		return -1;
-	if (cache_envelope(&cache.layout, &envelope, err) < 0)
+	if (cache_envelope(&cache.layout, &envelope, err) < 0 ||
+	    check_same(&cache.statement, &envelope, err) < 0)
 		return -1;
 	if (signer_sign(&signer, &envelope, err) < 0)
 		return -1;
