@@ -29,6 +29,7 @@ AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -lpthread
 sources = $(wildcard $(1)/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
 CACHE_OBJECTS = $(call objects,cache/base) $(call objects,cache)
+NET_OBJECTS = $(call objects,cache/net)
 BAKE_OBJECTS = $(filter-out %/main.o,$(call objects,bake))
 VERIFY_OBJECTS = $(filter-out %/main.o,$(call objects,verify))
 FIRSTBOOT_OBJECTS = $(filter-out %/main.o,$(call objects,firstboot))
@@ -45,17 +46,18 @@ all: deps-build
 
 programs: $(PROGRAMS)
 
-$(BUILD)/larder: $(BUILD)/obj/bake/main.o $(BUILD)/libbake.a $(BUILD)/libcache.a
+$(BUILD)/larder: $(BUILD)/obj/bake/main.o $(BUILD)/libbake.a $(BUILD)/libnet.a $(BUILD)/libcache.a
 	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(HOST_LIBS)
 
-$(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/libverify.a $(BUILD)/libcache.a
-	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/libverify.a $(BUILD)/libnet.a $(BUILD)/libcache.a
+	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ -lcurl $(AGENT_LIBS)
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
 	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
 	@strip -o $@ $@.full
 
 $(BUILD)/libcache.a: $(CACHE_OBJECTS)
+$(BUILD)/libnet.a: $(NET_OBJECTS)
 $(BUILD)/libbake.a: $(BAKE_OBJECTS)
 $(BUILD)/libverify.a: $(VERIFY_OBJECTS)
 $(BUILD)/libfirstboot.a: $(FIRSTBOOT_OBJECTS)
@@ -80,7 +82,8 @@ $(BUILD)/gen/units.h: $(UNITS) Makefile
 
 -include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/target -name '*.d' 2>/dev/null)
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libverify.a $(BUILD)/libcache.a
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libbake.a $(BUILD)/libverify.a $(BUILD)/libfirstboot.a $(BUILD)/libnet.a \
+		$(BUILD)/libcache.a
 	@mkdir -p $(@D)
 	$(call say,TEST)$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.a,$^) -lcmocka $(HOST_LIBS)
 
@@ -95,7 +98,7 @@ DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libsecco
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
 DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
-	clang clang-format clang-tidy strace procps mount python3-cryptography zstd softhsm2 opensc
+	clang clang-format clang-tidy strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo
 DEPS_fuzz = clang libclang-rt-dev python3
 
 # Installs what is missing of a group, and says nothing when nothing is.
@@ -124,8 +127,8 @@ $(BUILD):
 # --- the main job, and the tests ------------------------------------------------------------------
 
 PYTEST = LARDER_BUILD=$(BUILD) $(PYTHON) -B -m pytest -q -p no:cacheprovider --rootdir=tests -c tests/pytest.ini
-C_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.c))
-H_FILES = $(foreach dir,cache/base cache bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.h))
+C_FILES = $(foreach dir,cache/base cache cache/net bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.c))
+H_FILES = $(foreach dir,cache/base cache cache/net bake verify firstboot tests/unit tests/fuzz,$(wildcard $(dir)/*.h))
 
 demo: all deps-demo
 	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/vm/demo.py
@@ -146,13 +149,14 @@ vm-check: programs
 vm: all deps-check
 	$(PYTEST) tests/vm
 
-# Arrows point down only: base <- cache <- the programs, which do not know each other.
+# Arrows point down only: base <- cache <- net <- the programs, which do not know each other; the agent has no network.
 layers:
-	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/[a-z0-9_]*\.h\)' cache/base/*.[ch]
-	@! grep -n '#include "\(bake\|verify\|firstboot\)/' cache/*.[ch]
+	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/net/\|cache/[a-z0-9_]*\.h\)' cache/base/*.[ch]
+	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/net\)/' cache/*.[ch]
+	@! grep -n '#include "\(bake\|verify\|firstboot\)/' cache/net/*.[ch]
 	@! grep -n '#include "\(verify\|firstboot\)/' bake/*.[ch]
 	@! grep -n '#include "\(bake\|firstboot\)/' verify/*.[ch]
-	@! grep -n '#include "\(bake\|verify\)/' firstboot/*.[ch]
+	@! grep -n '#include "\(bake\|verify\|cache/net\)/' firstboot/*.[ch]
 	@echo "layers: ok"
 
 lint: $(BUILD)/gen/units.h
@@ -182,7 +186,7 @@ FUZZ = BUILD=$(BUILD)/fuzz CC=clang \
 	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all"
 
-$(BUILD)/target/%: tests/fuzz/fuzz_%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
+$(BUILD)/target/%: tests/fuzz/fuzz_%.c $(BUILD)/libbake.a $(BUILD)/libfirstboot.a $(BUILD)/libnet.a $(BUILD)/libcache.a
 	@mkdir -p $(@D)
 	$(call say,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(filter %.a,$^) $(HOST_LIBS)
 

@@ -45,7 +45,7 @@ static int check_kept(const struct layout *layout, const struct layout_chain *ch
 	for (size_t i = 0; i < chain->count; i++) {
 		AUTO_FREE char *data = NULL;
 
-		if (blob_read(layout->blobs, &chain->item[i], TRUST_MAX_BYTES, &data, err) <
+		if (blob_read(&layout->blobs, &chain->item[i], TRUST_MAX_BYTES, &data, err) <
 			    0 ||
 		    check(&newest, data, chain->item[i].size, err) < 0)
 			return err_wrap(err,
@@ -70,12 +70,14 @@ static bool same_chain(const struct layout_chain *left, const struct layout_chai
 int chain_take(const struct layout *layout, const struct cli_list *files,
 	       struct layout_chain *out, bool *out_changed, struct err *err)
 {
-	struct layout_chain old = { .count = 0 }, chain = { .count = 0 };
+	struct layout_chain old, chain = { .count = 0 };
+	struct layout_hints hints;
 	struct err none = { 0 };
 
 	/* Where the index leads nowhere, nothing is kept. */
-	if (layout_find_chain(layout, &old, &none) < 0)
-		old.count = 0;
+	if (layout_read_hints(layout, &hints, &none) < 0)
+		hints.chain.count = 0;
+	old = hints.chain;
 	if (files->count == 0)
 		chain = old;
 	if (files->count ? put_files(layout, files, &chain, err) < 0

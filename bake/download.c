@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bake/location.h"
+#include "cache/net/location.h"
 #include "bake/transfer.h"
 
 #define POLL_MS 200

@@ -25,6 +25,7 @@ struct job {
 	int root; /* open folder */
 	struct cache cache;
 	struct inventory inventory;
+	struct blob_scratch scratch;
 	struct embed_result result;
 };
 
@@ -173,43 +174,13 @@ static int put_trust(struct job *job, struct err *err)
 			0644, err);
 }
 
-static int copy_bytes(int from, struct fs_draft *draft, const struct digest_size *id,
-		      struct err *err)
+static bool has_blob(struct job *job, const struct layout *to, const struct digest_size *id)
 {
-	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
-	AUTO_FREE char *step = must_calloc(1, RECORD_CHUNK_BYTES);
-	struct digest got;
-	uint64_t size = 0;
-
-	for (;;) {
-		ssize_t part = read(from, step, RECORD_CHUNK_BYTES);
-
-		if (part < 0 && errno == EINTR)
-			continue;
-		if (part < 0)
-			return err_errno(err, "read");
-		if (part == 0)
-			break;
-		digest_stream_add(stream, step, (size_t)part);
-		size += (uint64_t)part;
-		if (fs_write_all(draft->fd, step, (size_t)part, err) < 0)
-			return -1;
-	}
-	digest_stream_end(stream, &got);
-	if (size != id->size || !digest_equal(&got, &id->digest))
-		return err_set(err, ERR_DAMAGED, "does not have the digest that was signed");
-	return 0;
-}
-
-static bool has_blob(const struct layout *layout, const struct digest_size *id)
-{
-	AUTO_CLOSE int fd = -1;
-	struct digest_size got;
+	AUTO_BLOB struct blob blob = BLOB_NONE;
 	struct err none = { 0 };
 
-	return blob_open(layout->blobs, &id->digest, &fd, &none) == 0 &&
-	       digest_of_fd(fd, &got, &none) == 0 && got.size == id->size &&
-	       digest_equal(&got.digest, &id->digest);
+	return blobs_open(&to->blobs, id, &blob, &none) == 0 &&
+	       blob_copy(&job->scratch, &blob, id, -1, &none) == 0;
 }
 
 /* Hashed on the way: a blob that changed since it was signed never reaches the image. */
@@ -217,18 +188,18 @@ static int put_blob(struct job *job, const struct layout *to, const struct diges
 		    struct err *err)
 {
 	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
-	AUTO_CLOSE int from = -1;
+	AUTO_BLOB struct blob from = BLOB_NONE;
 	char name[DIGEST_HEX_MAX];
 
 	digest_hex(&id->digest, name);
-	if (has_blob(to, id))
+	if (has_blob(job, to, id))
 		return 0;
-	if (blob_open(job->cache.layout.blobs, &id->digest, &from, err) < 0)
+	if (blobs_open(&job->cache.layout.blobs, id, &from, err) < 0)
 		return -1;
-	if (fs_draft_open(&draft, to->blobs, name, 0644, err) < 0)
+	if (fs_draft_open(&draft, to->blobs.dir, name, 0644, err) < 0)
 		return -1;
-	if (copy_bytes(from, &draft, id, err) < 0)
-		return err_wrap(err, "%s: blob %.12s", job->inputs->cache, name);
+	if (blob_copy(&job->scratch, &from, id, draft.fd, err) < 0)
+		return err_wrap(err, "%s", job->inputs->cache);
 	if (fs_draft_commit(&draft, err) < 0)
 		return -1;
 	job->result.files_written++;
@@ -262,18 +233,12 @@ static uint64_t carried_bytes(const struct inventory *inventory)
 	return total;
 }
 
-static int put_blobs(struct job *job, const struct layout *to, struct digest_size *envelope,
-		     struct err *err)
+static int put_blobs(struct job *job, const struct layout *to, struct err *err)
 {
 	const struct statement *statement = &job->cache.statement;
 	uint64_t total = carried_bytes(&job->inventory);
 
-	if (layout_find_envelope(&job->cache.layout, envelope, err) < 0)
-		return -1;
-	if (!digest_equal(&envelope->digest, &job->cache.envelope))
-		return err_set(err, ERR_DAMAGED, "%s: index.json names another envelope",
-			       job->inputs->cache);
-	if (put_blob(job, to, envelope, err) < 0)
+	if (put_blob(job, to, &job->cache.hint, err) < 0)
 		return -1;
 	for (size_t i = 0; i < job->cache.chain.count; i++) {
 		if (put_blob(job, to, &job->cache.chain.item[i], err) < 0)
@@ -297,17 +262,17 @@ static int put_cache(struct job *job, struct err *err)
 {
 	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
 	AUTO_CLOSE int dir = -1;
-	struct digest_size envelope;
 
 	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0)
 		return -1;
 	if (layout_create(dir, ".", &to, err) < 0)
 		return -1;
-	if (put_blobs(job, &to, &envelope, err) < 0)
+	if (put_blobs(job, &to, err) < 0)
 		return -1;
 	job->result.bundles = job->inventory.bundle_count;
 	job->result.serial = job->cache.statement.serial;
-	return inventory_write(&to, &job->cache.statement, &envelope, &job->inventory, err);
+	return inventory_write(&to, &job->cache.statement, &job->cache.hint, &job->inventory,
+			       err);
 }
 
 /* The floor comes last: until then an image that lost power here accepts what it accepted before. */
@@ -338,6 +303,7 @@ int embed(const struct embed_inputs *inputs, struct embed_result *out_result, st
 
 	inventory_free(&job.inventory);
 	cache_close(&job.cache);
+	blob_scratch_free(&job.scratch);
 	if (job.root >= 0)
 		close(job.root);
 	if (code < 0)

@@ -2,7 +2,7 @@
 #ifndef LARDER_FIELD_H
 #define LARDER_FIELD_H
 
-#include "bake/url.h"
+#include "cache/net/url.h"
 #include "cache/base/json.h"
 
 struct field_rule {

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bake/location.h"
-#include "bake/url.h"
+#include "cache/net/location.h"
+#include "cache/net/url.h"
 #include "cache/base/version.h"
 
 #define SLOWEST_BYTES_PER_SECOND 1024L

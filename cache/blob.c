@@ -2,23 +2,26 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "cache/base/fs.h"
 #include "cache/codec.h"
 
-int blob_open(int dir, const struct digest *digest, int *out_fd, struct err *err)
-{
-	char name[DIGEST_HEX_MAX];
+#define READ_STEP                                                                              \
+	(128 * 1024) /* bytes that are hashed while they are in the processor's cache */
 
-	digest_hex(digest, name);
-	if (fs_open_read(dir, name, out_fd, err) == 0)
-		return 0;
-	if (err->kind == ERR_MISSING)
-		return err_set(err, ERR_MISSING, "blob %.12s is not carried", name);
-	if (err->kind == ERR_INVALID)
-		return err_set(err, ERR_DAMAGED, "blob %.12s is no regular file", name);
-	return -1;
+void blob_scratch_free(struct blob_scratch *scratch)
+{
+	free(scratch->step);
+	digest_stream_free(&scratch->stream);
+	codec_unpacker_free(&scratch->unpacker);
+	*scratch = (struct blob_scratch) { 0 };
+}
+
+static void prepare(struct blob_scratch *scratch)
+{
+	if (scratch->step)
+		return;
+	scratch->step = must_calloc(1, RECORD_CHUNK_BYTES);
+	scratch->stream = digest_stream_new();
 }
 
 static int damaged(struct err *err, const struct digest *digest, const char *what)
@@ -28,58 +31,156 @@ static int damaged(struct err *err, const struct digest *digest, const char *wha
 	return err_set(err, ERR_DAMAGED, "blob %.12s %s", digest_hex(digest, name), what);
 }
 
-/* Reads up to size bytes, fewer only at the end of the file. */
-static int read_step(int fd, char *step, size_t size, size_t *out_got, struct err *err)
+static int wrong_size(struct err *err, const struct digest *digest, uint64_t got,
+		      uint64_t wanted)
 {
-	size_t at = 0;
+	return damaged(err, digest, got < wanted ? "is cut short" : "is too long");
+}
 
-	while (at < size) {
-		ssize_t got = read(fd, step + at, size - at);
+/* Reads exactly size bytes of the blob from at on; a file that shrank meanwhile has fewer. */
+static int read_part(const struct blob *blob, const struct digest *name, uint64_t at, char *out,
+		     size_t size, struct err *err)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		ssize_t got = pread(blob->fd, out + have, size - have,
+				    (off_t)(blob->start + at + have));
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return err_errno(err, "read blob");
 		if (got == 0)
-			break;
-		at += (size_t)got;
+			return damaged(err, name, "is cut short");
+		have += (size_t)got;
 	}
-	*out_got = at;
 	return 0;
 }
 
-static int check_digest(const char *data, size_t size, const struct digest *wanted,
+static int check_digest(const struct digest *got, const struct digest *wanted,
 			const struct digest *name, struct err *err)
 {
-	struct digest got;
-
-	digest_of(data, size, &got);
-	if (!digest_equal(&got, wanted))
+	if (!digest_equal(got, wanted))
 		return damaged(err, name, "does not have the digest that was signed");
 	return 0;
 }
 
-int blob_read(int dir, const struct digest_size *id, size_t limit, char **out_data,
-	      struct err *err)
+static int read_checked(const struct blob *blob, const struct digest_size *id, char **out_data,
+			struct err *err)
 {
-	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
-	size_t got;
+	struct digest got;
 
+	if (blob->size != id->size)
+		return wrong_size(err, &id->digest, blob->size, id->size);
+	data = must_calloc(id->size + 1, 1);
+	if (read_part(blob, &id->digest, 0, data, id->size, err) < 0)
+		return -1;
+	digest_of(data, id->size, &got);
+	if (check_digest(&got, &id->digest, &id->digest, err) < 0)
+		return -1;
+	*out_data = take_ptr(&data);
+	return 0;
+}
+
+static int check_limit(const struct digest_size *id, size_t limit, struct err *err)
+{
 	if (id->size > limit)
 		return damaged(err, &id->digest, "is larger than its kind may be");
-	if (blob_open(dir, &id->digest, &fd, err) < 0)
+	return 0;
+}
+
+int blob_read(const struct blobs *blobs, const struct digest_size *id, size_t limit,
+	      char **out_data, struct err *err)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+
+	if (check_limit(id, limit, err) < 0 || blobs_open(blobs, id, &blob, err) < 0)
 		return -1;
-	data = must_calloc(id->size + 2, 1);
-	if (read_step(fd, data, id->size + 1, &got, err) < 0)
+	return read_checked(&blob, id, out_data, err);
+}
+
+int blob_read_manifest(const struct blobs *blobs, const struct digest_size *id, size_t limit,
+		       char **out_data, struct err *err)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+
+	if (check_limit(id, limit, err) < 0 || blobs_open_manifest(blobs, id, &blob, err) < 0)
 		return -1;
-	if (got != id->size)
-		return damaged(err, &id->digest,
-			       got < id->size ? "is cut short" : "is too long");
-	if (check_digest(data, got, &id->digest, &id->digest, err) < 0)
+	return read_checked(&blob, id, out_data, err);
+}
+
+int blob_read_unproven(const struct blobs *blobs, const struct digest_size *id, size_t limit,
+		       char **out_data, size_t *out_size, struct err *err)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+	AUTO_FREE char *data = NULL;
+
+	if (blobs_open(blobs, id, &blob, err) < 0)
 		return -1;
-	data[got] = '\0';
+	if (blob.size > limit)
+		return err_set(err, ERR_INVALID, "larger than %zu bytes", limit);
+	data = must_calloc(blob.size + 1, 1);
+	if (read_part(&blob, &id->digest, 0, data, blob.size, err) < 0)
+		return -1;
+	*out_size = blob.size;
 	*out_data = take_ptr(&data);
+	return 0;
+}
+
+int blob_check_size(const struct blob *blob, const struct record_file *file, struct err *err)
+{
+	if (blob->size != file->blob.size)
+		return wrong_size(err, &file->blob.digest, blob->size, file->blob.size);
+	return 0;
+}
+
+/* Of chunk i, the whole blob where there are none: where it begins, its size and its digest. */
+static const struct digest *chunk_of(const struct record_file *file, size_t i, uint64_t *out_at,
+				     uint64_t *out_size)
+{
+	uint64_t at = (uint64_t)i * RECORD_CHUNK_BYTES, left = file->blob.size - at;
+
+	*out_at = at;
+	*out_size = left < RECORD_CHUNK_BYTES ? left : RECORD_CHUNK_BYTES;
+	return file->chunk_count ? &file->chunk[i] : &file->blob.digest;
+}
+
+/* Reads chunk i to the scratch, whole, and checks it. */
+static int take_chunk(struct blob_scratch *scratch, const struct blob *blob,
+		      const struct record_file *file, size_t i, size_t *out_size,
+		      struct err *err)
+{
+	uint64_t at, size;
+	const struct digest *wanted = chunk_of(file, i, &at, &size), *name = &file->blob.digest;
+	struct digest got;
+
+	for (size_t have = 0; have < size; have += READ_STEP) {
+		size_t step = size - have < READ_STEP ? (size_t)size - have : READ_STEP;
+
+		if (read_part(blob, name, at + have, scratch->step + have, step, err) < 0)
+			return -1;
+		digest_stream_add(scratch->stream, scratch->step + have, step);
+	}
+	digest_stream_end(scratch->stream, &got);
+	*out_size = (size_t)size;
+	return check_digest(&got, wanted, name, err);
+}
+
+int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
+		      const struct record_file *file, size_t first, size_t count,
+		      struct err *err)
+{
+	size_t size;
+
+	prepare(scratch);
+	for (size_t i = first; i < first + count; i++) {
+		if (take_chunk(scratch, blob, file, i, &size, err) < 0) {
+			digest_stream_reset(scratch->stream);
+			return err_wrap(err, "%s", file->path);
+		}
+	}
 	return 0;
 }
 
@@ -100,52 +201,77 @@ static int unpack_chunk(struct unpack *job, const char *data, size_t size, struc
 	return job->out_fd < 0 ? 0 : fs_write_all(job->out_fd, data, size, err);
 }
 
-static int unpack_chunks(int fd, struct unpack *job, struct err *err)
+static int unpack_chunks(struct blob_scratch *scratch, const struct blob *blob,
+			 struct unpack *job, struct err *err)
 {
 	const struct record_file *file = job->file;
-	AUTO_FREE char *step = must_calloc(1, RECORD_CHUNK_BYTES);
-	uint64_t blob_left = file->blob.size;
 
 	for (size_t i = 0; i < file->chunk_count || i == 0; i++) {
-		size_t want =
-			blob_left < RECORD_CHUNK_BYTES ? (size_t)blob_left : RECORD_CHUNK_BYTES;
-		const struct digest *digest =
-			file->chunk_count ? &file->chunk[i] : &file->blob.digest;
-		size_t got;
+		size_t size;
 
-		if (read_step(fd, step, want, &got, err) < 0)
+		if (take_chunk(scratch, blob, file, i, &size, err) < 0)
 			return -1;
-		if (got != want)
-			return damaged(err, &file->blob.digest, "is cut short");
-		if (check_digest(step, got, digest, &file->blob.digest, err) < 0)
+		if (unpack_chunk(job, scratch->step, size, err) < 0)
 			return -1;
-		if (unpack_chunk(job, step, got, err) < 0)
-			return -1;
-		blob_left -= want;
 	}
+	if (job->unpacker && codec_unpack_end(job->unpacker, err) < 0)
+		return -1;
+	if (job->left != 0)
+		return err_set(err, ERR_DAMAGED, "unpacks to less than its signed size");
 	return 0;
 }
 
-int blob_unpack(int fd, const struct record_file *file, int out_fd, struct err *err)
+/* The scratch of one decoder serves all; each blob begins it anew. */
+static struct codec_unpacker *begin_unpacker(struct blob_scratch *scratch)
 {
-	AUTO_UNPACKER struct codec_unpacker *unpacker = NULL;
-	struct unpack job = { .file = file, .out_fd = out_fd, .left = file->size };
-	struct stat status;
+	if (!scratch->unpacker)
+		scratch->unpacker = codec_unpacker_new();
+	codec_unpack_begin(scratch->unpacker);
+	return scratch->unpacker;
+}
 
-	if (fstat(fd, &status) < 0)
-		return err_errno(err, "blob of %s", file->path);
-	if ((uint64_t)status.st_size != file->blob.size)
-		return damaged(err, &file->blob.digest,
-			       (uint64_t)status.st_size < file->blob.size ? "is cut short"
-									  : "is too long");
-	if (file->encoding == RECORD_ZSTD)
-		job.unpacker = unpacker = codec_unpacker_new();
-	if (unpack_chunks(fd, &job, err) < 0)
+int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
+		const struct record_file *file, int out_fd, struct err *err)
+{
+	struct unpack job = { .file = file, .out_fd = out_fd, .left = file->size };
+
+	prepare(scratch);
+	if (blob_check_size(blob, file, err) < 0)
 		return err_wrap(err, "%s", file->path);
-	if (unpacker && codec_unpack_end(unpacker, err) < 0)
-		return err_wrap(err, "%s", file->path);
-	if (job.left != 0)
-		return err_set(err, ERR_DAMAGED, "%s: unpacks to less than its signed size",
-			       file->path);
-	return 0;
+	if (file->encoding != RECORD_IDENTITY)
+		job.unpacker = begin_unpacker(scratch);
+	if (unpack_chunks(scratch, blob, &job, err) == 0)
+		return 0;
+	digest_stream_reset(scratch->stream);
+	return err_wrap(err, "%s", file->path);
+}
+
+static int copy_bytes(struct blob_scratch *scratch, const struct blob *blob,
+		      const struct digest_size *id, int out_fd, struct err *err)
+{
+	struct digest got;
+
+	for (uint64_t at = 0; at < id->size; at += READ_STEP) {
+		size_t step = id->size - at < READ_STEP ? (size_t)(id->size - at) : READ_STEP;
+
+		if (read_part(blob, &id->digest, at, scratch->step, step, err) < 0)
+			return -1;
+		digest_stream_add(scratch->stream, scratch->step, step);
+		if (out_fd >= 0 && fs_write_all(out_fd, scratch->step, step, err) < 0)
+			return -1;
+	}
+	digest_stream_end(scratch->stream, &got);
+	return check_digest(&got, &id->digest, &id->digest, err);
+}
+
+int blob_copy(struct blob_scratch *scratch, const struct blob *blob,
+	      const struct digest_size *id, int out_fd, struct err *err)
+{
+	prepare(scratch);
+	if (blob->size != id->size)
+		return wrong_size(err, &id->digest, blob->size, id->size);
+	if (copy_bytes(scratch, blob, id, out_fd, err) == 0)
+		return 0;
+	digest_stream_reset(scratch->stream);
+	return -1;
 }

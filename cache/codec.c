@@ -67,6 +67,12 @@ void codec_unpacker_free(struct codec_unpacker **unpacker)
 	*unpacker = NULL;
 }
 
+void codec_unpack_begin(struct codec_unpacker *unpacker)
+{
+	ZSTD_DCtx_reset(unpacker->context, ZSTD_reset_session_only);
+	unpacker->pending = 0;
+}
+
 int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size, int out_fd,
 		 uint64_t *left, struct err *err)
 {

@@ -21,6 +21,9 @@ struct codec_unpacker;
 struct codec_unpacker *codec_unpacker_new(void);
 void codec_unpacker_free(struct codec_unpacker **unpacker);
 
+/* Begins the next blob. */
+void codec_unpack_begin(struct codec_unpacker *unpacker);
+
 /* Writes what the piece gives to out_fd (none when negative). *left is how many bytes may still come, and
  * shrinks. ERR_DAMAGED: not zstd, a window beyond the limit, or more bytes than *left. */
 MUST_USE int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size,

@@ -44,6 +44,11 @@ void digest_stream_end(struct digest_stream *stream, struct digest *out)
 	must(EVP_DigestInit_ex2(stream->context, NULL, NULL));
 }
 
+void digest_stream_reset(struct digest_stream *stream)
+{
+	must(EVP_DigestInit_ex2(stream->context, NULL, NULL));
+}
+
 void digest_stream_free(struct digest_stream **stream)
 {
 	if (!*stream)

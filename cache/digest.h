@@ -39,6 +39,8 @@ struct digest_stream *digest_stream_new(void);
 void digest_stream_add(struct digest_stream *stream, const void *data, size_t size);
 /* Gives the digest and starts anew. */
 void digest_stream_end(struct digest_stream *stream, struct digest *out);
+/* Forgets what was added. */
+void digest_stream_reset(struct digest_stream *stream);
 void digest_stream_free(struct digest_stream **stream);
 
 /* Hashes an open file from where it stands to its end. */

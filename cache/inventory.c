@@ -1,7 +1,5 @@
 #include "cache/inventory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 void inventory_free(struct inventory *inventory)
@@ -43,16 +41,15 @@ static int look_at_blob(const struct layout *layout, const struct digest_size *b
 			bool *carried, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
-	struct stat status;
+	uint64_t size;
 
-	digest_hex(&blob->digest, name);
-	if (fstatat(layout->blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (blobs_look(&layout->blobs, &blob->digest, &size, err) < 0) {
 		*carried = false;
-		return errno == ENOENT ? 0 : err_errno(err, "blob %.12s", name);
+		return err->kind == ERR_MISSING ? 0 : -1;
 	}
-	if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != blob->size)
+	if (size != blob->size)
 		return err_set(err, ERR_DAMAGED, "blob %.12s does not have its signed size",
-			       name);
+			       digest_hex(&blob->digest, name));
 	return 0;
 }
 

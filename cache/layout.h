@@ -4,8 +4,7 @@
 #ifndef LARDER_LAYOUT_H
 #define LARDER_LAYOUT_H
 
-#include "cache/base/fs.h"
-#include "cache/digest.h"
+#include "cache/blobs.h"
 
 #define LAYOUT_TOP_MAX_BYTES (UINT32_C(64) << 10) /* index.json: it has one descriptor */
 #define LAYOUT_INDEX_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
@@ -13,20 +12,30 @@
 #define LAYOUT_MAX_BUNDLES 8192
 #define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */
 
+/* A part of a cache: what its base lacks. */
+struct layout_delta {
+	bool is; /* false: a cache, not a delta */
+	struct digest base; /* of the base's envelope, as bytes */
+	uint64_t serial; /* of the base */
+};
+
 struct layout {
-	int dir; /* CACHE/ */
-	int blobs; /* CACHE/blobs/sha256/ */
+	int dir; /* CACHE/; -1 where it is no folder */
+	struct blobs blobs; /* CACHE/blobs/sha256/ */
+	char *top; /* owned: the bytes of index.json; NULL: they are read from dir */
+	size_t top_size;
+	struct layout_delta delta;
 };
 #define LAYOUT_NONE                                                                            \
 	{                                                                                      \
-		-1, -1                                                                         \
+		.dir = -1, .blobs = BLOBS_NONE                                                 \
 	}
 #define AUTO_LAYOUT __attribute__((cleanup(layout_close)))
 void layout_close(struct layout *layout);
 
-/* ERR_MISSING: no such folder, or no layout in it. */
+/* A folder, or our tar. ERR_MISSING: nothing there, or no layout in it. ERR_DAMAGED: neither. */
 MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err);
-/* The same in a folder that is open; path only names it in errors. */
+/* In a folder that is open; path only names it in errors. */
 MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out_layout,
 				struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
@@ -34,17 +43,19 @@ MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out
 MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
 			   struct err *err);
 
-/* Which blob says it is the envelope. ERR_DAMAGED: the index leads nowhere. */
-MUST_USE int layout_find_envelope(const struct layout *layout, struct digest_size *out,
-				  struct err *err);
-
-/* The versions of the trust root that came with the cache, oldest first: hints as well. */
+/* The versions of the trust root that came with the cache, oldest first. */
 struct layout_chain {
 	struct digest_size item[LAYOUT_MAX_CHAIN];
 	size_t count;
 };
-/* ERR_DAMAGED: the index leads nowhere, or more than LAYOUT_MAX_CHAIN. */
-MUST_USE int layout_find_chain(const struct layout *layout, struct layout_chain *out,
+
+/* Where the index says that the top of the cache is. */
+struct layout_hints {
+	struct digest_size envelope;
+	struct layout_chain chain;
+};
+/* ERR_DAMAGED: the index leads nowhere, or to more than LAYOUT_MAX_CHAIN versions. */
+MUST_USE int layout_read_hints(const struct layout *layout, struct layout_hints *out,
 			       struct err *err);
 
 /* Puts a blob; one that is already there with these bytes is left alone. */
@@ -68,6 +79,27 @@ struct layout_contents {
 	struct layout_bundle *bundles; /* borrowed */
 	size_t bundle_count;
 };
+
+/* One JSON document of the layout. */
+struct layout_doc {
+	char *text; /* owned */
+	struct digest_size id;
+	const char *media_type;
+};
+
+/* The empty config first, then the manifests, then the index; and index.json, which leads to it. */
+struct layout_docs {
+	struct layout_doc *doc; /* owned */
+	size_t count;
+	char *top; /* owned: the bytes of index.json */
+	size_t top_size;
+};
+#define AUTO_DOCS __attribute__((cleanup(layout_docs_free)))
+void layout_docs_free(struct layout_docs *docs);
+
+/* Pure: the same contents give the same bytes. ERR_INVALID: more than registries take. */
+MUST_USE int layout_compose(const struct layout_contents *contents,
+			    struct layout_docs *out_docs, struct err *err);
 
 /* Writes manifests and index for blobs that are already there, then index.json, then removes every
  * file that is not reachable from it. A crash before index.json leaves the old cache, whole. */

@@ -9,31 +9,29 @@ void cache_close(struct cache *cache)
 }
 
 /* The envelope is found by a hint, so its bytes are judged by their signatures alone. */
-static int read_envelope(const struct layout *layout, struct envelope *out,
-			 struct digest *out_digest, struct err *err)
+static int read_envelope(const struct layout *layout, const struct digest_size *hint,
+			 struct envelope *out, struct digest *out_digest, struct err *err)
 {
-	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *data = NULL;
-	struct digest_size id;
 	size_t size;
 
-	if (layout_find_envelope(layout, &id, err) < 0)
-		return -1;
-	if (blob_open(layout->blobs, &id.digest, &fd, err) < 0) {
+	if (blob_read_unproven(&layout->blobs, hint, ENVELOPE_MAX_BYTES, &data, &size, err) <
+	    0) {
 		err->kind = err->kind == ERR_MISSING ? ERR_DAMAGED : err->kind;
 		return err_wrap(err, "envelope");
 	}
-	if (fs_read_fd(fd, ENVELOPE_MAX_BYTES, &data, &size, err) < 0)
-		return err_wrap(err, "envelope");
 	digest_of(data, size, out_digest);
 	return envelope_parse(data, size, ENVELOPE_STATEMENT, out, err);
 }
 
 int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err)
 {
+	struct layout_hints hints;
 	struct digest digest;
 
-	return read_envelope(layout, out, &digest, err);
+	if (layout_read_hints(layout, &hints, err) < 0)
+		return -1;
+	return read_envelope(layout, &hints.envelope, out, &digest, err);
 }
 
 /* A chain that is there and broken is refused: it is never as if there were none. */
@@ -45,7 +43,7 @@ static int walk_chain(struct cache *cache, const struct trust *root, struct err 
 		const struct digest_size *item = &cache->chain.item[i];
 		AUTO_FREE char *data = NULL;
 
-		if (blob_read(cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
+		if (blob_read(&cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
 		    trust_walk(&newest, data, item->size, err) < 0) {
 			if (err->kind != ERR_SYSTEM)
 				err->kind = ERR_REFUSED;
@@ -59,10 +57,13 @@ static int walk_chain(struct cache *cache, const struct trust *root, struct err 
 static int prove_envelope(struct cache *cache, const struct trust *trust, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
+	struct layout_hints hints;
 
-	if (read_envelope(&cache->layout, &envelope, &cache->envelope, err) < 0)
+	if (layout_read_hints(&cache->layout, &hints, err) < 0)
 		return -1;
-	if (layout_find_chain(&cache->layout, &cache->chain, err) < 0)
+	cache->hint = hints.envelope;
+	cache->chain = hints.chain;
+	if (read_envelope(&cache->layout, &cache->hint, &envelope, &cache->envelope, err) < 0)
 		return -1;
 	if (trust && walk_chain(cache, trust, err) < 0)
 		return -1;
@@ -72,23 +73,12 @@ static int prove_envelope(struct cache *cache, const struct trust *trust, struct
 	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
 }
 
-int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
-	       struct cache *out_cache, struct err *err)
+int cache_open_layout(struct layout *layout, const char *path, const struct trust *trust,
+		      uint64_t floor, struct cache *out_cache, struct err *err)
 {
-	AUTO_CLOSE int folder = -1;
+	AUTO_CACHE struct cache cache = { .layout = *layout };
 
-	if (fs_open_dir(dir, path, &folder, err) < 0)
-		return -1;
-	return cache_open_folder(folder, path, trust, floor, out_cache, err);
-}
-
-int cache_open_folder(int folder, const char *path, const struct trust *trust, uint64_t floor,
-		      struct cache *out_cache, struct err *err)
-{
-	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
-
-	if (layout_open_folder(folder, path, &cache.layout, err) < 0)
-		return -1;
+	*layout = (struct layout)LAYOUT_NONE;
 	if (prove_envelope(&cache, trust, err) < 0) {
 		if (err->kind == ERR_INVALID)
 			err->kind = ERR_REFUSED;
@@ -104,12 +94,22 @@ int cache_open_folder(int folder, const char *path, const struct trust *trust, u
 	return 0;
 }
 
+int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
+	       struct cache *out_cache, struct err *err)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+	if (layout_open(dir, path, &layout, err) < 0)
+		return -1;
+	return cache_open_layout(&layout, path, trust, floor, out_cache, err);
+}
+
 int cache_table(const struct cache *cache, size_t i, struct table *out_table, struct err *err)
 {
 	const struct statement_table *entry = &cache->statement.table[i];
 	AUTO_FREE char *data = NULL;
 
-	if (blob_read(cache->layout.blobs, &entry->content, TABLE_MAX_BYTES, &data, err) < 0)
+	if (blob_read(&cache->layout.blobs, &entry->content, TABLE_MAX_BYTES, &data, err) < 0)
 		return err_wrap(err, "table %s", entry->name);
 	if (table_parse(data, entry->content.size, out_table, err) < 0)
 		return err_wrap(err, "%s", entry->name);
@@ -121,7 +121,7 @@ int cache_record(const struct cache *cache, const struct table_row *row,
 {
 	AUTO_FREE char *data = NULL;
 
-	if (blob_read(cache->layout.blobs, &row->record, RECORD_MAX_BYTES, &data, err) < 0)
+	if (blob_read(&cache->layout.blobs, &row->record, RECORD_MAX_BYTES, &data, err) < 0)
 		return err_wrap(err, "record of %s %s (%s)", row->name, row->version, row->id);
 	if (record_parse(data, row->record.size, out_record, err) < 0)
 		return err_wrap(err, "%s %s (%s)", row->name, row->version, row->id);

@@ -12,6 +12,7 @@ struct cache {
 	struct layout layout;
 	struct statement statement;
 	struct digest envelope; /* of the envelope's bytes: names this state of the cache */
+	struct digest_size hint; /* what the index calls the envelope */
 	struct layout_chain chain; /* versions of the trust root that came along */
 	struct trust trust; /* the newest version that is proven: the envelope's judge; zero
 			     * where none was given */
@@ -19,17 +20,20 @@ struct cache {
 #define AUTO_CACHE __attribute__((cleanup(cache_close)))
 void cache_close(struct cache *cache);
 
-/* Opens the cache in the folder path beneath dir. floor: the least serial that is accepted.
+/* Opens the cache at path beneath dir: a folder, or our tar.
+ * floor: the least serial that is accepted.
  * trust: the root that later versions, where the cache brings any, are proven from, one by one.
  * trust NULL: for its own builder only, signatures are not looked at.
  * ERR_MISSING: no cache there. ERR_REFUSED: not signed by enough trusted keys, or what is signed is
- * no statement, or a later version of the trust root is there and not proven. ERR_STALE: below the floor. ERR_DAMAGED: the layout leads nowhere. */
+ * no statement, or a later version of the trust root is there and not proven. ERR_STALE: below the floor.
+ * ERR_DAMAGED: the layout leads nowhere. */
 MUST_USE int cache_open(int dir, const char *path, const struct trust *trust, uint64_t floor,
 			struct cache *out_cache, struct err *err);
 
-/* The same in a folder that is open; path only names it in errors. */
-MUST_USE int cache_open_folder(int folder, const char *path, const struct trust *trust,
-			       uint64_t floor, struct cache *out_cache, struct err *err);
+/* The same in a layout that is open, and that is taken; path only names it in errors. */
+MUST_USE int cache_open_layout(struct layout *layout, const char *path,
+			       const struct trust *trust, uint64_t floor,
+			       struct cache *out_cache, struct err *err);
 
 /* The envelope that index.json leads to, unproven: for tools that add signatures. */
 MUST_USE int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err);

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/blob.h"
 #include "cache/layout.h"
 #include "firstboot/detect.h"
 #include "firstboot/flow.h"
@@ -41,14 +42,16 @@ static void digest_policy(const struct flow *flow, struct digest *out)
 static void digest_envelope(const struct machine *machine, const struct digest *name,
 			    struct digest *out)
 {
-	AUTO_CLOSE int blobs = -1, fd = -1;
+	AUTO_BLOBS struct blobs blobs = BLOBS_NONE;
 	AUTO_FREE char *data = NULL;
+	struct digest_size id = { .digest = *name };
 	struct err none = { 0 };
 	size_t size = 0;
+	int folder;
 
-	if (machine_open_dir(machine, MACHINE_CACHE "/blobs/sha256", &blobs, &none) < 0 ||
-	    blob_open(blobs, name, &fd, &none) < 0 ||
-	    fs_read_fd(fd, ENVELOPE_MAX_BYTES, &data, &size, &none) < 0)
+	if (machine_open_dir(machine, MACHINE_CACHE "/blobs/sha256", &folder, &none) == 0)
+		blobs = blobs_in_folder(folder);
+	if (blob_read_unproven(&blobs, &id, ENVELOPE_MAX_BYTES, &data, &size, &none) < 0)
 		size = 0;
 	digest_of(size ? data : "", size, out);
 }

@@ -98,10 +98,12 @@ static int open_cache(const struct machine *machine, const struct trust *trust, 
 {
 	AUTO_FREE char *path =
 		must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	AUTO_CLOSE int folder = -1;
 
 	if (machine_open_dir(machine, MACHINE_CACHE, &folder, err) == 0 &&
-	    cache_open_folder(folder, path, trust, floor, &source->cache, err) == 0)
+	    layout_open_folder(folder, path, &layout, err) == 0 &&
+	    cache_open_layout(&layout, path, trust, floor, &source->cache, err) == 0)
 		return 0;
 	source_judge(err);
 	return err->kind == ERR_MISSING ? err_wrap(err, "no cache") : -1;
@@ -158,7 +160,7 @@ static int collect_chain(const struct source *source, json_t *chain, struct err 
 		AUTO_FREE char *data = NULL;
 		json_t *version;
 
-		if (blob_read(cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
+		if (blob_read(&cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
 		    trust_walk(&newest, data, item->size, err) < 0 ||
 		    json_parse(data, item->size, &version, err) < 0)
 			return -1;

@@ -19,18 +19,14 @@ int stage_clear(const struct machine *machine, struct err *err)
 static int look_at(const struct cache *cache, const struct record_file *file, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
-	struct stat status;
+	uint64_t size;
 
-	digest_hex(&file->blob.digest, name);
-	if (fstatat(cache->layout.blobs, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
-		if (errno == ENOENT)
-			return err_set(err, ERR_MISSING, "blob %.12s is not carried", name);
-		return err_errno(err, "blob %.12s of %s", name, file->path);
-	}
-	if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size != file->blob.size)
+	if (blobs_look(&cache->layout.blobs, &file->blob.digest, &size, err) < 0)
+		return err->kind == ERR_MISSING ? -1 : err_wrap(err, "%s", file->path);
+	if (size != file->blob.size)
 		return err_set(err, ERR_DAMAGED,
-			       "blob %.12s of %s does not have its signed size", name,
-			       file->path);
+			       "blob %.12s of %s does not have its signed size",
+			       digest_hex(&file->blob.digest, name), file->path);
 	return 0;
 }
 
@@ -38,20 +34,20 @@ static int look_at(const struct cache *cache, const struct record_file *file, st
 static int check_present(const struct cache *cache, const struct record *record,
 			 struct err *err)
 {
+	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
+
 	for (size_t i = 0; i < record->file_count; i++) {
-		AUTO_CLOSE int fd = -1;
+		AUTO_BLOB struct blob blob = BLOB_NONE;
 		struct err why = { 0 };
 
-		if (blob_open(cache->layout.blobs, &record->file[i].blob.digest, &fd, &why) <
-			    0 &&
-		    why.kind == ERR_MISSING)
-			continue;
-		if (fd < 0) {
+		if (blobs_open(&cache->layout.blobs, &record->file[i].blob, &blob, &why) < 0) {
+			if (why.kind == ERR_MISSING)
+				continue;
 			*err = why;
 			source_judge(err);
 			return -1;
 		}
-		if (blob_unpack(fd, &record->file[i], -1, err) < 0)
+		if (blob_unpack(&scratch, &blob, &record->file[i], -1, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -111,13 +107,14 @@ static int open_folder(int dir, const char **path, int *out_fd, struct err *err)
 	return fs_make_dir_beneath(dir, folder, 0700, out_fd, err);
 }
 
-static int unpack_file(const struct cache *cache, const struct record_file *file, int dir,
-		       struct err *err)
+static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
+		       const struct record_file *file, int dir, struct err *err)
 {
-	AUTO_CLOSE int blob = -1, folder = -1, fd = -1;
+	AUTO_CLOSE int folder = -1, fd = -1;
+	AUTO_BLOB struct blob blob = BLOB_NONE;
 	const char *name = file->path;
 
-	if (blob_open(cache->layout.blobs, &file->blob.digest, &blob, err) < 0) {
+	if (blobs_open(&cache->layout.blobs, &file->blob, &blob, err) < 0) {
 		source_judge(err);
 		return err_wrap(err, "%s", file->path);
 	}
@@ -126,7 +123,7 @@ static int unpack_file(const struct cache *cache, const struct record_file *file
 	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(err, "create %s", name);
-	if (blob_unpack(blob, file, fd, err) < 0)
+	if (blob_unpack(scratch, &blob, file, fd, err) < 0)
 		return -1;
 	if (fchmod(fd, (mode_t)file->mode & 0755) < 0)
 		return err_errno(err, "chmod %s", name);
@@ -148,6 +145,7 @@ int stage_bundle(const struct machine *machine, const struct cache *cache,
 		 const struct record *record, size_t number, uint64_t deadline_ms, int *out_dir,
 		 struct err *err)
 {
+	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 	AUTO_CLOSE int dir = -1;
 
 	if (stage_look(cache, record, err) < 0 || check_room(machine->state, record, err) < 0)
@@ -158,7 +156,7 @@ int stage_bundle(const struct machine *machine, const struct cache *cache,
 		if (process_must_stop(deadline_ms))
 			return err_set(err, ERR_TIMEOUT, "%s: no time is left to unpack it",
 				       record->file[i].path);
-		if (unpack_file(cache, &record->file[i], dir, err) < 0)
+		if (unpack_file(&scratch, cache, &record->file[i], dir, err) < 0)
 			return -1;
 	}
 	*out_dir = take_fd(&dir);

@@ -68,6 +68,7 @@ static void find(struct verify_result *result, const struct err *err, bool top)
 struct check {
 	const struct cache *cache;
 	struct verify_result *result;
+	struct blob_scratch scratch;
 	void *seen; /* a tree of struct digest (search.h) */
 };
 
@@ -108,11 +109,11 @@ static void question_of(const struct record_file *file, struct digest *out)
 /* Is the blob here? Its bytes are checked at the first question. */
 static bool check_file(struct check *check, const struct record_file *file)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_BLOB struct blob blob = BLOB_NONE;
 	struct err err = { 0 };
 	struct digest question;
 
-	if (blob_open(check->cache->layout.blobs, &file->blob.digest, &fd, &err) < 0) {
+	if (blobs_open(&check->cache->layout.blobs, &file->blob, &blob, &err) < 0) {
 		if (err.kind != ERR_MISSING)
 			find(check->result, &err, false);
 		return err.kind != ERR_MISSING;
@@ -120,7 +121,7 @@ static bool check_file(struct check *check, const struct record_file *file)
 	question_of(file, &question);
 	if (is_known(check, &question))
 		return true;
-	if (blob_unpack(fd, file, -1, &err) < 0)
+	if (blob_unpack(&check->scratch, &blob, file, -1, &err) < 0)
 		find(check->result, &err, false);
 	check->result->blobs++;
 	check->result->bytes += file->blob.size;
@@ -182,6 +183,7 @@ void verify_folder(const char *path, const struct trust *trust, uint64_t least_s
 	}
 	check_tables(&check);
 	tdestroy(check.seen, free);
+	blob_scratch_free(&check.scratch);
 }
 
 void verify_result_free(struct verify_result *result)

@@ -27,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t body = size < HEAD ? 0 : size - HEAD, times;
 	AUTO_CLOSE int fd = -1, out = fuzz_file(NULL, 0);
 	AUTO_FREE uint8_t *blob = NULL;
+	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 	struct record_file file = { .path = "x" };
+	struct blob opened;
 	struct err err = { 0 };
 	struct stat status;
 	int result;
@@ -45,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(blob + i * body, data + HEAD, body);
 	name_chunks(blob, &file);
 	fd = fuzz_file(blob, file.blob.size);
-	result = blob_unpack(fd, &file, out, &err);
+	opened = (struct blob) { .fd = fd, .size = file.blob.size };
+	result = blob_unpack(&scratch, &opened, &file, out, &err);
 	FUZZ_CHECK(fstat(out, &status) == 0 && (uint64_t)status.st_size <= file.size);
 	FUZZ_CHECK(result < 0 || (uint64_t)status.st_size == file.size);
 	FUZZ_CHECK(result == 0 || err.kind == ERR_DAMAGED);

@@ -31,14 +31,15 @@ static void put_part(const struct layout *layout, int part, const char *text,
 
 	out->size = strlen(text);
 	digest_of(text, out->size, &out->digest);
-	fuzz_put(part ? layout->blobs : layout->dir,
+	fuzz_put(part ? layout->blobs.dir : layout->dir,
 		 part ? digest_hex(&out->digest, name) : "index.json", text, out->size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
-	struct digest_size id[PARTS + 1] = { [PARTS].size = 100 }, envelope;
+	struct digest_size id[PARTS + 1] = { [PARTS].size = 100 };
+	struct layout_hints hints;
 	char name[DIGEST_HEX_MAX];
 	struct err err = { 0 };
 
@@ -52,9 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put_part(&layout, part, text, &id[part]);
 		size = begin ? begin - 1 : 0;
 	}
-	if (layout_find_envelope(&layout, &envelope, &err) < 0)
+	if (layout_read_hints(&layout, &hints, &err) < 0)
 		FUZZ_CHECK(err.kind == ERR_DAMAGED);
 	for (int part = 1; part < PARTS; part++)
-		unlinkat(layout.blobs, digest_hex(&id[part].digest, name), 0);
+		unlinkat(layout.blobs.dir, digest_hex(&id[part].digest, name), 0);
 	return 0;
 }

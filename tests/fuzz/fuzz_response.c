@@ -2,7 +2,7 @@
  * it was asked for, and no redirect leads from https to anything else. */
 #include "tests/fuzz/fuzz.h"
 
-#include "bake/location.h"
+#include "cache/net/location.h"
 #include "bake/response.h"
 #include "cache/base/span.h"
 

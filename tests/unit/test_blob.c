@@ -55,15 +55,17 @@ static void drop_blob(struct made *made)
 /* Unpacks into the file "out" and checks that what arrived is a part of the good bytes. */
 static int unpack(const struct folder *folder, const struct made *made, struct err *err)
 {
-	AUTO_CLOSE int fd = -1;
+	const struct blobs blobs = blobs_in_folder(folder->fd);
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 	AUTO_CLOSE int out = openat(folder->fd, "out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	AUTO_FREE char *got = NULL;
 	size_t size;
 	int result;
 
-	if (blob_open(folder->fd, &made->file.blob.digest, &fd, err) < 0)
+	if (blobs_open(&blobs, &made->file.blob, &blob, err) < 0)
 		return -1;
-	result = blob_unpack(fd, &made->file, out, err);
+	result = blob_unpack(&scratch, &blob, &made->file, out, err);
 	got = get_file(folder->fd, "out", &size);
 	assert_true(size <= made->file.size);
 	assert_memory_equal(got, made->plain, size);
@@ -90,17 +92,19 @@ static const struct {
 static void test_good(void **state)
 {
 	const struct folder *folder = *state;
+	const struct blobs blobs = blobs_in_folder(folder->fd);
 
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
 		AUTO_MADE struct made made =
 			make_blob(folder, sizes[i].size, sizes[i].encoding);
-		AUTO_CLOSE int fd = -1;
+		AUTO_BLOB struct blob blob = BLOB_NONE;
+		AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 		struct err err = { 0 };
 
 		check_good(unpack(folder, &made, &err), &err, "unpack");
-		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err,
-			   "open");
-		check_good(blob_unpack(fd, &made.file, -1, &err), &err, "check only");
+		check_good(blobs_open(&blobs, &made.file.blob, &blob, &err), &err, "open");
+		check_good(blob_unpack(&scratch, &blob, &made.file, -1, &err), &err,
+			   "check only");
 	}
 }
 
@@ -227,16 +231,17 @@ static void test_other_sizes(void **state)
 		{ RECORD_ZSTD, 1, "unpacks to less" },
 	};
 	const struct folder *folder = *state;
+	const struct blobs blobs = blobs_in_folder(folder->fd);
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		AUTO_MADE struct made made = make_blob(folder, 1000, rows[i].encoding);
-		AUTO_CLOSE int fd = -1;
+		AUTO_BLOB struct blob blob = BLOB_NONE;
+		AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 		struct err err = { 0 };
 
 		made.file.size += (uint64_t)rows[i].change;
-		check_good(blob_open(folder->fd, &made.file.blob.digest, &fd, &err), &err,
-			   "open");
-		check_err(blob_unpack(fd, &made.file, -1, &err), &err, ERR_DAMAGED,
+		check_good(blobs_open(&blobs, &made.file.blob, &blob, &err), &err, "open");
+		check_err(blob_unpack(&scratch, &blob, &made.file, -1, &err), &err, ERR_DAMAGED,
 			  rows[i].error, "");
 	}
 }
@@ -279,6 +284,7 @@ static void test_chunk_counts(void **state)
 static void test_not_a_file(void **state)
 {
 	const struct folder *folder = *state;
+	const struct blobs blobs = blobs_in_folder(folder->fd);
 	AUTO_MADE struct made made = make_blob(folder, 10, RECORD_IDENTITY);
 	const struct digest_size *id = &made.file.blob;
 	char *data = NULL;
@@ -286,48 +292,48 @@ static void test_not_a_file(void **state)
 
 	assert_int_equal(renameat(folder->fd, made.name, folder->fd, "moved"), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_MISSING, "is not carried", "missing");
-	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_MISSING, "",
-		  "missing");
+	check_err(blob_read(&blobs, id, 100, &data, &err), &err, ERR_MISSING, "", "missing");
 	assert_int_equal(symlinkat("moved", folder->fd, made.name), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "no regular file", "link");
-	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_DAMAGED, "", "link");
+	check_err(blob_read(&blobs, id, 100, &data, &err), &err, ERR_DAMAGED, "", "link");
 	assert_int_equal(unlinkat(folder->fd, made.name, 0), 0);
 	assert_int_equal(mkdirat(folder->fd, made.name, 0755), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "no regular file", "folder");
 	assert_int_equal(unlinkat(folder->fd, made.name, AT_REMOVEDIR), 0);
 	assert_int_equal(mkfifoat(folder->fd, made.name, 0644), 0);
 	check_err(unpack(folder, &made, &err), &err, ERR_DAMAGED, "no regular file", "fifo");
-	check_err(blob_read(folder->fd, id, 100, &data, &err), &err, ERR_DAMAGED, "", "fifo");
+	check_err(blob_read(&blobs, id, 100, &data, &err), &err, ERR_DAMAGED, "", "fifo");
 	assert_null(data);
 }
 
 static void test_read(void **state)
 {
 	const struct folder *folder = *state;
+	const struct blobs blobs = blobs_in_folder(folder->fd);
 	AUTO_MADE struct made made = make_blob(folder, 1000, RECORD_IDENTITY);
 	struct digest_size id = made.file.blob;
 	AUTO_FREE char *data = NULL;
 	char *none = NULL;
 	struct err err = { 0 };
 
-	check_good(blob_read(folder->fd, &id, 1000, &data, &err), &err, "at the limit");
+	check_good(blob_read(&blobs, &id, 1000, &data, &err), &err, "at the limit");
 	assert_memory_equal(data, made.plain, 1000);
 	assert_int_equal(data[1000], 0);
-	check_err(blob_read(folder->fd, &id, 999, &none, &err), &err, ERR_DAMAGED,
+	check_err(blob_read(&blobs, &id, 999, &none, &err), &err, ERR_DAMAGED,
 		  "larger than its kind", "above the limit");
 	id.size = UINT64_MAX;
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "larger",
+	check_err(blob_read(&blobs, &id, 1000, &none, &err), &err, ERR_DAMAGED, "larger",
 		  "huge");
 	id.size = 999;
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "too long",
+	check_err(blob_read(&blobs, &id, 1000, &none, &err), &err, ERR_DAMAGED, "too long",
 		  "999");
 	id.size = 1001;
-	check_err(blob_read(folder->fd, &id, 2000, &none, &err), &err, ERR_DAMAGED, "cut short",
+	check_err(blob_read(&blobs, &id, 2000, &none, &err), &err, ERR_DAMAGED, "cut short",
 		  "1001");
 	id.size = 1000;
 	made.blob[500] ^= 1;
 	put_file(folder->fd, made.name, made.blob, 1000);
-	check_err(blob_read(folder->fd, &id, 1000, &none, &err), &err, ERR_DAMAGED, "digest",
+	check_err(blob_read(&blobs, &id, 1000, &none, &err), &err, ERR_DAMAGED, "digest",
 		  "flipped");
 	assert_null(none);
 }

@@ -7,7 +7,7 @@
 
 #include "bake/expand.h"
 #include "bake/manifest.h"
-#include "bake/url.h"
+#include "cache/net/url.h"
 
 /* Quotes are written ' here. What begins with [ is the fields of the expanded bundles, else the error. */
 static const struct row {

@@ -67,7 +67,7 @@ static void test_damage(void **state)
 		if (rows[i].kind != ERR_NONE) {
 			check_err(result, &err, rows[i].kind,
 				  rows[i].blob == 3 ? "record of one"
-						    : "does not have its signed size",
+						    : "blob ",
 				  row);
 		} else {
 			check_good(result, &err, row);

@@ -44,16 +44,16 @@ static void test_skeleton(void **state)
 	const struct made_cache *made = *state;
 	AUTO_FREE char *text = NULL;
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
-	struct digest_size envelope;
+	struct layout_hints hints;
 	struct err err = { 0 };
 	size_t size;
 
 	text = get_file(made->folder->fd, "cache/oci-layout", &size);
 	assert_string_equal(text, "{\"imageLayoutVersion\":\"1.0.0\"}");
 	check_good(layout_open(made->folder->fd, "cache", &layout, &err), &err, "open");
-	check_good(layout_find_envelope(&layout, &envelope, &err), &err, "envelope");
-	assert_true(digest_equal(&envelope.digest, &made->envelope.digest));
-	assert_true(envelope.size == made->envelope.size);
+	check_good(layout_read_hints(&layout, &hints, &err), &err, "envelope");
+	assert_true(digest_equal(&hints.envelope.digest, &made->envelope.digest));
+	assert_true(hints.envelope.size == made->envelope.size);
 	/* envelope, table, two records, three blobs; index, three manifests, the empty config */
 	assert_int_equal(count_blobs(made), 12);
 }
@@ -162,7 +162,7 @@ static void test_blobs_behind_a_link(void **state)
 		CHECK(layout_open(dir, "cache", &layout, &err) < 0, "open through %s",
 		      links[i]);
 		CHECK(err.kind == ERR_DAMAGED, "%s: %s", links[i], err.text);
-		assert_int_equal(layout.blobs, -1);
+		assert_int_equal(layout.blobs.dir, -1);
 		assert_int_equal(unlinkat(dir, links[i], 0), 0);
 		assert_int_equal(renameat(dir, aside, dir, links[i]), 0);
 	}
@@ -257,7 +257,7 @@ static void test_hint_limits(void **state)
 		AUTO_JSON json_t *top = NULL;
 		json_t *array = json_array();
 		AUTO_FREE char *text = NULL;
-		struct digest_size out;
+		struct layout_hints out;
 		size_t size;
 
 		check_good(json_read_at(layout.dir, "index.json", 1 << 20, &top, &err), &err,
@@ -268,10 +268,10 @@ static void test_hint_limits(void **state)
 		text = json_text(top, &size);
 		put_file(layout.dir, "index.json", text, size);
 		if (rows[i].error)
-			check_err(layout_find_envelope(&layout, &out, &err), &err, ERR_DAMAGED,
+			check_err(layout_read_hints(&layout, &out, &err), &err, ERR_DAMAGED,
 				  rows[i].error, "large");
 		else
-			check_good(layout_find_envelope(&layout, &out, &err), &err, "small");
+			check_good(layout_read_hints(&layout, &out, &err), &err, "small");
 	}
 }
 
@@ -281,7 +281,8 @@ static void test_too_many_values(void **state)
 	const struct made_cache *made = *state;
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	AUTO_FREE char *index = must_calloc(1, 3 * LAYOUT_MAX_VALUES), *top = NULL;
-	struct digest_size id, out;
+	struct digest_size id;
+	struct layout_hints out;
 	struct err err = { 0 };
 	char hex[DIGEST_HEX_MAX], *at = index;
 
@@ -294,7 +295,7 @@ static void test_too_many_values(void **state)
 	top = must_printf("{\"manifests\":[{\"digest\":\"sha256:%s\",\"size\":%llu}]}",
 			  digest_hex(&id.digest, hex), (unsigned long long)id.size);
 	put_text(layout.dir, "index.json", top);
-	check_err(layout_find_envelope(&layout, &out, &err), &err, ERR_DAMAGED,
+	check_err(layout_read_hints(&layout, &out, &err), &err, ERR_DAMAGED,
 		  "index: more than 131072 values", "many");
 }
 

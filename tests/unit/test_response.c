@@ -1,6 +1,6 @@
 #include "tests/unit/support.h"
 
-#include "bake/location.h"
+#include "cache/net/location.h"
 #include "bake/response.h"
 
 #define LIMIT 1000000

@@ -1,9 +1,10 @@
-#include "bake/location.h"
+#include "cache/net/location.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cache/base/auto.h"
 #include "cache/name.h"
@@ -65,6 +66,29 @@ int location_resolve(const char *from, const char *location, char **out_url, str
 		return err_set(err, ERR_INVALID, "redirect to a bad URL");
 	*out_url = must_strdup(text);
 	return 0;
+}
+
+static bool same_part(CURLU *left, CURLU *right, CURLUPart part)
+{
+	AUTO_CURL_TEXT char *one = NULL;
+	AUTO_CURL_TEXT char *other = NULL;
+
+	return curl_url_get(left, part, &one, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	       curl_url_get(right, part, &other, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	       strcasecmp(one, other) == 0;
+}
+
+bool location_same_origin(const char *left, const char *right)
+{
+	AUTO_CURL_URL CURLU *one = curl_url();
+	AUTO_CURL_URL CURLU *other = curl_url();
+
+	if (!one || !other)
+		abort();
+	return curl_url_set(one, CURLUPART_URL, left, 0) == CURLUE_OK &&
+	       curl_url_set(other, CURLUPART_URL, right, 0) == CURLUE_OK &&
+	       same_part(one, other, CURLUPART_SCHEME) &&
+	       same_part(one, other, CURLUPART_HOST) && same_part(one, other, CURLUPART_PORT);
 }
 
 char *location_shown(const char *url, char out[LOCATION_SHOWN_MAX])

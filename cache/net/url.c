@@ -1,4 +1,4 @@
-#include "bake/url.h"
+#include "cache/net/url.h"
 
 #include <ctype.h>
 #include <stddef.h>
