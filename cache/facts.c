@@ -33,10 +33,11 @@ json_t *facts_json(const struct facts *facts)
 						device->modalias, "driver", device->driver,
 						"interface", device->interface));
 	}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "format",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "format",
 			 "larder.facts.v1", "family", facts->family, "os_id", facts->os_id,
 			 "os_version", facts->os_version, "arch", facts->arch, "kernel",
-			 facts->kernel, "vm_size", facts->vm_size, "devices", devices);
+			 facts->kernel, "vm_size", facts->vm_size, "nd_version",
+			 facts->nd_version, "devices", devices);
 }
 
 static void add_text(struct digest_stream *stream, const char *text)

@@ -28,6 +28,8 @@ struct facts {
 	char arch[16]; /* uname -m: "x86_64", "aarch64" */
 	char kernel[FACTS_TEXT_MAX]; /* running release */
 	char vm_size[FACTS_TEXT_MAX]; /* a hint, or "" */
+	char nd_version[FACTS_TEXT_MAX]; /* the Network Direct driver that the Hyper-V host
+					  * wishes for, or "": no choice depends on it */
 	struct facts_device *device; /* owned; sorted by bus and address */
 	size_t device_count;
 };

@@ -194,7 +194,10 @@ static int take_delta(struct scan *scan, const struct tar_entry *entry, struct e
 
 	if (take_text(scan, entry, LAYOUT_DELTA_MAX_BYTES, &data, err) < 0)
 		return -1;
-	return layout_delta_parse(data, entry->size, &scan->layout->delta, err);
+	if (layout_delta_parse(data, entry->size, &scan->layout->delta, err) == 0)
+		return 0;
+	err->kind = ERR_DAMAGED;
+	return -1;
 }
 
 static int check_layout_file(struct scan *scan, const struct tar_entry *entry, struct err *err)

@@ -5,8 +5,10 @@
 #include <sys/utsname.h>
 
 #include "cache/name.h"
+#include "firstboot/kvp.h"
 
 #define OS_RELEASE_MAX 65536
+#define KVP_POOL "/var/lib/hyperv/.kvp_pool_0" /* what the host wrote */
 
 static const char *const buses[] = { "pci", "vmbus", "virtio", "usb" };
 
@@ -158,6 +160,19 @@ static int by_address(const void *left, const void *right)
 	return order ? order : strcmp(a->address, b->address);
 }
 
+/* What the host says is a hint: a pool that is not there, or not readable, says nothing. */
+static void read_kvp(const struct machine *machine, struct facts *facts)
+{
+	AUTO_FREE char *pool = NULL;
+	struct err none = { 0 };
+	size_t size;
+
+	if (machine_read(machine, KVP_POOL, KVP_POOL_MAX_BYTES, &pool, &size, &none) == 0 &&
+	    kvp_find(span_of(pool, size), "NdDriverVersion", facts->nd_version,
+		     sizeof(facts->nd_version), &none) < 0)
+		facts->nd_version[0] = '\0';
+}
+
 int detect_facts(const struct machine *machine, struct facts *out_facts, struct err *err)
 {
 	AUTO_FACTS struct facts facts = { .family = "linux" };
@@ -167,6 +182,7 @@ int detect_facts(const struct machine *machine, struct facts *out_facts, struct 
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(buses); i++)
 		read_bus(machine, buses[i], &facts);
+	read_kvp(machine, &facts);
 	if (facts.device_count)
 		qsort(facts.device, facts.device_count, sizeof(*facts.device), by_address);
 	*out_facts = facts;

@@ -1,4 +1,5 @@
 #include "firstboot/detect.h"
+#include "firstboot/kvp.h"
 #include "tests/unit/sysroot.h"
 
 static void test_os_release(void **state)
@@ -117,6 +118,33 @@ static void test_digest(void **state)
 	assert_false(digest_equal(&first, &other));
 }
 
+/* The host's wish for a Network Direct driver is shown, and nothing depends on it. */
+static void test_kvp(void **state)
+{
+	static char pool[2 * (KVP_KEY_BYTES + KVP_VALUE_BYTES)];
+	struct sysroot *sysroot = *state;
+	AUTO_FACTS struct facts before = { 0 }, facts = { 0 }, cut = { 0 };
+	AUTO_CLOSE int folder = sysroot_folder(sysroot, "var/lib/hyperv");
+	struct digest without, with;
+	struct err err = { 0 };
+
+	fill(sysroot);
+	check_good(detect_facts(&sysroot->machine, &before, &err), &err, "no pool");
+	assert_string_equal(before.nd_version, "");
+	strcpy(pool, "HostName");
+	strcpy(pool + KVP_KEY_BYTES + KVP_VALUE_BYTES, "NdDriverVersion");
+	strcpy(pool + 2 * KVP_KEY_BYTES + KVP_VALUE_BYTES, "144.0");
+	put_file(folder, ".kvp_pool_0", pool, sizeof(pool));
+	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "pool");
+	assert_string_equal(facts.nd_version, "144.0");
+	facts_digest(&before, &without);
+	facts_digest(&facts, &with);
+	assert_true(digest_equal(&without, &with));
+	put_file(folder, ".kvp_pool_0", pool, sizeof(pool) - 1);
+	check_good(detect_facts(&sysroot->machine, &cut, &err), &err, "cut pool");
+	assert_string_equal(cut.nd_version, "");
+}
+
 static void test_hostile(void **state)
 {
 	static const char *const kernels[] = { "../../../etc", "a b", "-b", "6.1/x" };
@@ -167,11 +195,9 @@ static void test_refresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_os_release),
-		sysroot_test(test_devices),
-		sysroot_test(test_digest),
-		sysroot_test(test_hostile),
-		sysroot_test(test_os_release_places),
+		cmocka_unit_test(test_os_release), sysroot_test(test_devices),
+		sysroot_test(test_digest),	   sysroot_test(test_kvp),
+		sysroot_test(test_hostile),	   sysroot_test(test_os_release_places),
 		sysroot_test(test_refresh),
 	};
 

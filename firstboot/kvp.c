@@ -1,0 +1,51 @@
+#include "firstboot/kvp.h"
+
+#include <string.h>
+
+/* What stands before the NULs that fill a field up. A field that is full has none. */
+static struct span unfilled(struct span field)
+{
+	const uint8_t *end = memchr(field.data, '\0', field.size);
+
+	if (end)
+		field.size = (size_t)(end - field.data);
+	return field;
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+static int take_value(const struct span *value, const char *key, char *out, size_t out_size,
+		      struct err *err)
+{
+	char text[KVP_VALUE_BYTES + 1];
+
+	if (!span_copy_text(value, text, sizeof(text)) || !is_printable(text) ||
+	    value->size >= out_size)
+		return err_set(err, ERR_INVALID, "kvp pool: %s has a value that is no text",
+			       key);
+	memcpy(out, text, value->size + 1);
+	return 0;
+}
+
+int kvp_find(struct span pool, const char *key, char *out, size_t out_size, struct err *err)
+{
+	while (pool.size > 0) {
+		struct span name = span_take(&pool, KVP_KEY_BYTES);
+		struct span value = span_take(&pool, KVP_VALUE_BYTES);
+
+		if (span_bad(&pool))
+			return err_set(err, ERR_INVALID, "kvp pool: ends within a record");
+		name = unfilled(name);
+		value = unfilled(value);
+		if (span_is(&name, key))
+			return take_value(&value, key, out, out_size, err);
+	}
+	return err_set(err, ERR_MISSING, "kvp pool: no %s", key);
+}

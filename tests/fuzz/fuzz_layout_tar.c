@@ -1,0 +1,22 @@
+/* A cache as a tar: what is accepted has every blob within the file. */
+#include "tests/fuzz/fuzz.h"
+
+#include "cache/layout_tar.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct digest_size id = { 0 };
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+	struct err err = { 0 };
+
+	if (layout_open_tar(fuzz_file(data, size), "x.tar", &layout, &err) < 0) {
+		FUZZ_CHECK(err.kind == ERR_DAMAGED || err.kind == ERR_MISSING);
+		return 0;
+	}
+	/* The digest of the seed's blob: that of nothing. */
+	digest_of("", 0, &id.digest);
+	if (blobs_open(&layout.blobs, &id, &blob, &err) == 0)
+		FUZZ_CHECK(blob.start <= size && blob.size <= size - blob.start);
+	return 0;
+}
