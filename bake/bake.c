@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "bake/bundle.h"
-#include "cache/inventory.h"
+#include "bake/baked.h"
+#include "bake/offer.h"
 
 /* One table on its way: rows of bundles for one subject. */
 struct growing {
@@ -17,8 +17,8 @@ struct oven {
 	const struct bake_inputs *inputs;
 	struct layout layout;
 	struct harvest harvest;
-	struct bundle *bundles; /* owned: rows and records borrow from them */
-	size_t bundle_count;
+	struct memos memos;
+	struct baked_list bundles;
 	struct growing *tables; /* sorted by name before they are written */
 	size_t table_count;
 	struct statement_table *entries; /* owned */
@@ -26,34 +26,21 @@ struct oven {
 
 static void oven_free(struct oven *oven)
 {
-	for (size_t i = 0; i < oven->bundle_count; i++)
-		bundle_free(&oven->bundles[i]);
 	for (size_t i = 0; i < oven->table_count; i++) {
 		free(oven->tables[i].name);
 		free(oven->tables[i].table.row); /* the lists in it are the manifests' */
 	}
-	free(oven->bundles);
+	baked_list_free(&oven->bundles);
 	free(oven->tables);
 	free(oven->entries);
 	harvest_free(&oven->harvest);
+	memos_close(&oven->memos);
 	layout_close(&oven->layout);
-}
-
-/* "debian:12" on x86_64 is "linux/debian-12/x86_64". */
-static char *subject_of(const char *os, const char *arch)
-{
-	const char *family = strncmp(os, "windows", 7) == 0 ? "windows" : "linux";
-	char *subject = must_printf("%s/%s/%s", family, os, arch);
-	char *colon = strchr(subject, ':');
-
-	if (colon)
-		*colon = '-';
-	return subject;
 }
 
 static struct table *table_for(struct oven *oven, const char *os, const char *arch)
 {
-	AUTO_FREE char *name = subject_of(os, arch);
+	AUTO_FREE char *name = offer_subject(os, arch);
 
 	for (size_t i = 0; i < oven->table_count; i++) {
 		if (strcmp(oven->tables[i].name, name) == 0)
@@ -65,22 +52,12 @@ static struct table *table_for(struct oven *oven, const char *os, const char *ar
 }
 
 static void add_row(struct oven *oven, const struct manifest *manifest,
-		    const struct manifest_bundle *from, const struct digest_size *record,
-		    uint64_t bytes)
+		    const struct manifest_bundle *from, const struct memo *memo)
 {
-	struct table_row row = { .name = manifest->name,
-				 .version = from->version,
-				 .id = from->id,
-				 .rank = from->rank,
-				 .kernels = from->kernels,
-				 .devices = from->devices,
-				 .sizes = from->sizes,
-				 .excludes = from->excludes,
-				 .requires = from->requires,
-				 .early = from->early,
-				 .record = *record,
-				 .bytes = bytes };
+	struct table_row row = offer_row(manifest, from);
 
+	row.record = memo->record;
+	row.bytes = memo_bytes(memo);
 	for (size_t i = 0; i < from->os.count; i++) {
 		for (size_t j = 0; j < from->arch.count; j++) {
 			struct table *table =
@@ -96,27 +73,16 @@ static void add_row(struct oven *oven, const struct manifest *manifest,
 static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
 		       const struct manifest_bundle *from, struct err *err)
 {
-	struct bundle *bundle;
-	struct digest_size record;
-	AUTO_FREE char *text = NULL;
-	size_t size;
+	struct baked_list *list = &oven->bundles;
+	struct baked *baked;
 
-	oven->bundles =
-		must_realloc(oven->bundles, oven->bundle_count + 1, sizeof(*oven->bundles));
-	bundle = &oven->bundles[oven->bundle_count];
-	if (bundle_make(inputs, from, bundle, err) < 0)
+	list->item = must_realloc(list->item, list->count + 1, sizeof(*list->item));
+	baked = &list->item[list->count++];
+	*baked = (struct baked) { .selected = offer_selected(oven->inputs->select,
+							     inputs->manifest, from) };
+	if (baked_make(&oven->memos, inputs, from, oven->inputs->log, baked, err) < 0)
 		return -1;
-	oven->bundle_count++;
-	text = record_text(&bundle->record, &size);
-	if (size > RECORD_MAX_BYTES)
-		return err_set(err, ERR_INVALID, "%s %s: record of %zu bytes",
-			       inputs->manifest->name, from->id, size);
-	if (layout_put(&oven->layout, text, size, &record, err) < 0)
-		return -1;
-	add_row(oven, inputs->manifest, from, &record, bundle->blob_bytes);
-	log_line(oven->inputs->log, "%s %s (%s): %zu file%s, %.1f MB", inputs->manifest->name,
-		 from->version, from->id, bundle->record.file_count,
-		 bundle->record.file_count == 1 ? "" : "s", (double)bundle->blob_bytes / 1e6);
+	add_row(oven, inputs->manifest, from, &baked->memo);
 	return 0;
 }
 
@@ -157,6 +123,7 @@ static int put_table(const struct oven *oven, struct growing *growing,
 		     struct statement_table *entry, struct err *err)
 {
 	struct table *table = &growing->table;
+	AUTO_TABLE struct table again = { 0 };
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
@@ -172,6 +139,8 @@ static int put_table(const struct oven *oven, struct growing *growing,
 	if (size > TABLE_MAX_BYTES || table->count > TABLE_MAX_ROWS)
 		return err_set(err, ERR_INVALID, "table %s: %zu rows, %zu bytes: too large",
 			       growing->name, table->count, size);
+	if (table_parse(text, size, &again, err) < 0) /* as whoever verifies it will */
+		return err_wrap(err, "table %s", growing->name);
 	entry->name = growing->name;
 	return layout_put(&oven->layout, text, size, &entry->content, err);
 }
@@ -319,22 +288,35 @@ static int make_envelope(const struct oven *oven, const struct key *key,
 	return layout_put(&oven->layout, text, size, out, err);
 }
 
-/* Everything is read back from what was just written, so the layout cannot disagree with it. */
-static int write_layout(const struct oven *oven, const struct digest_size *envelope,
+/* In the order of tables and rows, as inventory_read would find them. */
+static void list_bundles(struct oven *oven, struct inventory *inventory)
+{
+	baked_list_merge(&oven->bundles);
+	inventory->bundles = must_calloc(oven->bundles.count, sizeof(*inventory->bundles));
+	for (size_t i = 0; i < oven->table_count; i++) {
+		const struct table *table = &oven->tables[i].table;
+
+		for (size_t j = 0; j < table->count; j++)
+			baked_list_move(&oven->bundles, &table->row[j], inventory);
+	}
+}
+
+static int write_layout(struct oven *oven, const struct digest_size *envelope,
 			const struct statement *statement, struct bake_result *result,
 			struct err *err)
 {
 	AUTO_INVENTORY struct inventory inventory = { 0 };
-	struct cache fresh = { .layout = oven->layout, .statement = *statement };
 	bool new_chain;
 
-	if (chain_take(&oven->layout, &oven->inputs->chain, &fresh.chain, &new_chain, err) < 0)
+	if (chain_take(&oven->layout, &oven->inputs->chain, &inventory.chain, &new_chain, err) <
+	    0)
 		return -1;
-	if (inventory_read(&fresh, &inventory, err) < 0)
-		return -1;
+	list_bundles(oven, &inventory);
 	result->unchanged = result->unchanged && !new_chain;
 	result->bundles = inventory.bundle_count;
 	result->tables = statement->table_count;
+	for (size_t i = 0; i < inventory.bundle_count; i++)
+		result->carried += inventory.bundles[i].carried;
 	return inventory_write(&oven->layout, statement, envelope, &inventory, err);
 }
 
@@ -358,10 +340,26 @@ static int finish(struct oven *oven, struct bake_result *result, struct err *err
 	return write_layout(oven, &envelope, &statement, result, err);
 }
 
+static bool any_selected(const struct bake_inputs *inputs)
+{
+	for (size_t i = 0; i < inputs->manifest_count; i++) {
+		const struct manifest *manifest = &inputs->manifests[i];
+
+		for (size_t j = 0; j < manifest->bundle_count; j++) {
+			if (offer_selected(inputs->select, manifest, &manifest->bundles[j]))
+				return true;
+		}
+	}
+	return false;
+}
+
 static int bake_with(struct oven *oven, struct bake_result *result, struct err *err)
 {
 	const struct bake_inputs *inputs = oven->inputs;
 
+	if (offer_check_any(inputs->select, any_selected(inputs), err) < 0)
+		return -1;
+	memos_open(&oven->memos, inputs->level);
 	if (layout_create(AT_FDCWD, inputs->cache, &oven->layout, err) < 0)
 		return -1;
 	for (size_t i = 0; i < inputs->manifest_count; i++) {
@@ -373,7 +371,7 @@ static int bake_with(struct oven *oven, struct bake_result *result, struct err *
 
 int bake(const struct bake_inputs *inputs, struct bake_result *out_result, struct err *err)
 {
-	struct oven oven = { .inputs = inputs, .layout = LAYOUT_NONE };
+	struct oven oven = { .inputs = inputs, .layout = LAYOUT_NONE, .memos = MEMOS_NONE };
 	struct bake_result result = { 0 };
 	int code = bake_with(&oven, &result, err);
 

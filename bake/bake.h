@@ -7,6 +7,7 @@
 #include "bake/store.h"
 #include "cache/base/log.h"
 #include "cache/key.h"
+#include "cache/select.h"
 
 #define BAKE_LEVEL 3 /* of zstd */
 
@@ -21,6 +22,7 @@ struct bake_inputs {
 	const char *key_path; /* NULL: left unsigned */
 	struct cli_list chain; /* files of the trust chain; none: as it was */
 	struct json_strings sources, withdrawn;
+	const struct select *select; /* what the cache carries; NULL: all */
 	int level;
 	struct log *log;
 };
@@ -28,10 +30,13 @@ struct bake_inputs {
 struct bake_result {
 	uint64_t serial;
 	size_t bundles, tables, signatures;
+	size_t carried; /* of the bundles, in the cache folder */
 	bool unchanged; /* the same offer as before: statement and signatures were kept */
 };
 
-/* The old cache stays whole until index.json is renamed; what a crash leaves, the next run removes. */
+/* Statement and tables name every bundle; only those that are selected are carried. One that is not, whose
+ * files are not in the store, is described by the note of an earlier run (ERR_MISSING: there is none).
+ * The old cache stays whole until index.json is renamed; what a crash leaves, the next run removes. */
 MUST_USE int bake(const struct bake_inputs *inputs, struct bake_result *out_result,
 		  struct err *err);
 

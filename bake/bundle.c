@@ -4,7 +4,6 @@
 
 #include "bake/gather.h"
 #include "bake/pack.h"
-#include "cache/inventory.h"
 #include "cache/name.h"
 
 const char *bundle_keep(struct bundle *bundle, char *text)
@@ -158,7 +157,6 @@ int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle
 	AUTO_GATHER struct gather gather = { .inputs = inputs,
 					     .from = from,
 					     .bundle = &bundle };
-	AUTO_FREE struct digest_size *blobs = NULL;
 
 	bundle.record.licence = inputs->manifest->licence_id;
 	settle_expect(from->expect, &bundle.record.expect);
@@ -166,8 +164,6 @@ int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle
 	    settle_steps(&gather, err) < 0)
 		return err_wrap(err, "%s %s (%s)", inputs->manifest->name, from->version,
 				from->id);
-	for (size_t i = inventory_blobs_of(&bundle.record, &blobs); i > 0; i--)
-		bundle.blob_bytes += blobs[i - 1].size;
 	*out = bundle;
 	bundle = (struct bundle) { 0 };
 	return 0;

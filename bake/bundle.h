@@ -23,7 +23,6 @@ struct bundle {
 	struct record record;
 	char **text; /* owned: every string made here */
 	size_t text_count;
-	uint64_t blob_bytes; /* of its blobs, each once */
 };
 #define AUTO_BUNDLE __attribute__((cleanup(bundle_free)))
 void bundle_free(struct bundle *bundle);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bake/fetch_job.h"
+#include "bake/offer.h"
 #include "bake/pins.h"
 #include "cache/base/json.h"
 
@@ -16,9 +17,24 @@ void fetch_note(struct fetch_job *job, const struct err *err)
 		log_line(job->inputs->log, "%s", err->text);
 }
 
+/* Returns whether any bundle of the manifest is. */
+static bool select_bundles(const struct select *select, struct fetch_source *source)
+{
+	const struct manifest *manifest = &source->manifest;
+	bool any = false;
+
+	source->selected = must_calloc(manifest->bundle_count, sizeof(*source->selected));
+	for (size_t i = 0; i < manifest->bundle_count; i++) {
+		source->selected[i] = offer_selected(select, manifest, &manifest->bundles[i]);
+		any |= source->selected[i];
+	}
+	return any;
+}
+
 static int load_sources(struct fetch_job *job, struct err *err)
 {
 	const struct fetch_inputs *inputs = job->inputs;
+	bool any = false;
 
 	for (size_t i = 0; i < inputs->path_count; i++) {
 		struct fetch_source *source = &job->sources[i];
@@ -28,8 +44,9 @@ static int load_sources(struct fetch_job *job, struct err *err)
 			return -1;
 		if (lock_load(source->path, &source->lock, err) < 0)
 			return -1;
+		any |= select_bundles(inputs->select, source);
 	}
-	return 0;
+	return offer_check_any(inputs->select, any, err);
 }
 
 /* Writes what is known now into one lock, and new pins into the manifest. */
@@ -127,6 +144,7 @@ static void job_free(struct fetch_job *job)
 	for (size_t i = 0; i < job->inputs->path_count; i++) {
 		manifest_free(&job->sources[i].manifest);
 		lock_free(&job->sources[i].lock);
+		free(job->sources[i].selected);
 	}
 	free(job->sources);
 	free(job->wanted);

@@ -8,12 +8,14 @@
 #include "bake/manifest.h"
 #include "bake/store.h"
 #include "cache/base/log.h"
+#include "cache/select.h"
 
 struct fetch_inputs {
 	char *const *paths; /* of the manifests */
 	size_t path_count;
 	const struct site *site;
 	const struct store *store;
+	const struct select *select; /* only for these bundles; NULL: for all */
 	struct log *log;
 	unsigned stall_seconds;
 	bool pin; /* trust what arrives where no pin is, and write the pin */

@@ -79,15 +79,36 @@ static int want(struct fetch_job *job, const struct fetch_source *source,
 	return 0;
 }
 
+/* Which pins of a manifest its selected bundles take. The caller frees. */
+static bool *pins_taken(const struct fetch_source *source)
+{
+	const struct manifest *manifest = &source->manifest;
+	bool *taken = must_calloc(manifest->pin_count, sizeof(*taken));
+
+	for (size_t i = 0; i < manifest->bundle_count; i++) {
+		const struct manifest_bundle *bundle = &manifest->bundles[i];
+
+		if (!source->selected[i])
+			continue;
+		for (size_t j = 0; j < bundle->take_count; j++) {
+			if (bundle->takes[j].file)
+				taken[bundle->takes[j].file - manifest->pins] = true;
+		}
+	}
+	return taken;
+}
+
 void fetch_plan_files(struct fetch_job *job)
 {
 	struct err err;
 
 	for (size_t i = 0; i < job->inputs->path_count; i++) {
-		const struct manifest *manifest = &job->sources[i].manifest;
+		const struct fetch_source *source = &job->sources[i];
+		const struct manifest *manifest = &source->manifest;
+		AUTO_FREE bool *taken = pins_taken(source);
 
 		for (size_t j = 0; j < manifest->pin_count; j++) {
-			if (want(job, &job->sources[i], &manifest->pins[j], &err) < 0)
+			if (taken[j] && want(job, source, &manifest->pins[j], &err) < 0)
 				fetch_note(job, &err);
 		}
 	}

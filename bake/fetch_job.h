@@ -11,6 +11,7 @@ struct fetch_source {
 	const char *path;
 	struct manifest manifest;
 	struct lock lock;
+	bool *selected; /* owned: each bundle of the manifest */
 };
 
 /* One URL, from whichever manifests name it. */

@@ -83,16 +83,17 @@ static int take_package(struct fetch_job *job, struct fetch_source *source, cons
 	return 0;
 }
 
-/* The different packages of one manifest; borrowed. */
-static struct json_strings packages_of(const struct manifest *manifest)
+/* The different packages that selected bundles of one manifest take; borrowed. */
+static struct json_strings packages_of(const struct fetch_source *source)
 {
+	const struct manifest *manifest = &source->manifest;
 	struct json_strings list = { 0 };
 	AUTO_JSON json_t *seen = json_object();
 
 	for (size_t i = 0; i < manifest->bundle_count; i++) {
 		const struct manifest_bundle *bundle = &manifest->bundles[i];
 
-		for (size_t j = 0; j < bundle->take_count; j++) {
+		for (size_t j = 0; source->selected[i] && j < bundle->take_count; j++) {
 			const struct json_strings *names = &bundle->takes[j].packages;
 
 			for (size_t k = 0; k < names->count; k++) {
@@ -113,7 +114,7 @@ void fetch_take_packages(struct fetch_job *job)
 	struct err err;
 
 	for (size_t i = 0; i < job->inputs->path_count; i++) {
-		struct json_strings names = packages_of(&job->sources[i].manifest);
+		struct json_strings names = packages_of(&job->sources[i]);
 
 		for (size_t j = 0; j < names.count; j++) {
 			if (take_package(job, &job->sources[i], names.item[j], &err) < 0)

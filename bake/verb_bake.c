@@ -8,6 +8,7 @@ struct bake_args {
 	uint64_t serial;
 	bool is_unsigned, json;
 	struct cli_list chain;
+	struct select_lists select;
 };
 
 static const struct cli_option options[] = {
@@ -25,6 +26,7 @@ static const struct cli_option options[] = {
 	{ "serial", "N", "serial of the statement (default: one more than it was)",
 	  offsetof(struct bake_args, serial), CLI_NUMBER },
 	CHAIN_OPTION(offsetof(struct bake_args, chain)),
+	SELECT_OPTIONS(struct bake_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct bake_args, progress),
 	  CLI_TEXT },
 	{ "json", NULL, "print one JSON document", offsetof(struct bake_args, json), CLI_TEXT },
@@ -46,11 +48,14 @@ static int check(const struct bake_args *args, struct err *err)
 
 static void report(const struct bake_args *args, const struct bake_result *result)
 {
+	char carried[64] = "";
+
 	if (args->json) {
 		AUTO_JSON json_t *root = json_pack(
-			"{s:s, s:I, s:I, s:I, s:I, s:b}", "cache", args->cache, "serial",
+			"{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "cache", args->cache, "serial",
 			(json_int_t)result->serial, "bundles", (json_int_t)result->bundles,
-			"tables", (json_int_t)result->tables, "signatures",
+			"carried", (json_int_t)result->carried, "tables",
+			(json_int_t)result->tables, "signatures",
 			(json_int_t)result->signatures, "unchanged", result->unchanged);
 		size_t size;
 		AUTO_FREE char *text = json_pretty(root, &size);
@@ -58,11 +63,13 @@ static void report(const struct bake_args *args, const struct bake_result *resul
 		fputs(text, stdout);
 		return;
 	}
-	printf("%s: serial %llu%s, %zu bundle%s in %zu table%s, %s\n", args->cache,
+	if (result->carried < result->bundles)
+		snprintf(carried, sizeof(carried), ", %zu of them carried", result->carried);
+	printf("%s: serial %llu%s, %zu bundle%s in %zu table%s%s, %s\n", args->cache,
 	       (unsigned long long)result->serial,
 	       result->unchanged ? " (nothing changed)" : "", result->bundles,
 	       result->bundles == 1 ? "" : "s", result->tables, result->tables == 1 ? "" : "s",
-	       result->signatures ? "signed" : "not signed: run larder sign");
+	       carried, result->signatures ? "signed" : "not signed: run larder sign");
 }
 
 struct loaded {
@@ -107,17 +114,21 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	AUTO_STORE struct store store = STORE_NONE;
 	AUTO(json_strings_free) struct json_strings sources = { 0 }, withdrawn = { 0 };
 	AUTO_FREE const char **files = args->chain.item;
+	AUTO(select_lists_free) struct select_lists lists = args->select;
+	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };
 	struct bake_inputs inputs = { .site = &site,
 				      .store = &store,
 				      .cache = args->cache,
 				      .name = args->name,
 				      .serial = args->serial,
+				      .select = &select,
 				      .level = BAKE_LEVEL,
 				      .log = &log };
 	struct bake_result result;
 
-	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
+	if (check(args, err) < 0 || select_from_lists(&lists, &select, err) < 0 ||
+	    log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
 	if (args->key && key_check(args->key, err) < 0)
 		return -1;
@@ -145,9 +156,14 @@ const struct cli_verb verb_bake = {
 	.least = 1,
 	.most = -1,
 	.summary = "make a signed cache of what the manifests describe and the store holds",
-	.details = "Deterministic: the same inputs give the same tables, records and blobs, "
-		   "and where "
-		   "nothing would change nothing is written. Never uses the network.",
+	.details =
+		"Deterministic: the same inputs give the same tables, records and blobs, "
+		"and where "
+		"nothing would change nothing is written. Never uses the network.\n\n"
+		"With --os, --arch, --kernel, --nic or --size the cache is a slice: the "
+		"statement and its tables name every bundle of the manifests, but only "
+		"those that are selected are carried. The others are described from their "
+		"files, or by the notes of an earlier run in ~/.cache/larder. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct bake_args),
 	.run = run_bake,

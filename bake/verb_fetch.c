@@ -12,6 +12,7 @@ struct fetch_args {
 	const char *store, *site, *progress;
 	uint64_t timeout;
 	bool pin, frozen, offline, update, json;
+	struct select_lists select;
 };
 
 static const struct cli_option options[] = {
@@ -28,6 +29,7 @@ static const struct cli_option options[] = {
 	  offsetof(struct fetch_args, update), CLI_TEXT },
 	{ "timeout", "SECONDS", "give up a transfer that stands still so long (30)",
 	  offsetof(struct fetch_args, timeout), CLI_NUMBER },
+	SELECT_OPTIONS(struct fetch_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct fetch_args, progress),
 	  CLI_TEXT },
 	{ "json", NULL, "print one JSON document", offsetof(struct fetch_args, json),
@@ -78,12 +80,15 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
 	AUTO_FETCH struct fetch_result result = { 0 };
+	AUTO(select_lists_free) struct select_lists lists = args->select;
+	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };
 	const struct fetch_inputs inputs = {
 		.paths = operands->item,
 		.path_count = (size_t)operands->count,
 		.site = &site,
 		.store = &store,
+		.select = &select,
 		.log = &log,
 		.stall_seconds = args->timeout ? (unsigned)args->timeout : STALL_SECONDS,
 		.pin = args->pin,
@@ -92,7 +97,8 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		.update = args->update,
 	};
 
-	if (check(args, err) < 0 || log_open(&log, stderr, "larder", args->progress, err) < 0)
+	if (check(args, err) < 0 || select_from_lists(&lists, &select, err) < 0 ||
+	    log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
@@ -113,7 +119,10 @@ const struct cli_verb verb_fetch = {
 	.details = "Every file is held against its pin, in size and digest, while it arrives. "
 		   "What breaks off goes on in the next run. Packages come from the build "
 		   "host's own apt. NAME.lock.json beside each manifest says what was fetched. "
-		   "SSL_CERT_FILE and the usual proxy variables are obeyed.",
+		   "SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
+		   "With --os, --arch, --kernel, --nic or --size only what the selected "
+		   "bundles take is fetched; the lock keeps what it has of the "
+		   "others. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,

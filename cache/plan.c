@@ -38,6 +38,11 @@ static enum fit subject_fit(const char *subject, const struct facts *facts)
 	return strcmp(rest, facts->arch) == 0 ? FIT_WHOLE : FIT_OS_VERSION;
 }
 
+bool plan_subject_fits(const char *subject, const struct facts *facts)
+{
+	return subject_fit(subject, facts) == FIT_WHOLE;
+}
+
 static bool is_any(const char *subject)
 {
 	return strstr(subject, "/any/") != NULL;
@@ -94,7 +99,7 @@ enum reason plan_tables(const struct statement *statement, const struct facts *f
 	return REASON_OS;
 }
 
-static bool list_fits(const struct json_strings *globs, const char *text)
+bool plan_globs_fit(const struct json_strings *globs, const char *text)
 {
 	for (size_t i = 0; i < globs->count; i++) {
 		if (name_glob_match(globs->item[i], text))
@@ -109,9 +114,9 @@ static enum reason judge_row(const struct table_row *row, const struct facts *fa
 {
 	if (statement_withdraws(statement, row->name, row->version))
 		return REASON_WITHDRAWN;
-	if (facts->vm_size[0] && !list_fits(&row->sizes, facts->vm_size))
+	if (facts->vm_size[0] && !plan_globs_fit(&row->sizes, facts->vm_size))
 		return REASON_VM_SIZE;
-	if (!list_fits(&row->kernels, facts->kernel))
+	if (!plan_globs_fit(&row->kernels, facts->kernel))
 		return REASON_KERNEL;
 	return REASON_DONE;
 }
@@ -175,7 +180,7 @@ static bool choose(const struct facts *facts, const struct statement *statement,
 			if (early && !row->early)
 				continue;
 			if (row->devices.count == 0 ||
-			    !list_fits(&row->devices, choice->device->modalias))
+			    !plan_globs_fit(&row->devices, choice->device->modalias))
 				continue;
 			claimed = true;
 			consider(choice, row, facts, statement);

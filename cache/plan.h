@@ -19,6 +19,13 @@ enum reason plan_tables(const struct statement *statement, const struct facts *f
 			size_t out_index[PLAN_MAX_TABLES], size_t *out_count,
 			char out_text[PLAN_TEXT_MAX]);
 
+/* Is the table of this name (FAMILY/ID-VERSION/ARCH) one of a machine's? Family, OS and arch of the facts
+ * are looked at. */
+bool plan_subject_fits(const char *subject, const struct facts *facts);
+
+/* Does any of the globs fit? An empty list fits all. */
+bool plan_globs_fit(const struct json_strings *globs, const char *text);
+
 struct plan_choice {
 	const struct facts_device *device; /* borrowed from the facts */
 	const struct table_row *row; /* borrowed from its table; NULL: a miss */
