@@ -1,8 +1,22 @@
 """Rules for every test here: no test is skipped unless tests/allowed_skips names it and says why."""
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+
+
+def pytest_configure(config):
+    """What programs note for themselves goes into a folder of this run, not into the user's home."""
+    config.larder_notes = tempfile.mkdtemp(prefix="larder-notes-")
+    os.environ["XDG_CACHE_HOME"] = config.larder_notes
+
+
+def pytest_unconfigure(config):
+    """And goes with it."""
+    shutil.rmtree(config.larder_notes, ignore_errors=True)
 
 
 def allowed_skips():

@@ -96,7 +96,7 @@ class Job:
         """What is run, with and without faults."""
 
     def env(self, folder):
-        return {"HOME": str(folder / "home")}
+        return {"XDG_CACHE_HOME": str(folder / "home")}
 
     def check_whole(self, folder):
         """Old or new, and whole."""
