@@ -37,7 +37,7 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz demo check unit e2e vm \
+.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz deps-bench bench demo check unit e2e vm \
 	vm-check lint layers werror sanitize fuzz fuzz-cases fuzz-targets install clean
 .SECONDARY:
 
@@ -100,6 +100,7 @@ DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-ut
 DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
 	clang clang-format clang-tidy strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo
 DEPS_fuzz = clang libclang-rt-dev python3
+DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg
 
 # Installs what is missing of a group, and says nothing when nothing is.
 define install_packages
@@ -119,7 +120,7 @@ fi
 endef
 
 deps: deps-build deps-demo deps-check
-deps-build deps-demo deps-check deps-fuzz: deps-%: | $(BUILD)
+deps-build deps-demo deps-check deps-fuzz deps-bench: deps-%: | $(BUILD)
 	$(call install_packages,$(DEPS_$*))
 $(BUILD):
 	@mkdir -p $@
@@ -194,6 +195,14 @@ fuzz-targets: $(FUZZ_NAMES:%=$(BUILD)/target/%)
 fuzz fuzz-cases: deps-build deps-fuzz
 	@$(MAKE) --no-print-directory -s -j2 fuzz-targets $(FUZZ)
 	@$(PYTHON) -B tests/fuzz/run.py $(BUILD)/fuzz $(if $(filter fuzz,$@),$(FUZZ_SECONDS),0) $(FUZZ_NAMES)
+
+# --- benchmarks -----------------------------------------------------------------------------------
+# make bench BENCH_ROWS="V1 V2" BENCH_WRITE=1: these rows alone; docs/BENCHMARKS.md as well.
+
+BENCH_ROWS =
+BENCH_WRITE =
+bench: all deps-bench
+	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/bench/bench.py $(if $(BENCH_WRITE),--write) $(BENCH_ROWS)
 
 man: programs
 	@mkdir -p $(BUILD)/man

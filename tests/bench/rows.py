@@ -1,0 +1,247 @@
+"""rows.py - what is measured, against whom, and how good it must be."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from statistics import median
+
+import corpus
+import kitchen
+import peers
+from kitchen import MIB, NotBuilt
+from measure import BUILD, PAIRS, WORK, Command, Sample, compare, compiled, middle, run
+
+CORES = os.cpu_count()
+
+
+@dataclass
+class Line:
+    """One line of the table."""
+
+    work: str
+    peer: str
+    ours: Sample = None
+    theirs: Sample = None
+    found: str = ""
+    goal: str = ""  # empty: for comparison
+    met: bool = None
+
+
+def against(work, found, peer, value, text, goal=None, wish=None):
+    """A line of two commands that ran in turn; text says the value, wish the goal in words."""
+    return Line(work, peer, middle(found.ours), middle(found.peer), text.format(value), wish or "",
+                None if goal is None else value <= goal)
+
+
+def by_cpu(work, ours, peer, goal=None, pairs=PAIRS):
+    """CPU time against a peer's; without a goal for comparison."""
+    found = compare(ours, peer, pairs, warm=pairs > 1)
+    value = found.ratio("cpu")
+    text = f"CPU {{:.2f}} x, wall {found.ratio('wall'):.2f} x"
+    return against(work, found, peer.name, value, text, goal, goal and f"CPU <= {goal} x")
+
+
+def limit(work, sample, value, text, goal, wish):
+    """A line of ours alone against a limit."""
+    return Line(work, "", sample, None, text.format(value), wish, value <= goal)
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+def verifier(cache, threads):
+    """The verifier with so many threads; one thread is all that it had at first."""
+    if kitchen.offers("larder-verify", "--threads"):
+        return cache.verify_command("--threads", threads)
+    if threads > 1:
+        raise NotBuilt("--threads")
+    return cache.verify_command()
+
+
+def verify_one_thread():
+    """V1"""
+    cache = kitchen.one_kernel()
+    ours, files = verifier(cache, 1), cache.blobs()
+    lines = [by_cpu("97 packages, 171 MB", ours, peers.openssl_dgst(files), 1.05),
+             by_cpu("97 packages, 171 MB", ours, peers.sha256sum(files)),
+             by_cpu("97 packages, 171 MB", ours, peers.rauc_info(corpus.need("debs")))]
+    big = kitchen.one_blob()
+    lines.append(by_cpu("one blob, 419 MB", verifier(big, 1), peers.openssl_dgst(big.blobs()), 1.05))
+    small = kitchen.thousand()
+    lines.append(by_cpu("1,000 bundles of 4 KiB", verifier(small, 1), peers.openssl_dgst(small.blobs())))
+    for line in (lines[0], lines[3]):
+        rss = line.ours.rss / MIB
+        lines.append(limit(line.work, line.ours, rss, "RSS {:.1f} MiB", 16, "RSS <= 16 MiB"))
+    return lines
+
+
+def speed_line(work, cache, goal):
+    """Bytes per second against what the cores can hash at most."""
+    ours, samples, ratios = verifier(cache, CORES), [], []
+    size = sum(path.stat().st_size for path in cache.blobs())
+    run(ours)
+    for _ in range(PAIRS):
+        most = peers.openssl_speed(CORES)
+        samples.append(run(ours))
+        ratios.append(size / samples[-1].wall / most)
+    value = median(ratios)
+    return Line(work, f"openssl speed -multi {CORES}", middle(samples), None, f"{value:.2f} x its bytes/s",
+                f">= {goal} x", value >= goal)
+
+
+def verify_threads():
+    """V2"""
+    return [speed_line("97 packages, 171 MB", kitchen.one_kernel(), 0.85),
+            speed_line("one blob, 419 MB", kitchen.one_blob(), 0.95)]
+
+
+def bytes_read(command, folder):
+    """What a command reads of the files in a folder."""
+    trace = WORK / "trace"
+    words = ["strace", "-f", "-y", "-e", "trace=read,pread64,readv,preadv,mmap", "-o", trace, *map(str, command.words)]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    calls = [line for line in trace.read_text().splitlines() if f"<{folder}" in line]
+    if [line for line in calls if " mmap(" in line]:
+        raise RuntimeError("a file was mapped: what was read of it cannot be counted")
+    return sum(int(found[1]) for found in (re.search(r"\) += (\d+)$", line) for line in calls) if found)
+
+
+def verify_selected():
+    """V4"""
+    if not kitchen.offers("larder-verify", "--kernel"):
+        raise NotBuilt("--kernel")
+    cache = kitchen.large()
+    ours = cache.verify_command("--os", "debian:12", "--kernel", kitchen.KERNEL, "--arch", "x86_64", "--nic",
+                                kitchen.DEVICE)
+    chosen = kitchen.noise("two", 2 * MIB, 500)[0]
+    found = compare(ours, peers.openssl_dgst([chosen]), 4 * PAIRS)
+    work, read = "2 MB of 1 GB", bytes_read(ours, cache.cache) - 2 * MIB
+    return [against(work, found, "openssl dgst, of the 2 MB", found.ratio("wall"), "wall {:.2f} x"),
+            limit(work, middle(found.ours), middle(found.ours).wall * 1e3, "{:.1f} ms", 10, "<= 10 ms"),
+            limit(work, middle(found.ours), read / 1024, "read: 2 MiB and {:.0f} KiB", 256, "and <= 256 KiB")]
+
+
+# --- the agent ------------------------------------------------------------------------------------
+
+
+def machine(cache):
+    """Debian 12 made of folders, with one NIC and this cache."""
+    root = WORK / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    address = "sys/devices/pci/0000:00:02.0"
+    for name, text in {"etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "etc/machine-id": "0" * 32 + "\n",
+                       "proc/sys/kernel/osrelease": kitchen.KERNEL + "\n", "proc/cmdline": "quiet\n",
+                       f"lib/modules/{kitchen.KERNEL}/modules.order": "", f"{address}/modalias": kitchen.DEVICE + "\n",
+                       "run/empty": "", "var/lib/empty": "", "sys/bus/pci/devices/empty": ""}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "sys/bus/pci/devices/empty").unlink()
+    (root / "sys/bus/pci/devices/0000:00:02.0").symlink_to("../../../devices/pci/0000:00:02.0")
+    kitchen.larder("embed", cache.cache, "--trust", cache.trust, "--root", root)
+    return root
+
+
+def plan():
+    """F6"""
+    ours = Command("larder-firstboot plan", [BUILD / "larder-firstboot", "plan", "--sysroot",
+                                             machine(kitchen.thousand())])
+    null = Command("a static libcrypto program", [compiled("null_crypto", "-static-pie", "-lcrypto")])
+    found = compare(ours, null, 10 * PAIRS)
+    return [against("1,000 bundles in 40 tables", found, null.name, found.difference("wall") * 1e3,
+                    "{:.2f} ms over its start", 2, "<= 2 ms over")]
+
+
+# --- bake -----------------------------------------------------------------------------------------
+
+
+def tree_kitchen():
+    """The tree as one archive in one bundle."""
+    files = [corpus.need("tree.tar")]
+    return kitchen.Kitchen("tree", [kitchen.trees("tree", files)], files)
+
+
+def bake_tree():
+    """B1"""
+    made, work = tree_kitchen(), "tree: 29.7 k files, 1.0 GB"
+    ours, pipeline = made.bake_command(made.clean), peers.zstd_pipeline(corpus.need("tree"))
+    lines = [by_cpu(work, ours, pipeline, 1.15)]
+    size = kitchen.size_of(made.cache) / pipeline.output.stat().st_size
+    lines.append(limit(work, lines[0].ours, size, "size {:.3f} x", 1.02, "size <= 1.02 x zstd's"))
+    for peer in (peers.mksquashfs, peers.casync, peers.borg, peers.ostree):
+        lines.append(by_cpu(work, ours, peer(corpus.need("tree")), pairs=1))
+    return lines
+
+
+def state_of(folder):
+    """What a rewritten file would change: names, inodes, times, sizes."""
+    return {path: (path.lstat().st_ino, path.lstat().st_mtime_ns, path.lstat().st_size)
+            for path in folder.rglob("*")}
+
+
+def unchanged(work, made, samples, before):
+    """Nothing was written: neither to the cache nor anywhere else."""
+    same, written = state_of(made.cache) == before, max(sample.written for sample in samples)
+    return Line(work, "", middle(samples), None, f"{written / 1024:.0f} KiB written, cache "
+                + ("untouched" if same else "changed"), "0 bytes, untouched", same and written == 0)
+
+
+def bake_again():
+    """B3"""
+    made, work = kitchen.one_kernel().baked(), "97 packages, nothing changed"
+    before, ours = state_of(made.cache), made.bake_command()
+    run(ours)
+    samples = [run(ours) for _ in range(2 * PAIRS)]
+    took = middle(samples)
+    return [limit(work, took, took.wall * 1e3, "{:.1f} ms", 20, "<= 20 ms"),
+            unchanged(work, made, samples, before)] + bake_tree_again()
+
+
+def bake_tree_again():
+    """B3, the tree"""
+    work = "tree, nothing changed"
+    try:
+        made = tree_kitchen().baked()
+    except NotBuilt as error:
+        return [Line(work, "", found=f"not built: {error}")]
+    before, walk = state_of(made.cache), peers.walk(corpus.need("tree"))
+    found = compare(made.bake_command(), walk)
+    return [against(work, found, walk.name, found.ratio("wall"), "wall {:.2f} x", 1.5, "wall <= 1.5 x"),
+            unchanged(work, made, found.ours, before)]
+
+
+def four_trees():
+    """B5"""
+    one = kitchen.Kitchen("trees-1", [kitchen.trees("k1", kitchen.named("tars"))], kitchen.named("tars")).baked()
+    four = kitchen.Kitchen("trees-4", *kitchen.of_kernels(kitchen.trees, "tars"))
+    sample = run(four.bake_command(four.clean))
+    value = kitchen.size_of(four.cache) / kitchen.size_of(one.cache)
+    trees = [corpus.need(name) for name in ("tree", "k2", "k3", "k4")]
+    return [limit("4 kernels of one driver, files shared whole", sample, value, "{:.2f} x one", 1.30, "<= 1.30 x one"),
+            *(Line("4 kernels of one driver", name, found=f"{peers.growth(name, trees):.2f} x one")
+              for name in ("borg", "casync"))]
+
+
+def already_packed():
+    """B6"""
+    one, four = kitchen.one_kernel(), kitchen.four_kernels()
+    own = sum(path.stat().st_size for path in kitchen.named("debs"))
+    files = {kitchen.digest_of(path): path.stat().st_size for path in kitchen.of_kernels(kitchen.packages, "debs")[1]}
+    size, growth = kitchen.size_of(one.cache) / own, kitchen.size_of(four.cache) / kitchen.size_of(one.cache)
+    least = sum(files.values()) / own
+    return [limit("97 packages, 171 MB", None, size, "{:.4f} x their bytes", 1.005, "<= 1.005 x"),
+            limit("4 versions, files shared whole", None, round(growth, 2),
+                  f"{growth:.4f} x one; the different files alone {least:.4f} x", 1.68, "<= 1.68 x one, to two places")]
+
+
+ROWS = {
+    "V1": ("verify a cache, 1 thread", verify_one_thread),
+    "V2": (f"verify a cache, {CORES} threads", verify_threads),
+    "V4": ("verify the one bundle that a machine needs", verify_selected),
+    "F6": ("plan at first boot", plan),
+    "B1": ("bake a tree", bake_tree),
+    "B3": ("bake again, nothing changed", bake_again),
+    "B5": ("bake one driver for four kernels", four_trees),
+    "B6": ("bake what is packed already", already_packed),
+}
