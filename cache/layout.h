@@ -8,6 +8,7 @@
 
 #define LAYOUT_TOP_MAX_BYTES (UINT32_C(64) << 10) /* index.json: it has one descriptor */
 #define LAYOUT_INDEX_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
+#define LAYOUT_ENTRY_MAX_BYTES 4096 /* of the first descriptor in an index of ours */
 #define LAYOUT_MAX_VALUES 131072 /* in a manifest or index: a descriptor has six, or nine */
 #define LAYOUT_MAX_BUNDLES 8192
 #define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */

@@ -18,4 +18,8 @@
 #define LAYOUT_REF_NAME "org.opencontainers.image.ref.name"
 #define LAYOUT_TITLE "org.opencontainers.image.title"
 
+/* How an index of larder's begins. */
+#define LAYOUT_INDEX_FRONT                                                                     \
+	"{\"schemaVersion\":2,\"mediaType\":\"" LAYOUT_TYPE_INDEX "\",\"manifests\":["
+
 #endif

@@ -48,10 +48,11 @@ static int check_value(const json_t *value, int depth, struct err *err)
 	return 0;
 }
 
-int json_parse(const char *data, size_t size, json_t **out_value, struct err *err)
+static int parse(const char *data, size_t size, size_t flags, json_t **out_value,
+		 struct err *err)
 {
 	json_error_t why;
-	AUTO_JSON json_t *value = json_loadb(data, size, JSON_REJECT_DUPLICATES, &why);
+	AUTO_JSON json_t *value = json_loadb(data, size, flags | JSON_REJECT_DUPLICATES, &why);
 
 	if (!value)
 		return err_set(err, ERR_INVALID, "line %d, column %d: %s", why.line, why.column,
@@ -60,6 +61,16 @@ int json_parse(const char *data, size_t size, json_t **out_value, struct err *er
 		return -1;
 	*out_value = take_ptr(&value);
 	return 0;
+}
+
+int json_parse(const char *data, size_t size, json_t **out_value, struct err *err)
+{
+	return parse(data, size, 0, out_value, err);
+}
+
+int json_parse_front(const char *data, size_t size, json_t **out_value, struct err *err)
+{
+	return parse(data, size, JSON_DISABLE_EOF_CHECK, out_value, err);
 }
 
 /* No fewer than there are: each value but the first follows a comma, or begins what a bracket opens. */

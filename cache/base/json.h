@@ -31,6 +31,10 @@ MUST_USE int json_parse(const char *data, size_t size, json_t **out_value, struc
 MUST_USE int json_parse_within(const char *data, size_t size, size_t max_values,
 			       json_t **out_value, struct err *err);
 
+/* As json_parse for the value that data begins with: what follows it is not looked at. */
+MUST_USE int json_parse_front(const char *data, size_t size, json_t **out_value,
+			      struct err *err);
+
 /* As json_parse, from a file of at most limit bytes. */
 MUST_USE int json_read_at(int dir, const char *path, size_t limit, json_t **out_value,
 			  struct err *err);

@@ -202,7 +202,7 @@ static const struct {
 	{ "{'public':'%B'}", "7", "keys[1]: expected an object" },
 	{ "'public':'%B'", "", "keys[1].public: missing" },
 	{ "%B", "", "keys[1].public: expected a string" },
-	{ "%B", "AAAA", "keys[1].public: not a DER" },
+	{ "%B", "AAAA", "keys[1].public: expected an ECDSA" },
 	{ "%B", "%Z", "keys[1].public: bad base64" },
 	{ "'public':'%B'", "'public':'%B','id':'x'", "keys[1].id: unknown field" },
 	{ "{'format'", "{'expires':'2030','format'", "expires: unknown field" },
