@@ -37,7 +37,7 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz deps-bench bench demo check unit e2e vm \
+.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz deps-bench bench demo check unit e2e sweep vm \
 	vm-check lint layers werror sanitize fuzz fuzz-cases fuzz-targets install clean
 .SECONDARY:
 
@@ -142,6 +142,10 @@ check: all deps-check
 
 e2e: programs
 	$(PYTEST) tests/e2e tests/conformance
+
+# Every fault at every system call that changes something; check takes one at each.
+sweep: programs
+	LARDER_SWEEP=all $(PYTEST) tests/e2e/test_sweep.py tests/e2e/test_serial.py
 
 # The guests of the main story, at most four full boots; vm runs all of them.
 vm-check: programs

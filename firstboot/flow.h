@@ -35,6 +35,7 @@ struct flow {
 	struct stamp stamp;
 	struct journal journal;
 	struct source source;
+	bool remembered; /* all that is to be stored of the statement is: else the next run tries again */
 	struct chosen chosen;
 	struct flow_job *job; /* one for each chosen->row */
 

@@ -5,6 +5,7 @@
 #include "cache/layout.h"
 #include "firstboot/detect.h"
 #include "firstboot/flow.h"
+#include "firstboot/stored.h"
 
 #define SMALL_FILE_MAX 65536
 #define UDEV_WAIT_MS 5000
@@ -39,35 +40,46 @@ static void digest_policy(const struct flow *flow, struct digest *out)
 }
 
 /* The digest of the bytes that the blob of this name has now; of nothing, where it is gone. */
-static void digest_envelope(const struct machine *machine, const struct digest *name,
-			    struct digest *out)
+static void digest_blob(const struct blobs *blobs, const struct digest *name,
+			struct digest *out)
 {
-	AUTO_BLOBS struct blobs blobs = BLOBS_NONE;
 	AUTO_FREE char *data = NULL;
 	struct digest_size id = { .digest = *name };
 	struct err none = { 0 };
 	size_t size = 0;
-	int folder;
 
-	if (machine_open_dir(machine, MACHINE_CACHE "/blobs/sha256", &folder, &none) == 0)
-		blobs = blobs_in_folder(folder);
-	if (blob_read_unproven(&blobs, &id, ENVELOPE_MAX_BYTES, &data, &size, &none) < 0)
+	if (blob_read_unproven(blobs, &id, ENVELOPE_MAX_BYTES, &data, &size, &none) < 0)
 		size = 0;
 	digest_of(size ? data : "", size, out);
+}
+
+/* Of a tar the headers are read, but no blob except the envelope. */
+static void digest_carried(struct flow *flow)
+{
+	struct stamp_inputs *inputs = &flow->inputs;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	AUTO_FREE char *path = NULL;
+	struct err none = { 0 };
+
+	if (source_find(flow->machine, &path, &layout, &none) == 0 && layout.top)
+		digest_of(layout.top, layout.top_size, &inputs->index);
+	else
+		digest_file(flow->machine, INDEX_PATH, LAYOUT_TOP_MAX_BYTES, &inputs->index);
+	digest_blob(&layout.blobs, &flow->stamp.moment[flow->moment].inputs.envelope,
+		    &inputs->envelope);
 }
 
 static void read_past(struct flow *flow)
 {
 	struct stamp_inputs *inputs = &flow->inputs;
 
-	digest_file(flow->machine, INDEX_PATH, LAYOUT_TOP_MAX_BYTES, &inputs->index);
+	stamp_load(flow->machine->state, &flow->stamp);
+	digest_carried(flow);
+	stored_digest(flow->machine, &inputs->stored);
 	digest_file(flow->machine, "/" MACHINE_ETC "/trust.json", TRUST_MAX_BYTES,
 		    &inputs->trust);
 	digest_policy(flow, &inputs->policy);
 	facts_digest(&flow->facts, &inputs->facts);
-	stamp_load(flow->machine->state, &flow->stamp);
-	digest_envelope(flow->machine, &flow->stamp.moment[flow->moment].inputs.envelope,
-			&inputs->envelope);
 }
 
 enum flow_verdict flow_detect(struct flow *flow)

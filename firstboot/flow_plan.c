@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "firstboot/flow.h"
+#include "firstboot/stored.h"
 
 #define STEPS_TEXT "steps=... in %s forbids '%s'"
 
@@ -20,15 +21,20 @@ enum flow_verdict flow_open(struct flow *flow)
 {
 	const struct cache *cache = &flow->source.cache;
 	struct err err = { 0 };
-	enum reason reason = source_open(flow->machine, &flow->source, &err);
+	enum reason reason = source_open(flow->machine, &flow->facts, &flow->source, &err);
 
+	if (flow->source.note[0])
+		status_event(flow->status, "other statement", "%s", flow->source.note);
 	if (reason != REASON_DONE)
 		return flow_stop(flow, reason, err.text);
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);
-	if (source_remember(flow->machine, &flow->source, &err) < 0)
-		status_event(flow->status, "trust not kept", "%s", err.text);
+	flow->remembered =
+		source_remember(flow->machine, &flow->source, &flow->facts, &err) == 0;
+	if (!flow->remembered)
+		status_event(flow->status, "statement not stored", "%s", err.text);
+	stored_digest(flow->machine, &flow->inputs.stored);
 	load_journal(flow);
 	return FLOW_GO;
 }
@@ -114,6 +120,35 @@ static void forget_others(struct flow *flow)
 		journal_keep(&flow->journal, records, chosen->row_count, flow->facts.kernel);
 }
 
+/* The boot does not depend on it; the next run tries again. */
+static void take_note(struct flow *flow, int result, const struct err *err)
+{
+	if (result == 0)
+		return;
+	flow->remembered = false;
+	log_line(flow->log, "warning: %s", err->text);
+}
+
+static void tidy(struct flow *flow)
+{
+	struct err err = { 0 };
+
+	take_note(flow, source_tidy(flow->machine, &flow->source, &flow->facts, &err), &err);
+}
+
+static void keep_records(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		struct err err = { 0 };
+
+		if (flow->job[i].reason == REASON_DONE)
+			take_note(flow,
+				  source_keep_record(flow->machine, &flow->source,
+						     flow->chosen.row[i], &err),
+				  &err);
+	}
+}
+
 static void tell_plan(const struct flow *flow)
 {
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
@@ -132,6 +167,7 @@ enum flow_verdict flow_plan(struct flow *flow)
 	char text[PLAN_TEXT_MAX];
 	enum reason reason = source_read_tables(&flow->source, &flow->facts, text);
 
+	tidy(flow);
 	if (reason != REASON_DONE)
 		return flow_stop(flow, reason, text);
 	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.table,
@@ -139,6 +175,7 @@ enum flow_verdict flow_plan(struct flow *flow)
 	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
 	for (size_t i = 0; i < chosen->row_count; i++)
 		prepare_job(flow, &flow->job[i], chosen->row[i]);
+	keep_records(flow);
 	forget_others(flow);
 	tell_plan(flow);
 	if (chosen->target_count == 0)

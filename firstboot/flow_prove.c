@@ -240,9 +240,9 @@ static void save_stamp(struct flow *flow)
 		memcpy(row->driver, device->driver, sizeof(row->driver));
 		count++;
 	}
-	flow->inputs.envelope = flow->source.cache.envelope;
+	flow->inputs.envelope = flow->source.carried_envelope;
 	stamp_drop(&flow->stamp, flow->moment);
-	if (flow->reason == REASON_DONE) {
+	if (flow->reason == REASON_DONE && flow->remembered) {
 		stamp_set(&flow->stamp, flow->moment, &flow->inputs, devices, count);
 		for (size_t i = 0; i < flow->chosen.row_count; i++)
 			add_files(flow, &flow->job[i].record);

@@ -6,7 +6,8 @@
 
 /* Below the sysroot, so without a leading slash. */
 #define MACHINE_ETC "etc/larder"
-#define MACHINE_CACHE "usr/lib/larder/cache"
+#define MACHINE_BROUGHT "usr/lib/larder" /* what the image brought */
+#define MACHINE_CACHE MACHINE_BROUGHT "/cache"
 #define MACHINE_STATE "var/lib/larder"
 #define MACHINE_RUN "run/larder"
 #define MACHINE_LOG "var/log"

@@ -40,13 +40,20 @@ static const struct cli_option plan_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option reset_options[] = {
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct reset_args, sysroot), CLI_TEXT },
+	{ 0 },
+};
+
 static const struct cli_verb verbs[] = {
 	{ .name = "run",
 	  .operands = "",
 	  .summary = "Install what this machine's devices need, and prove that it works.",
-	  .details = "Everything comes from the cache in /usr/lib/larder/cache, and nothing of "
-		     "it is used "
-		     "before its signatures and digests fit. Configuration: KEY=VALUE in "
+	  .details = "Everything comes from the cache in /usr/lib/larder/cache (a folder) or "
+		     "/usr/lib/larder/cache.tar, and nothing of it is used before its "
+		     "signatures and digests fit. A statement that was accepted is stored: an "
+		     "older one is not obeyed afterwards. Configuration: KEY=VALUE in "
 		     "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
 		     "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
 		     "steps=files,modules,load,packages, which only ever takes kinds of steps "
@@ -70,9 +77,23 @@ static const struct cli_verb verbs[] = {
 	{ .name = "status",
 	  .operands = "",
 	  .summary = "Say what the last run did.",
+	  .details = "Beside it the serials of now: of the cache that is carried, of the "
+		     "statement that is stored, and the floor in /etc/larder/floor.",
 	  .options = show_options,
 	  .args_size = sizeof(struct show_args),
 	  .run = verb_status },
+	{ .name = "reset",
+	  .operands = "",
+	  .summary = "Forget what this machine has seen and done.",
+	  .details = "Removes from /var/lib/larder the stored statement, the versions of the "
+		     "trust root that were proven, fetched blobs, the journal and the stamp. "
+		     "Afterwards the floor alone decides which statement is too old: an older "
+		     "signed cache is accepted again, so this is for root to decide, for "
+		     "example before an image is taken of the machine, or to go back on "
+		     "purpose. What was installed stays, and so does /etc/larder.",
+	  .options = reset_options,
+	  .args_size = sizeof(struct reset_args),
+	  .run = verb_reset },
 	{ 0 },
 };
 

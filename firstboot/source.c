@@ -3,21 +3,21 @@
 #include <errno.h>
 #include <string.h>
 
-#include "firstboot/state.h"
+#include "firstboot/kept.h"
+#include "firstboot/stored.h"
 
 #define TRUST_PATH "/" MACHINE_ETC "/trust.json"
 #define FLOOR_PATH "/" MACHINE_ETC "/floor"
 #define FLOOR_MAX_BYTES 32
-#define KEPT_NAME "trust.json"
-#define KEPT_PATH "/" MACHINE_STATE "/" KEPT_NAME
-#define KEPT_FORMAT "larder.trust.chain.v1"
-#define KEPT_MAX_BYTES (UINT32_C(4) << 20)
+#define TAR_SUFFIX ".tar"
+#define TAR_NAME "cache" TAR_SUFFIX
 
 void source_close(struct source *source)
 {
 	for (size_t i = 0; i < source->count; i++)
 		table_free(&source->table[i]);
 	cache_close(&source->cache);
+	layout_close(&source->carried);
 	*source = (struct source)SOURCE_NONE;
 }
 
@@ -54,37 +54,6 @@ static int read_floor(const struct machine *machine, uint64_t *out_floor, struct
 	return 0;
 }
 
-/* What an earlier run proved and kept: the chain, not its end, and it is proven again each time. So
- * nothing under /var is believed because of where it lies, and another root in /etc is obeyed at once:
- * whatever does not follow from it, or is damaged, is as if it were not there. */
-static void walk_kept(const struct machine *machine, struct trust *newest)
-{
-	AUTO_FREE char *data = NULL;
-	AUTO_JSON json_t *kept = NULL;
-	const json_t *chain, *version;
-	struct trust trust = *newest;
-	struct json_reader reader;
-	struct err none = { 0 };
-	size_t size, i;
-
-	if (machine_read(machine, KEPT_PATH, KEPT_MAX_BYTES, &data, &size, &none) < 0 ||
-	    json_parse(data, size, &kept, &none) < 0)
-		return;
-	reader = json_open(kept, "", &none);
-	state_need_format(&reader, KEPT_FORMAT);
-	chain = json_need_array(&reader, "chain", LAYOUT_MAX_CHAIN);
-	if (json_close(&reader) < 0)
-		return;
-	json_array_foreach(chain, i, version)
-	{
-		AUTO_FREE char *text = json_text(version, &size);
-
-		if (trust_walk(&trust, text, size, &none) < 0)
-			return;
-	}
-	*newest = trust;
-}
-
 /* Running out of something says nothing about the cache. */
 void source_judge(struct err *err)
 {
@@ -93,17 +62,56 @@ void source_judge(struct err *err)
 		err->kind = ERR_DAMAGED;
 }
 
-static int open_cache(const struct machine *machine, const struct trust *trust, uint64_t floor,
-		      struct source *source, struct err *err)
+static int find_folder(const struct machine *machine, const char *path,
+		       struct layout *out_layout, struct err *err)
 {
-	AUTO_FREE char *path =
-		must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
-	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 	AUTO_CLOSE int folder = -1;
 
-	if (machine_open_dir(machine, MACHINE_CACHE, &folder, err) == 0 &&
-	    layout_open_folder(folder, path, &layout, err) == 0 &&
-	    cache_open_layout(&layout, path, trust, floor, &source->cache, err) == 0)
+	if (machine_open_dir(machine, MACHINE_CACHE, &folder, err) < 0)
+		return -1;
+	return layout_open_folder(folder, path, out_layout, err);
+}
+
+static int find_tar(const struct machine *machine, struct layout *out_layout, struct err *err)
+{
+	AUTO_CLOSE int folder = -1;
+
+	if (machine_open_dir(machine, MACHINE_BROUGHT, &folder, err) < 0 ||
+	    layout_open(folder, TAR_NAME, out_layout, err) < 0)
+		return err_wrap(err, "/" MACHINE_BROUGHT);
+	return 0;
+}
+
+/* A folder that holds no cache is as none. */
+int source_find(const struct machine *machine, char **out_path, struct layout *out_layout,
+		struct err *err)
+{
+	AUTO_FREE char *folder =
+		must_printf("%s/" MACHINE_CACHE, machine->whole ? "" : machine->path);
+	AUTO_FREE char *tar = must_printf("%s" TAR_SUFFIX, folder);
+	struct err no_folder = { 0 }, no_tar = { .kind = ERR_MISSING };
+
+	if (find_folder(machine, folder, out_layout, &no_folder) == 0) {
+		*out_path = take_ptr(&folder);
+		return 0;
+	}
+	if (no_folder.kind == ERR_MISSING && find_tar(machine, out_layout, &no_tar) == 0) {
+		*out_path = take_ptr(&tar);
+		return 0;
+	}
+	*err = no_tar.kind == ERR_MISSING ? no_folder : no_tar;
+	return -1;
+}
+
+/* Whatever its age: that is judged later, for an old cache still has blobs that serve. */
+static int open_carried(const struct machine *machine, const struct trust *trust,
+			struct cache *out_cache, struct err *err)
+{
+	AUTO_FREE char *path = NULL;
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+	if (source_find(machine, &path, &layout, err) == 0 &&
+	    cache_open_layout(&layout, path, trust, 0, out_cache, err) == 0)
 		return 0;
 	source_judge(err);
 	return err->kind == ERR_MISSING ? err_wrap(err, "no cache") : -1;
@@ -111,81 +119,212 @@ static int open_cache(const struct machine *machine, const struct trust *trust, 
 
 /* Judged by what this machine knows. A chain that goes further than that, straight from /etc, is good as
  * well: two versions of one number were signed, and the machine must not stay with the lost one. */
-static int open_known(const struct machine *machine, const struct trust *known, uint64_t floor,
-		      struct source *source, struct err *err)
+static int open_known(const struct machine *machine, const struct trust *root,
+		      const struct trust *known, struct cache *out_cache, struct err *err)
 {
-	struct err why = { 0 };
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	struct err why = { 0 }, none = { 0 };
+	bool further;
 
-	if (open_cache(machine, known, floor, source, err) == 0)
+	if (open_carried(machine, known, out_cache, &why) == 0)
 		return 0;
-	if (err->kind != ERR_REFUSED || known->version == source->root.version)
-		return -1;
-	if (open_cache(machine, &source->root, floor, source, &why) == 0) {
-		if (source->cache.trust.version > known->version)
+	further = why.kind == ERR_REFUSED && known->version != root->version;
+	if (further && open_carried(machine, root, &cache, &none) == 0 &&
+	    cache.trust.version > known->version) {
+		*out_cache = cache;
+		cache = (struct cache) { .layout = LAYOUT_NONE };
+		return 0;
+	}
+	*err = why;
+	return further ? err_wrap(err, KEPT_PATH " holds version %llu of the trust root",
+				  (unsigned long long)known->version)
+		       : -1;
+}
+
+/* A statement that may be used; one that may not says why. */
+struct candidate {
+	struct cache cache;
+	struct err why; /* ERR_NONE: it may */
+};
+#define CANDIDATE_NONE                                                                         \
+	{                                                                                      \
+		.cache = {.layout = LAYOUT_NONE }                                              \
+	}
+
+static void candidate_close(struct candidate *candidate)
+{
+	cache_close(&candidate->cache);
+}
+
+static bool may_serve(const struct candidate *candidate)
+{
+	return candidate->why.kind == ERR_NONE;
+}
+
+/* -1: what is carried is refused, and nothing else is looked at. */
+static int look_at_carried(const struct machine *machine, struct source *source,
+			   const struct trust *known, struct candidate *carried,
+			   struct err *err)
+{
+	const struct cache *cache = &carried->cache;
+
+	digest_of("", 0, &source->carried_envelope);
+	if (open_known(machine, &source->root, known, &carried->cache, &carried->why) < 0) {
+		if (carried->why.kind == ERR_MISSING)
 			return 0;
-		cache_close(&source->cache);
-		source->cache = (struct cache) { .layout = LAYOUT_NONE };
+		*err = carried->why;
+		return -1;
 	}
-	return err_wrap(err, KEPT_PATH " holds version %llu of the trust root",
-			(unsigned long long)known->version);
-}
-
-enum reason source_open(const struct machine *machine, struct source *out_source,
-			struct err *err)
-{
-	struct source source = SOURCE_NONE;
-	struct trust known;
-	uint64_t floor = 0;
-
-	if (read_trust(machine, &source.root, err) < 0 || read_floor(machine, &floor, err) < 0)
-		return reason_of_err(err);
-	known = source.root;
-	walk_kept(machine, &known);
-	if (open_known(machine, &known, floor, &source, err) < 0)
-		return reason_of_err(err);
-	source.known = known.version;
-	*out_source = source;
-	return REASON_DONE;
-}
-
-/* The chain of the cache, proven once more from /etc alone: only then it will be again next time. */
-static int collect_chain(const struct source *source, json_t *chain, struct err *err)
-{
-	const struct cache *cache = &source->cache;
-	struct trust newest = source->root;
-
-	for (size_t i = 0; i < cache->chain.count; i++) {
-		const struct digest_size *item = &cache->chain.item[i];
-		uint64_t before = newest.version;
-		AUTO_FREE char *data = NULL;
-		json_t *version;
-
-		if (blob_read(&cache->layout.blobs, item, TRUST_MAX_BYTES, &data, err) < 0 ||
-		    trust_walk(&newest, data, item->size, err) < 0 ||
-		    json_parse(data, item->size, &version, err) < 0)
-			return -1;
-		if (newest.version > before)
-			json_array_append(chain, version);
-		json_decref(version);
-	}
+	source->carried_envelope = cache->envelope;
+	source->serial.carried = cache->statement.serial;
+	if (cache->statement.serial < source->serial.floor)
+		err_set(&carried->why, ERR_STALE,
+			"the cache that is carried has serial %llu, below %llu, the least that "
+			"is accepted here",
+			(unsigned long long)cache->statement.serial,
+			(unsigned long long)source->serial.floor);
 	return 0;
 }
 
-int source_remember(const struct machine *machine, const struct source *source, struct err *err)
+/* -1: it could not be read for a reason that will pass. */
+static int look_at_stored(const struct machine *machine, struct source *source,
+			  const struct trust *newest, const struct facts *facts,
+			  struct candidate *stored, struct err *err)
 {
-	json_t *chain = json_array();
-	AUTO_JSON json_t *kept = json_pack("{s:s, s:o}", "format", KEPT_FORMAT, "chain", chain);
-	AUTO_FREE char *text = NULL;
-	size_t size;
-
-	if (source->cache.trust.version <= source->known)
+	if (stored_open(machine, newest, source->serial.floor, facts, &stored->cache,
+			&stored->why) == 0) {
+		source->serial.stored = stored->cache.statement.serial;
 		return 0;
-	if (collect_chain(source, chain, err) < 0)
-		return err_wrap(err, KEPT_PATH);
-	text = json_text(kept, &size);
-	if (size > KEPT_MAX_BYTES)
-		return err_set(err, ERR_INVALID, KEPT_PATH ": too large");
-	return fs_replace(machine->state, KEPT_NAME, text, size, 0600, err);
+	}
+	source_judge(&stored->why);
+	if (stored->why.kind == ERR_SYSTEM) {
+		*err = stored->why;
+		return -1;
+	}
+	if (stored->why.kind != ERR_MISSING)
+		snprintf(source->note, sizeof(source->note),
+			 "the stored statement counts as none: %.400s", stored->why.text);
+	return 0;
+}
+
+/* Age is the reason wherever it shut a candidate out. */
+static int none_serves(const struct candidate *carried, const struct candidate *stored,
+		       struct err *err)
+{
+	*err = stored->why.kind == ERR_STALE && carried->why.kind != ERR_STALE ? stored->why
+									       : carried->why;
+	return -1;
+}
+
+/* The stored statement serves: why not the carried one? */
+static void tell_carried(struct source *source, const struct candidate *carried)
+{
+	if (may_serve(carried))
+		snprintf(
+			source->note, sizeof(source->note),
+			"the cache that is carried has serial %llu, older than %llu, which was "
+			"accepted here before: its blobs serve, its statement does not",
+			(unsigned long long)source->serial.carried,
+			(unsigned long long)source->serial.stored);
+	else
+		snprintf(source->note, sizeof(source->note),
+			 "%.400s; the stored statement serves", carried->why.text);
+}
+
+/* Takes the statement in use, and what is carried, out of the candidates. */
+static void take_chosen(struct source *source, struct candidate *carried,
+			struct candidate *stored, bool use_stored)
+{
+	struct candidate *chosen = use_stored ? stored : carried;
+
+	source->carried = carried->cache.layout;
+	carried->cache.layout = (struct layout)LAYOUT_NONE;
+	source->cache = chosen->cache;
+	source->cache.trust =
+		carried->why.kind == ERR_MISSING ? stored->cache.trust : carried->cache.trust;
+	source->cache.chain = carried->cache.chain;
+	source->cache.layout = stored->cache.layout;
+	source->cache.layout.blobs.next = &source->carried.blobs;
+	stored->cache.layout = (struct layout)LAYOUT_NONE;
+	chosen->cache = (struct cache) { .layout = LAYOUT_NONE };
+}
+
+static int choose(struct source *source, struct candidate *carried, struct candidate *stored,
+		  struct err *err)
+{
+	bool both = may_serve(carried) && may_serve(stored);
+	bool use_stored =
+		both ? source->serial.stored > source->serial.carried : !may_serve(carried);
+
+	if (!may_serve(carried) && !may_serve(stored))
+		return none_serves(carried, stored, err);
+	source->is_stored = use_stored || (both && digest_equal(&carried->cache.envelope,
+								&stored->cache.envelope));
+	if (use_stored)
+		tell_carried(source, carried);
+	take_chosen(source, carried, stored, use_stored);
+	return 0;
+}
+
+enum reason source_open(const struct machine *machine, const struct facts *facts,
+			struct source *out_source, struct err *err)
+{
+	AUTO(candidate_close) struct candidate carried = CANDIDATE_NONE;
+	AUTO(candidate_close) struct candidate stored = CANDIDATE_NONE;
+	struct source *source = out_source;
+	struct trust known;
+
+	if (read_trust(machine, &source->root, err) < 0 ||
+	    read_floor(machine, &source->serial.floor, err) < 0)
+		return reason_of_err(err);
+	known = source->root;
+	kept_walk(machine, &known);
+	source->known = known.version;
+	if (look_at_carried(machine, source, &known, &carried, err) < 0)
+		return reason_of_err(err);
+	if (carried.why.kind != ERR_MISSING)
+		known = carried.cache.trust;
+	if (look_at_stored(machine, source, &known, facts, &stored, err) < 0 ||
+	    choose(source, &carried, &stored, err) < 0)
+		return reason_of_err(err);
+	return REASON_DONE;
+}
+
+int source_remember(const struct machine *machine, struct source *source,
+		    const struct facts *facts, struct err *err)
+{
+	const struct cache *cache = &source->cache;
+	const struct blobs *carried = &source->carried.blobs;
+
+	if (cache->trust.version > source->known &&
+	    kept_save(machine, &source->root, &cache->chain, carried, err) < 0)
+		return -1;
+	if (source->is_stored)
+		return 0;
+	if (stored_save(machine, cache, carried, facts, err) < 0)
+		return err_wrap(err, "/" MACHINE_STATE);
+	source->is_stored = true;
+	source->serial.stored = cache->statement.serial;
+	return 0;
+}
+
+/* Where the statement could not be stored, an older one may be: it keeps what it has. */
+int source_tidy(const struct machine *machine, const struct source *source,
+		const struct facts *facts, struct err *err)
+{
+	if (!source->is_stored)
+		return 0;
+	return stored_tidy(machine, &source->cache.statement, facts, source->table,
+			   source->count, err);
+}
+
+int source_keep_record(const struct machine *machine, const struct source *source,
+		       const struct table_row *row, struct err *err)
+{
+	if (!source->is_stored)
+		return 0;
+	return stored_keep(machine, &source->carried.blobs, &row->record, RECORD_MAX_BYTES,
+			   err);
 }
 
 enum reason source_read_tables(struct source *source, const struct facts *facts,
@@ -208,10 +347,22 @@ enum reason source_read_tables(struct source *source, const struct facts *facts,
 	return REASON_DONE;
 }
 
+/* A copy that was kept here and damaged since is as none: what is carried decides. */
+static int read_record(const struct source *source, const struct table_row *row,
+		       struct record *out_record, struct err *err)
+{
+	const struct cache carried = { .layout = { .dir = -1,
+						   .blobs = source->carried.blobs } };
+
+	if (cache_record(&source->cache, row, out_record, err) == 0)
+		return 0;
+	return err->kind == ERR_DAMAGED ? cache_record(&carried, row, out_record, err) : -1;
+}
+
 enum reason source_record(const struct source *source, const struct table_row *row,
 			  struct record *out_record, struct err *err)
 {
-	if (cache_record(&source->cache, row, out_record, err) == 0)
+	if (read_record(source, row, out_record, err) == 0)
 		return REASON_DONE;
 	source_judge(err);
 	return reason_of_err(err);

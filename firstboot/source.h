@@ -1,4 +1,16 @@
-/* source.h - the cache of a machine: opened with the machine's own trust and floor, and its tables. */
+/* source.h - the statement that a machine uses: the newest valid one of what it carries and what it stored.
+ *
+ * Two candidates, proven alike by the machine's own trust and floor:
+ *   carried: /usr/lib/larder/cache, a folder, else /usr/lib/larder/cache.tar, our tar, read in place;
+ *   stored:  what an earlier run kept (stored.h).
+ * The higher serial is used. Of equal serials the carried one: it may have been signed anew, by keys that
+ * are to be trusted longer. So an older signed cache that is put into an image later is not obeyed; its
+ * blobs still serve, for a blob serves every statement that names it.
+ *
+ * A carried cache that is untrusted or damaged ends the run whatever is stored: what is refused is said
+ * first, and never as if it were missing. One that is missing, or older than the floor, is no refusal: a
+ * valid stored statement goes on. A stored statement that does not prove any more counts as absent, and the
+ * note says so: the machine is not locked out by its own memory. */
 #ifndef LARDER_SOURCE_H
 #define LARDER_SOURCE_H
 
@@ -6,8 +18,19 @@
 #include "cache/plan.h"
 #include "firstboot/machine.h"
 
+/* Of each candidate whose signatures fit; 0: there is none. */
+struct source_serials {
+	uint64_t carried, stored, floor;
+};
+
+/* Stays where it was opened: the blobs of cache lead to those of carried. */
 struct source {
-	struct cache cache;
+	struct cache cache; /* blobs: /var/lib/larder/blobs, then what is carried */
+	struct layout carried;
+	struct digest carried_envelope; /* of its bytes; of nothing, where there is none */
+	struct source_serials serial;
+	bool is_stored; /* the statement in use is the stored one, byte for byte */
+	char note[PLAN_TEXT_MAX]; /* what the owner should know of the other candidate, or "" */
 	struct trust root; /* of /etc/larder */
 	uint64_t known; /* version of the trust root that this machine had proven before */
 	struct table table[PLAN_MAX_TABLES];
@@ -15,20 +38,34 @@ struct source {
 };
 #define SOURCE_NONE                                                                            \
 	{                                                                                      \
-		.cache = {.layout = LAYOUT_NONE }                                              \
+		.cache = { .layout = LAYOUT_NONE }, .carried = LAYOUT_NONE                     \
 	}
 #define AUTO_SOURCE __attribute__((cleanup(source_close)))
 void source_close(struct source *source);
 
-/* Verifies before it parses. REASON_DONE, or the reason with err filled: untrusted (also without a
- * trust.json), serial, not_carried (no cache), damaged. */
-enum reason source_open(const struct machine *machine, struct source *out_source,
-			struct err *err);
+/* Verifies before it parses. out_source was SOURCE_NONE; serials and note are filled in any case, and the
+ * caller closes it in any case. REASON_DONE, or the reason with err filled: untrusted (also without a
+ * trust.json), damaged; serial (no candidate is acceptable, and one of them for its age), not_carried
+ * (no cache). */
+enum reason source_open(const struct machine *machine, const struct facts *facts,
+			struct source *out_source, struct err *err);
 
-/* Once the statement is accepted: keeps a newer version of the trust root that the cache proved, in
- * /var/lib/larder/trust.json. Where that fails, the machine goes on as it was. */
-MUST_USE int source_remember(const struct machine *machine, const struct source *source,
-			     struct err *err);
+/* Only finds what is carried: nothing of it is proven. out_path, which the caller frees, names it in errors. */
+MUST_USE int source_find(const struct machine *machine, char **out_path,
+			 struct layout *out_layout, struct err *err);
+
+/* Once the statement is accepted: keeps a newer version of the trust root that the cache proved, then stores
+ * the statement, unless it is the stored one. Where that fails, the machine goes on as it was. */
+MUST_USE int source_remember(const struct machine *machine, struct source *source,
+			     const struct facts *facts, struct err *err);
+
+/* Once the tables are read: removes what the stored statement does not reach. */
+MUST_USE int source_tidy(const struct machine *machine, const struct source *source,
+			 const struct facts *facts, struct err *err);
+
+/* Stores a record that was chosen: what it installed can be proven without the cache. */
+MUST_USE int source_keep_record(const struct machine *machine, const struct source *source,
+				const struct table_row *row, struct err *err);
 
 /* For errors of reading the cache: what the kernel will not open there is ERR_DAMAGED. */
 void source_judge(struct err *err);

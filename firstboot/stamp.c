@@ -6,7 +6,6 @@
 #include "cache/base/version.h"
 #include "firstboot/state.h"
 
-#define STAMP_NAME "stamp"
 #define STAMP_FORMAT "larder.stamp.v1"
 
 static const char *const moment_names[] = { [PLAN_EARLY] = "early", [PLAN_MAIN] = "main" };
@@ -97,6 +96,7 @@ static int parse_moment(const json_t *value, struct stamp_moment *moment, struct
 
 	state_need_digest(&reader, "index", &moment->inputs.index);
 	state_need_digest(&reader, "envelope", &moment->inputs.envelope);
+	state_need_digest(&reader, "stored", &moment->inputs.stored);
 	state_need_digest(&reader, "trust", &moment->inputs.trust);
 	state_need_digest(&reader, "policy", &moment->inputs.policy);
 	state_need_digest(&reader, "facts", &moment->inputs.facts);
@@ -149,11 +149,29 @@ void stamp_load(int dir, struct stamp *out_stamp)
 	stamp = (struct stamp) { 0 };
 }
 
+static void set_digest(json_t *object, const char *key, const struct digest *digest)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	json_object_set_new(object, key, json_string(digest_text(digest, text)));
+}
+
+static json_t *inputs_json(const struct stamp_inputs *inputs)
+{
+	json_t *object = json_object();
+
+	set_digest(object, "index", &inputs->index);
+	set_digest(object, "envelope", &inputs->envelope);
+	set_digest(object, "stored", &inputs->stored);
+	set_digest(object, "trust", &inputs->trust);
+	set_digest(object, "policy", &inputs->policy);
+	set_digest(object, "facts", &inputs->facts);
+	return object;
+}
+
 static json_t *moment_json(const struct stamp_moment *moment)
 {
-	const struct stamp_inputs *inputs = &moment->inputs;
-	char index[DIGEST_TEXT_MAX], trust[DIGEST_TEXT_MAX], policy[DIGEST_TEXT_MAX];
-	char facts[DIGEST_TEXT_MAX], envelope[DIGEST_TEXT_MAX];
+	json_t *object = inputs_json(&moment->inputs);
 	json_t *devices = json_array(), *files = json_array();
 
 	for (size_t i = 0; i < moment->count; i++) {
@@ -167,13 +185,9 @@ static json_t *moment_json(const struct stamp_moment *moment)
 		json_array_append_new(files,
 				      json_pack("{s:s, s:I}", "path", moment->file[i].path,
 						"size", (json_int_t)moment->file[i].size));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "index",
-			 digest_text(&inputs->index, index), "envelope",
-			 digest_text(&inputs->envelope, envelope), "trust",
-			 digest_text(&inputs->trust, trust), "policy",
-			 digest_text(&inputs->policy, policy), "facts",
-			 digest_text(&inputs->facts, facts), "devices", devices, "files",
-			 files);
+	json_object_set_new(object, "devices", devices);
+	json_object_set_new(object, "files", files);
+	return object;
 }
 
 int stamp_save(int dir, const struct stamp *stamp, struct err *err)
@@ -196,6 +210,7 @@ static bool inputs_equal(const struct stamp_inputs *left, const struct stamp_inp
 {
 	return digest_equal(&left->index, &right->index) &&
 	       digest_equal(&left->envelope, &right->envelope) &&
+	       digest_equal(&left->stored, &right->stored) &&
 	       digest_equal(&left->trust, &right->trust) &&
 	       digest_equal(&left->policy, &right->policy) &&
 	       digest_equal(&left->facts, &right->facts);

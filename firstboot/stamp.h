@@ -6,6 +6,7 @@
 #include "cache/plan.h"
 #include "firstboot/machine.h"
 
+#define STAMP_NAME "stamp" /* in the state folder */
 #define STAMP_MAX_BYTES (UINT32_C(1) << 20)
 #define STAMP_MAX_DEVICES 256
 #define STAMP_MAX_FILES 1024 /* that are looked for; of more, the first */
@@ -14,7 +15,8 @@
 /* All that a run depends on, as digests. */
 struct stamp_inputs {
 	struct digest index; /* of index.json, which changes with every blob it leads to */
-	struct digest envelope; /* of the envelope's bytes, which name its blob */
+	struct digest envelope; /* of the carried envelope's bytes, which name its blob */
+	struct digest stored; /* of the stored envelope's bytes */
 	struct digest trust; /* of trust.json */
 	struct digest policy; /* of floor, configuration and machine id */
 	struct digest facts;

@@ -121,7 +121,7 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 {
 	struct err err = { 0 };
 
-	shown->reason = source_open(machine, &shown->source, &err);
+	shown->reason = source_open(machine, facts, &shown->source, &err);
 	if (shown->reason != REASON_DONE) {
 		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);
 		return;
@@ -164,11 +164,17 @@ static json_t *plan_json(const struct shown *shown, enum plan_moment moment)
 							 "reason", reason_name(target->reason),
 							 "text", target->text));
 	}
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o}", "format", "larder.plan.v1",
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o}", "format", "larder.plan.v1",
 			 "moment", stamp_moment_name(moment), "reason",
 			 reason_name(shown->reason), "code", reason_exit(shown->reason), "text",
-			 shown->text, "remedy", reason_remedy(shown->reason), "devices",
-			 devices);
+			 shown->text, "remedy", reason_remedy(shown->reason), "note",
+			 shown->source.note, "devices", devices);
+}
+
+static void print_note(const struct source *source)
+{
+	if (source->note[0])
+		printf("note: %s\n", source->note);
 }
 
 static void print_plan(const struct shown *shown)
@@ -183,6 +189,7 @@ static void print_plan(const struct shown *shown)
 		printf("%s %s: %s%s%s\n", target->device.bus, target->device.address, name,
 		       name[0] && target->text[0] ? ": " : "", target->text);
 	}
+	print_note(&shown->source);
 	if (shown->reason == REASON_DONE)
 		return;
 	printf("%s: %s\n%s\n", reason_name(shown->reason), shown->text,
@@ -253,11 +260,50 @@ static void print_moment(const char *name, const json_t *part)
 		text_of(device, "interface"), text_of(device, "outcome"));
 }
 
+/* What is so now: a candidate may have come or gone since the last run. Its reason is the next run's. */
+static void look_at_source(const struct machine *machine, struct source *source)
+{
+	AUTO_FACTS struct facts facts = { 0 };
+	struct err none = { 0 };
+
+	if (detect_facts(machine, &facts, &none) == 0)
+		source_open(machine, &facts, source, &none);
+}
+
+static json_t *serial_json(uint64_t serial)
+{
+	return serial ? json_integer((json_int_t)serial) : json_null();
+}
+
+static void print_serial(const char *name, uint64_t serial)
+{
+	if (serial)
+		printf(" %s %llu", name, (unsigned long long)serial);
+	else
+		printf(" %s none", name);
+}
+
+static void print_serials(const struct source_serials *serial)
+{
+	printf("serial:");
+	print_serial("carried", serial->carried);
+	print_serial("stored", serial->stored);
+	print_serial("floor", serial->floor);
+	printf("\n");
+}
+
+static json_t *serials_json(const struct source_serials *serial)
+{
+	return json_pack("{s:o, s:o, s:o}", "carried", serial_json(serial->carried), "stored",
+			 serial_json(serial->stored), "floor", serial_json(serial->floor));
+}
+
 int verb_status(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct show_args *args = arguments;
 	AUTO_MACHINE struct machine machine = MACHINE_NONE;
 	AUTO_JSON json_t *root = NULL;
+	AUTO_SOURCE struct source source = SOURCE_NONE;
 	const json_t *part;
 	const char *name;
 
@@ -265,11 +311,15 @@ int verb_status(const void *arguments, const struct cli_operands *operands, stru
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
 	    read_status(&machine, &root, err) < 0)
 		return -1;
+	look_at_source(&machine, &source);
 	if (args->json) {
+		json_object_set_new(root, "serials", serials_json(&source.serial));
 		print_json(root);
 		return 0;
 	}
 	json_object_foreach(json_object_get(root, "moments"), name, part)
 		print_moment(name, part);
+	print_serials(&source.serial);
+	print_note(&source);
 	return 0;
 }

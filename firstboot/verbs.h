@@ -13,6 +13,10 @@ struct run_args {
 	uint64_t reboot_exit; /* 0: not given */
 };
 
+struct reset_args {
+	const char *sysroot;
+};
+
 struct show_args {
 	bool early, json;
 	const char *sysroot;
@@ -21,6 +25,7 @@ struct show_args {
 int verb_run(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_plan(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_facts(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_reset(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
 
 #endif

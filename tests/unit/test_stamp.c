@@ -104,7 +104,7 @@ static void test_files(void **state)
 #define D "'sha256:0000000000000000000000000000000000000000000000000000000000000000'"
 #define MOMENT                                                                                 \
 	"{'index':" D ",'trust':" D ",'policy':" D ",'facts':" D ",'envelope':" D              \
-	",'devices':[],"                                                                       \
+	",'stored':" D ",'devices':[],"                                                        \
 	"'files':[]}"
 
 static void test_hostile(void **state)

@@ -1,0 +1,314 @@
+#include "firstboot/stored.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "cache/plan.h"
+
+#define OWN_MODE 0700
+
+/* The tables of a statement that this machine uses; none, where the statement has none for it. */
+struct needed {
+	size_t index[PLAN_MAX_TABLES];
+	size_t count;
+};
+
+static struct needed needed_tables(const struct statement *statement, const struct facts *facts)
+{
+	struct needed needed = { 0 };
+	char text[PLAN_TEXT_MAX];
+
+	if (plan_tables(statement, facts, needed.index, &needed.count, text) != REASON_DONE)
+		needed.count = 0;
+	return needed;
+}
+
+static const struct digest_size *content_of(const struct statement *statement, size_t table)
+{
+	return &statement->table[table].content;
+}
+
+static int open_own(const struct machine *machine, const char *name, int *out_fd,
+		    struct err *err)
+{
+	AUTO_CLOSE int state = -1;
+	int fd;
+
+	if (machine_open_dir(machine, MACHINE_STATE, &state, err) < 0)
+		return -1;
+	fd = openat(state, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_MISSING, "/" MACHINE_STATE "/%s: no such folder", name);
+	if (fd < 0)
+		return err_errno(err, "open folder /" MACHINE_STATE "/%s", name);
+	*out_fd = fd;
+	return 0;
+}
+
+static int read_envelope(const struct machine *machine, char **out_data, size_t *out_size,
+			 struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
+
+	if (open_own(machine, STORED_STATEMENT, &dir, err) < 0)
+		return -1;
+	return fs_read_at(dir, STORED_ENVELOPE, ENVELOPE_MAX_BYTES, out_data, out_size, err);
+}
+
+void stored_digest(const struct machine *machine, struct digest *out)
+{
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+	size_t size = 0;
+
+	if (read_envelope(machine, &data, &size, &none) < 0)
+		size = 0;
+	digest_of(size ? data : "", size, out);
+}
+
+/* By the same steps as an envelope that a cache brings; its trust chain was walked before. */
+static int prove_envelope(const char *data, size_t size, const struct trust *trust,
+			  struct cache *cache, struct err *err)
+{
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+
+	digest_of(data, size, &cache->envelope);
+	if (envelope_parse(data, size, ENVELOPE_STATEMENT, &envelope, err) < 0 ||
+	    trust_check(trust, &envelope, err) < 0)
+		return -1;
+	cache->trust = *trust;
+	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
+}
+
+static int prove_tables(const struct cache *cache, const struct facts *facts, struct err *err)
+{
+	const struct needed needed = needed_tables(&cache->statement, facts);
+
+	for (size_t i = 0; i < needed.count; i++) {
+		AUTO_FREE char *data = NULL;
+
+		if (blob_read(&cache->layout.blobs,
+			      content_of(&cache->statement, needed.index[i]), TABLE_MAX_BYTES,
+			      &data, err) < 0) {
+			if (err->kind == ERR_MISSING)
+				err->kind = ERR_DAMAGED;
+			return err_wrap(err, "table %s",
+					cache->statement.table[needed.index[i]].name);
+		}
+	}
+	return 0;
+}
+
+static int prove(const struct machine *machine, const struct trust *trust, uint64_t floor,
+		 const struct facts *facts, struct cache *cache, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+	size_t size;
+	int folder;
+
+	if (read_envelope(machine, &data, &size, err) < 0 ||
+	    prove_envelope(data, size, trust, cache, err) < 0)
+		return -1;
+	if (cache->statement.serial < floor)
+		return err_set(err, ERR_STALE,
+			       "serial %llu is below %llu, the least that is accepted here",
+			       (unsigned long long)cache->statement.serial,
+			       (unsigned long long)floor);
+	if (open_own(machine, STORED_BLOBS, &folder, &none) == 0)
+		cache->layout.blobs = blobs_in_folder(folder);
+	return prove_tables(cache, facts, err);
+}
+
+int stored_open(const struct machine *machine, const struct trust *trust, uint64_t floor,
+		const struct facts *facts, struct cache *out_cache, struct err *err)
+{
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+
+	if (prove(machine, trust, floor, facts, &cache, err) < 0)
+		return err->kind == ERR_MISSING ? -1 : err_wrap(err, STORED_PATH);
+	*out_cache = cache;
+	cache = (struct cache) { .layout = LAYOUT_NONE };
+	return 0;
+}
+
+/* Removes what stands at a name and is not what we put there: a folder, a link, a fifo. */
+static int clear_name(int dir, const char *name, mode_t kind, struct err *err)
+{
+	struct stat status;
+
+	if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (status.st_mode & S_IFMT) == kind)
+		return 0;
+	return fs_remove_tree(dir, name, err);
+}
+
+/* A folder of our own, with its mode, and known to the disk before anything in it is. */
+static int make_own(const struct machine *machine, const char *name, int *out_fd,
+		    struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat status;
+
+	if (clear_name(machine->state, name, S_IFDIR, err) < 0 ||
+	    fs_make_dir_beneath(machine->state, name, OWN_MODE, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, &status) < 0 ||
+	    ((status.st_mode & 07777) != OWN_MODE && fchmod(fd, OWN_MODE) < 0))
+		return err_errno(err, "chmod %s", name);
+	if (fs_sync_dir(machine->state, err) < 0)
+		return -1;
+	*out_fd = take_fd(&fd);
+	return 0;
+}
+
+static int put_own(int dir, const char *name, const char *data, size_t size, struct err *err)
+{
+	char draft[FS_NAME_MAX];
+
+	snprintf(draft, sizeof(draft), ".%s.draft", name);
+	if (clear_name(dir, name, S_IFREG, err) < 0 || clear_name(dir, draft, S_IFREG, err) < 0)
+		return -1;
+	return fs_replace(dir, name, data, size, 0600, err);
+}
+
+static bool is_kept(const struct machine *machine, const struct digest_size *id, size_t limit)
+{
+	AUTO_BLOBS struct blobs own = BLOBS_NONE;
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+	int folder;
+
+	if (open_own(machine, STORED_BLOBS, &folder, &none) < 0)
+		return false;
+	own = blobs_in_folder(folder);
+	return blob_read(&own, id, limit, &data, &none) == 0;
+}
+
+int stored_keep(const struct machine *machine, const struct blobs *blobs,
+		const struct digest_size *id, size_t limit, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int folder = -1;
+	char name[DIGEST_HEX_MAX];
+
+	if (is_kept(machine, id, limit))
+		return 0;
+	if (blob_read(blobs, id, limit, &data, err) < 0 ||
+	    make_own(machine, STORED_BLOBS, &folder, err) < 0)
+		return -1;
+	return put_own(folder, digest_hex(&id->digest, name), data, id->size, err);
+}
+
+/* The bytes that were proven, and no others. */
+static int put_envelope(const struct machine *machine, const struct cache *cache,
+			const struct blobs *blobs, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int dir = -1;
+	struct digest now;
+	size_t size;
+
+	if (blob_read_unproven(blobs, &cache->hint, ENVELOPE_MAX_BYTES, &data, &size, err) < 0)
+		return -1;
+	digest_of(data, size, &now);
+	if (!digest_equal(&now, &cache->envelope))
+		return err_set(err, ERR_DAMAGED, "the envelope was changed meanwhile");
+	if (make_own(machine, STORED_STATEMENT, &dir, err) < 0)
+		return -1;
+	return put_own(dir, STORED_ENVELOPE, data, size, err);
+}
+
+int stored_save(const struct machine *machine, const struct cache *cache,
+		const struct blobs *blobs, const struct facts *facts, struct err *err)
+{
+	const struct statement *statement = &cache->statement;
+	const struct needed needed = needed_tables(statement, facts);
+
+	for (size_t i = 0; i < needed.count; i++) {
+		if (stored_keep(machine, blobs, content_of(statement, needed.index[i]),
+				TABLE_MAX_BYTES, err) < 0)
+			return err_wrap(err, "table %s",
+					statement->table[needed.index[i]].name);
+	}
+	return put_envelope(machine, cache, blobs, err);
+}
+
+/* Names of blobs that are reached. */
+struct reach {
+	struct digest *digest; /* owned */
+	size_t count;
+};
+
+static struct reach reach_of(const struct statement *statement, const struct facts *facts,
+			     const struct table *tables, size_t count)
+{
+	const struct needed needed = needed_tables(statement, facts);
+	struct reach reach = { 0 };
+	size_t most = needed.count;
+
+	for (size_t i = 0; i < count; i++)
+		most += tables[i].count;
+	reach.digest = must_calloc(most, sizeof(*reach.digest));
+	for (size_t i = 0; i < needed.count; i++)
+		reach.digest[reach.count++] = content_of(statement, needed.index[i])->digest;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < tables[i].count; j++)
+			reach.digest[reach.count++] = tables[i].row[j].record.digest;
+	}
+	return reach;
+}
+
+static bool is_reached(const struct reach *reach, const char *name)
+{
+	struct err none = { 0 };
+	struct digest digest;
+
+	if (digest_parse_hex(name, &digest, &none) < 0)
+		return false;
+	for (size_t i = 0; i < reach->count; i++) {
+		if (digest_equal(&reach->digest[i], &digest))
+			return true;
+	}
+	return false;
+}
+
+static bool is_envelope(const struct reach *reach, const char *name)
+{
+	(void)reach;
+	return strcmp(name, STORED_ENVELOPE) == 0;
+}
+
+/* Goes on behind what cannot be removed, and fails then. */
+static int tidy_folder(const struct machine *machine, const char *folder,
+		       bool (*stays)(const struct reach *, const char *),
+		       const struct reach *reach, struct err *err)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_CLOSE int dir = -1;
+	struct err why = { 0 };
+	int result = 0;
+
+	if (open_own(machine, folder, &dir, &why) < 0 || fs_list(dir, ".", &names, &why) < 0) {
+		*err = why;
+		return why.kind == ERR_MISSING ? 0 : -1;
+	}
+	for (size_t i = 0; i < names.count; i++) {
+		if (!stays(reach, names.name[i]) && fs_remove_tree(dir, names.name[i], err) < 0)
+			result = err_wrap(err, "/" MACHINE_STATE "/%s", folder);
+	}
+	return result;
+}
+
+int stored_tidy(const struct machine *machine, const struct statement *statement,
+		const struct facts *facts, const struct table *tables, size_t count,
+		struct err *err)
+{
+	struct reach reach = reach_of(statement, facts, tables, count);
+	int blobs = tidy_folder(machine, STORED_BLOBS, is_reached, &reach, err);
+	int others = tidy_folder(machine, STORED_STATEMENT, is_envelope, NULL, err);
+
+	free(reach.digest);
+	return blobs < 0 ? blobs : others;
+}
