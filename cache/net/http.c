@@ -1,11 +1,9 @@
 #include "cache/net/http.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cache/base/auto.h"
@@ -15,10 +13,8 @@
 
 #define SLOWEST_BYTES_PER_SECOND 1024L
 #define BUFFER_BYTES (256L * 1024)
-#define RETRY_MS 1000
 #define RETRY_AFTER_MAX_SECONDS 30
 #define CHALLENGES_MAX 8 /* headers of that name */
-#define CODE_MAX_BYTES 40
 
 struct http {
 	CURL *easy;
@@ -347,6 +343,8 @@ static int explain(const struct exchange *exchange, CURLcode code)
 
 	if (is_tls_fault(code))
 		return err_set(exchange->err, ERR_REFUSED, "TLS: %s", text);
+	if (code == CURLE_SSL_CONNECT_ERROR)
+		return err_set(exchange->err, ERR_NETWORK, "does it speak TLS? %s", text);
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return err_set(exchange->err, ERR_TIMEOUT, "%s", text);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
@@ -395,7 +393,9 @@ static int follow(const struct http_request *request, const struct http_answer *
 		return err_set(err, ERR_REFUSED, "redirect of a %s: refused", request->method);
 	if (count == HTTP_REDIRECTS_MAX)
 		return err_set(err, ERR_INVALID, "more than %d redirects", HTTP_REDIRECTS_MAX);
-	if (location_resolve(*url, location ? location : "", &next, err) < 0)
+	if (!location)
+		return err_set(err, ERR_INVALID, "a redirect without a Location");
+	if (location_resolve(*url, location, &next, err) < 0)
 		return -1;
 	free(*url);
 	*url = next;
@@ -430,57 +430,4 @@ int http_ask(struct http *http, const struct http_request *request,
 		if (!location_same_origin(request->url, url))
 			authorization = NULL;
 	}
-}
-
-/* --- failures ---------------------------------------------------------------------------------- */
-
-/* The word of an OCI error document, as "DENIED". Its message may repeat what it was told. */
-static void find_code(const struct http_answer *answer, char out[CODE_MAX_BYTES + 4])
-{
-	const char *at = answer->body ? strstr(answer->body, "\"code\":\"") : NULL;
-	size_t length = 0;
-
-	out[0] = '\0';
-	if (!at)
-		return;
-	at += strlen("\"code\":\"");
-	while (isupper((unsigned char)at[length]) || at[length] == '_')
-		length++;
-	if (length > 0 && length <= CODE_MAX_BYTES && at[length] == '"')
-		snprintf(out, CODE_MAX_BYTES + 4, " (%.*s)", (int)length, at);
-}
-
-int http_fault(const struct http_answer *answer, struct err *err)
-{
-	long status = answer->status;
-	enum err_kind kind = ERR_INVALID;
-	char code[CODE_MAX_BYTES + 4];
-
-	if (status == 404 || status == 410)
-		kind = ERR_MISSING;
-	else if (status == 408 || status == 429 || status >= 500)
-		kind = ERR_NETWORK;
-	find_code(answer, code);
-	return err_set(err, kind, "the server answers with status %ld%s", status, code);
-}
-
-bool http_again(unsigned *failures, const struct err *err, uint64_t retry_after_ms,
-		struct log *log)
-{
-	uint64_t pause = (uint64_t)RETRY_MS << (2 * *failures);
-	struct timespec wait;
-
-	if (err->kind != ERR_NETWORK && err->kind != ERR_TIMEOUT)
-		return false;
-	if (*failures == HTTP_RETRIES)
-		return false;
-	*failures += 1;
-	if (pause < retry_after_ms)
-		pause = retry_after_ms;
-	log_line(log, "%s; trying again", err->text);
-	wait = (struct timespec) { .tv_sec = (time_t)(pause / 1000),
-				   .tv_nsec = (long)(pause % 1000) * 1000000 };
-	while (nanosleep(&wait, &wait) < 0 && errno == EINTR)
-		continue;
-	return true;
 }

@@ -50,12 +50,10 @@ static char *host_of(const char *url)
 
 static int check_realm(const struct login *login, const char *realm, struct err *err)
 {
-	const char *fault = url_fault(realm, URL_OF_FILE);
 	AUTO_FREE char *host = NULL, *own = NULL;
 
-	if (fault || strncmp(realm, "file:", 5) == 0)
-		return err_set(err, ERR_REFUSED, "a realm that may not be asked: %s",
-			       fault ? fault : "a file");
+	if (url_fault(realm, URL_OF_FILE) || strncmp(realm, "file:", 5) == 0)
+		return err_set(err, ERR_INVALID, "names no token server that may be asked");
 	if (strncmp(realm, "https:", 6) == 0)
 		return 0;
 	host = host_of(realm);
@@ -63,9 +61,8 @@ static int check_realm(const struct login *login, const char *realm, struct err 
 	if (strncmp(login->registry, "http:", 5) == 0 &&
 	    (strcmp(host, own) == 0 || reference_is_loopback(host)))
 		return 0;
-	return err_set(
-		err, ERR_REFUSED,
-		"a token server without TLS on another host: the login is not sent there");
+	return err_set(err, ERR_INVALID,
+		       "names a token server without TLS on another host: it is not asked");
 }
 
 static bool is_token(const char *token)
@@ -144,6 +141,14 @@ static int ask_token(const struct login *login, const struct challenge *challeng
 	}
 }
 
+/* No token, and no login was told: that may be why. */
+static int with_reason(const struct err *none, struct err *err)
+{
+	struct err why = *err;
+
+	return err_set(err, why.kind, "%.400s (%.500s)", why.text, none->text);
+}
+
 int login_answer(const struct login *login, const char *challenge, struct http *http,
 		 char **out_authorization, struct err *out_none, struct err *err)
 {
@@ -156,8 +161,11 @@ int login_answer(const struct login *login, const char *challenge, struct http *
 	if (credentials_find(login->reference, &basic, &none) == 0)
 		authorization = must_printf("Basic %s", basic);
 	*out_none = none;
+	if (asked.scheme == CHALLENGE_BEARER &&
+	    ask_token(login, &asked, authorization, http, out_authorization, err) == 0)
+		return 0;
 	if (asked.scheme == CHALLENGE_BEARER)
-		return ask_token(login, &asked, authorization, http, out_authorization, err);
+		return authorization ? -1 : with_reason(&none, err);
 	if (!authorization) {
 		*err = none;
 		return -1;

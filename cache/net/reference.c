@@ -95,12 +95,14 @@ bool reference_is_loopback(const char *host)
 /* The rules of url.h, which know no IPv6 address. */
 static const char *fault_of(const char *text)
 {
+	const char *host = text + strlen(SCHEME);
 	AUTO_FREE char *plain = NULL;
 
 	if (strncmp(text, SCHEME, strlen(SCHEME)) != 0)
 		return "expected oci://HOST/NAME:TAG";
-	if (strncmp(text, SCHEME LOOPBACK_6, strlen(SCHEME LOOPBACK_6)) == 0)
-		plain = must_printf(SCHEME "localhost%s", text + strlen(SCHEME LOOPBACK_6));
+	if (strncmp(host, LOOPBACK_6 ":", strlen(LOOPBACK_6 ":")) == 0 ||
+	    strncmp(host, LOOPBACK_6 "/", strlen(LOOPBACK_6 "/")) == 0)
+		plain = must_printf(SCHEME "localhost%s", host + strlen(LOOPBACK_6));
 	return url_fault(plain ? plain : text, URL_OF_SOURCE);
 }
 

@@ -10,18 +10,23 @@
 	"application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
 
 /* what: a tag or a digest. The answer's body is the manifest, and its size is within limits. */
-static int ask_manifest(struct registry *registry, const char *what, size_t limit,
+static int ask_manifest(struct registry *registry, const char *what,
 			struct http_answer *out_answer, struct err *err)
 {
 	AUTO_FREE char *url = registry_url(registry, "manifests", what);
 	const struct http_request request = {
-		.method = "GET", .url = url, .accept = MANIFEST_TYPES, .limit = limit
+		.method = "GET",
+		.url = url,
+		.accept = MANIFEST_TYPES,
+		.limit = REGISTRY_MANIFEST_MAX_BYTES,
 	};
 
 	if (registry_ask_good(registry, &request, out_answer, err) < 0)
 		return err_wrap(err, "manifest %s", what);
-	if (!out_answer->body)
-		return err_set(err, ERR_INVALID, "manifest %s: an empty answer", what);
+	if (out_answer->status != 200 || !out_answer->body)
+		return err_set(err, ERR_INVALID,
+			       "manifest %s: answered with status %ld and %zu bytes", what,
+			       out_answer->status, out_answer->size);
 	return 0;
 }
 
@@ -35,7 +40,7 @@ static int resolve(struct registry *registry, struct digest_size *out_id, char *
 		reference->by_digest ? digest_text(&reference->digest, text) : reference->tag;
 	struct digest_size id;
 
-	if (ask_manifest(registry, what, REGISTRY_MANIFEST_MAX_BYTES, &answer, err) < 0)
+	if (ask_manifest(registry, what, &answer, err) < 0)
 		return -1;
 	id.size = answer.size;
 	digest_of(answer.body, answer.size, &id.digest);
@@ -66,8 +71,7 @@ static int get_manifest(struct registry *registry, const struct digest_size *id,
 	if (id->size > REGISTRY_MANIFEST_MAX_BYTES)
 		return err_set(err, ERR_INVALID, "manifest %s: larger than %u bytes", what,
 			       (unsigned)REGISTRY_MANIFEST_MAX_BYTES);
-	/* One byte more is read, to tell a long answer from a server's fault. */
-	if (ask_manifest(registry, what, (size_t)id->size + 1, &answer, err) < 0)
+	if (ask_manifest(registry, what, &answer, err) < 0)
 		return -1;
 	digest_of(answer.body, answer.size, &found);
 	if (answer.size != id->size || !digest_equal(&found, &id->digest))
@@ -83,37 +87,54 @@ int registry_get_manifest(struct registry *registry, const struct digest_size *i
 	return registry_named(registry, get_manifest(registry, id, out_data, err), err);
 }
 
-static int look(struct registry *registry, const char *kind, const struct digest *digest,
-		uint64_t *out_size, struct err *err)
+static const struct {
+	const char *name, *folder, *accept;
+} things[] = {
+	[REGISTRY_BLOB] = { "blob", "blobs", NULL },
+	[REGISTRY_MANIFEST] = { "manifest", "manifests", MANIFEST_TYPES },
+};
+
+int registry_look(struct registry *registry, enum registry_thing thing,
+		  const struct digest *digest, uint64_t *out_size, struct err *err)
 {
 	char what[DIGEST_TEXT_MAX];
-	AUTO_FREE char *url = registry_url(registry, kind, digest_text(digest, what));
+	AUTO_FREE char *url =
+		registry_url(registry, things[thing].folder, digest_text(digest, what));
 	const struct http_request request = { .method = "HEAD",
 					      .url = url,
-					      .accept = strcmp(kind, "blobs") == 0
-								? NULL
-								: MANIFEST_TYPES };
+					      .accept = things[thing].accept };
 	AUTO_ANSWER struct http_answer answer = { 0 };
 
 	if (registry_ask_good(registry, &request, &answer, err) < 0)
-		return err_wrap(err, "%s/%s", kind, what);
-	if (answer.length < 0)
-		return err_set(err, ERR_INVALID, "%s/%s: no size is told", kind, what);
+		return -1;
+	if (answer.status != 200 || answer.length < 0)
+		return err_set(err, ERR_INVALID, "answered with status %ld, and no size",
+			       answer.status);
 	*out_size = (uint64_t)answer.length;
 	return 0;
+}
+
+static int has(struct registry *registry, enum registry_thing thing,
+	       const struct digest *digest, uint64_t *out_size, struct err *err)
+{
+	char what[DIGEST_TEXT_MAX];
+
+	if (registry_look(registry, thing, digest, out_size, err) == 0)
+		return 0;
+	err_wrap(err, "%s %s", things[thing].name, digest_text(digest, what));
+	return registry_named(registry, -1, err);
 }
 
 int registry_has_blob(struct registry *registry, const struct digest *digest,
 		      uint64_t *out_size, struct err *err)
 {
-	return registry_named(registry, look(registry, "blobs", digest, out_size, err), err);
+	return has(registry, REGISTRY_BLOB, digest, out_size, err);
 }
 
 int registry_has_manifest(struct registry *registry, const struct digest *digest,
 			  uint64_t *out_size, struct err *err)
 {
-	return registry_named(registry, look(registry, "manifests", digest, out_size, err),
-			      err);
+	return has(registry, REGISTRY_MANIFEST, digest, out_size, err);
 }
 
 /* The registry has it, and it is what we sent. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cache/base/auto.h"
 #include "cache/net/location.h"
 #include "cache/net/login.h"
 
@@ -109,13 +110,17 @@ static int log_in(struct registry *registry, const char *challenge, struct err *
 static int denied(const struct registry *registry, const struct http_answer *answer,
 		  struct err *err)
 {
-	http_fault(answer, err);
+	struct err status = { 0 };
+
 	if (registry->no_login.kind != ERR_NONE)
-		return err_set(err, ERR_INVALID, "%.200s: %.600s", err->text,
-			       registry->no_login.text);
-	if (registry->authorization)
-		return err_wrap(err, "the login is not accepted, or may not do this");
-	return -1;
+		*err = registry->no_login;
+	else if (registry->authorization)
+		err_set(err, ERR_INVALID, "the login is not accepted, or may not do this");
+	else
+		err_set(err, ERR_INVALID, "not allowed without a login");
+	err->kind = ERR_INVALID;
+	http_fault(answer, &status);
+	return err_wrap(err, "%.200s", status.text);
 }
 
 static int ask_with(struct registry *registry, const struct http_request *request,

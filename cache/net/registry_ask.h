@@ -27,6 +27,11 @@ MUST_USE int registry_ask(struct registry *registry, const struct http_request *
 MUST_USE int registry_ask_good(struct registry *registry, const struct http_request *request,
 			       struct http_answer *out_answer, struct err *err);
 
+/* HEAD of a blob or a manifest, as registry_has_blob; a failure does not name it. */
+enum registry_thing { REGISTRY_BLOB, REGISTRY_MANIFEST };
+MUST_USE int registry_look(struct registry *registry, enum registry_thing thing,
+			   const struct digest *digest, uint64_t *out_size, struct err *err);
+
 /* The repository another token has to cover; or NULL. */
 void registry_cover(struct registry *registry, const char *mount_from);
 

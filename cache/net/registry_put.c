@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cache/base/auto.h"
 #include "cache/net/location.h"
 #include "cache/net/registry_ask.h"
 
@@ -17,6 +18,7 @@ struct upload {
 	char *url; /* owned: where the next request goes */
 	uint64_t chunk; /* bytes of a PATCH */
 	uint64_t taken; /* bytes that the registry has */
+	bool open; /* there is a session: what breaks may work in another */
 };
 
 static uint64_t number_of(const char *text)
@@ -39,7 +41,7 @@ static int move_on(struct upload *upload, const struct http_answer *answer, stru
 	if (!location)
 		return err_set(err, ERR_INVALID, "an upload without a Location");
 	if (location_resolve(answer->url, location, &next, err) < 0)
-		return -1;
+		return err_wrap(err, "upload");
 	free(upload->url);
 	upload->url = next;
 	return 0;
@@ -79,8 +81,8 @@ static int expect(const struct http_answer *answer, long status, struct err *err
 static int open_session(struct upload *upload, const char *query, bool *out_done,
 			struct err *err)
 {
-	AUTO_FREE char *start = registry_url(upload->registry, "blobs", "uploads/");
-	AUTO_FREE char *url = must_printf("%s%s", start, query);
+	AUTO_FREE char *all = registry_url(upload->registry, "blobs", "uploads/");
+	AUTO_FREE char *url = must_printf("%s%s", all, query);
 	const struct http_request request = { .method = "POST",
 					      .url = url,
 					      .limit = HTTP_FAULT_MAX_BYTES };
@@ -97,6 +99,7 @@ static int open_session(struct upload *upload, const char *query, bool *out_done
 	least = number_of(answer.header[HTTP_CHUNK_MIN]);
 	upload->chunk = least > REGISTRY_CHUNK_BYTES ? least : REGISTRY_CHUNK_BYTES;
 	upload->taken = 0;
+	upload->open = true;
 	return move_on(upload, &answer, err);
 }
 
@@ -119,6 +122,16 @@ static int start(struct upload *upload, const char *mount_from, bool *out_done, 
 
 /* --- the bytes ---------------------------------------------------------------------------------- */
 
+/* As expect. Where a session was lost, or stands elsewhere, another one may work. */
+static int expect_in_session(const struct http_answer *answer, long status, struct err *err)
+{
+	if (expect(answer, status, err) == 0)
+		return 0;
+	if (answer->status == 404 || answer->status == 416)
+		err->kind = ERR_NETWORK;
+	return -1;
+}
+
 /* Sends one piece. Afterwards upload->taken is what the registry says. */
 static int send_chunk(struct upload *upload, struct http_answer *answer, struct err *err)
 {
@@ -139,7 +152,7 @@ static int send_chunk(struct upload *upload, struct http_answer *answer, struct 
 
 	snprintf(range, sizeof(range), "%" PRIu64 "-%" PRIu64, before, before + size - 1);
 	if (registry_ask(upload->registry, &request, answer, err) < 0 ||
-	    expect(answer, 202, err) < 0 || read_range(upload, answer, err) < 0)
+	    expect_in_session(answer, 202, err) < 0 || read_range(upload, answer, err) < 0)
 		return -1;
 	if (upload->taken <= before || upload->taken > before + size)
 		return err_set(err, ERR_INVALID, "a piece was sent, and not taken");
@@ -209,7 +222,7 @@ static int commit(struct upload *upload, uint64_t size, struct err *err)
 	if (answer.status == 400 && answer.body && strstr(answer.body, "DIGEST_INVALID"))
 		return err_set(err, ERR_DAMAGED,
 			       "the registry says that the bytes do not have this digest");
-	if (expect(&answer, 201, err) < 0)
+	if (expect_in_session(&answer, 201, err) < 0)
 		return -1;
 	registry_progress(upload->registry, upload->id->size);
 	return registry_check_digest(&answer, &upload->id->digest, err);
@@ -233,7 +246,8 @@ static int look(struct upload *upload, bool *out_there, struct err *err)
 	uint64_t size;
 
 	*out_there = false;
-	if (registry_has_blob(upload->registry, &upload->id->digest, &size, &why) < 0) {
+	if (registry_look(upload->registry, REGISTRY_BLOB, &upload->id->digest, &size, &why) <
+	    0) {
 		if (why.kind == ERR_MISSING)
 			return 0;
 		*err = why;
@@ -252,6 +266,7 @@ static int put_once(struct upload *upload, const char *mount_from, struct err *e
 {
 	bool done;
 
+	upload->open = false;
 	if (look(upload, &done, err) < 0)
 		return -1;
 	if (!done && start(upload, mount_from, &done, err) < 0)
@@ -275,7 +290,7 @@ int registry_put_blob(struct registry *registry, int fd, uint64_t offset,
 	registry_cover(registry, mount_from);
 	do
 		result = put_once(&upload, mount_from, err);
-	while (result < 0 && http_again(&failures, err, 0, registry->log));
+	while (result < 0 && upload.open && http_again(&failures, err, 0, registry->log));
 	free(upload.url);
 	if (result < 0)
 		err_wrap(err, "put blob %s", digest_text(&id->digest, what));
