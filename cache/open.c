@@ -54,6 +54,16 @@ static int walk_chain(struct cache *cache, const struct trust *root, struct err 
 	return 0;
 }
 
+/* The one place where a statement comes to be believed. trust NULL: for its own builder. */
+static int prove_statement(struct cache *cache, const struct envelope *envelope,
+			   const struct trust *trust, struct err *err)
+{
+	if (trust && trust_check(trust, envelope, err) < 0)
+		return err_wrap(err, "version %llu of the trust root",
+				(unsigned long long)trust->version);
+	return statement_parse(envelope->payload, envelope->size, &cache->statement, err);
+}
+
 static int prove_envelope(struct cache *cache, const struct trust *trust, struct err *err)
 {
 	AUTO_ENVELOPE struct envelope envelope = { 0 };
@@ -67,10 +77,24 @@ static int prove_envelope(struct cache *cache, const struct trust *trust, struct
 		return -1;
 	if (trust && walk_chain(cache, trust, err) < 0)
 		return -1;
-	if (trust && trust_check(&cache->trust, &envelope, err) < 0)
-		return err_wrap(err, "version %llu of the trust root",
-				(unsigned long long)cache->trust.version);
-	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
+	return prove_statement(cache, &envelope, trust ? &cache->trust : NULL, err);
+}
+
+static int check_serial(const struct cache *cache, uint64_t floor, struct err *err)
+{
+	if (cache->statement.serial >= floor)
+		return 0;
+	return err_set(err, ERR_STALE,
+		       "serial %llu is below %llu, the least that is accepted here",
+		       (unsigned long long)cache->statement.serial, (unsigned long long)floor);
+}
+
+/* What is no envelope, or no statement, is not trusted. */
+static int not_proven(struct err *err)
+{
+	if (err->kind == ERR_INVALID)
+		err->kind = ERR_REFUSED;
+	return -1;
 }
 
 int cache_open_layout(struct layout *layout, const char *path, const struct trust *trust,
@@ -80,15 +104,31 @@ int cache_open_layout(struct layout *layout, const char *path, const struct trus
 
 	*layout = (struct layout)LAYOUT_NONE;
 	if (prove_envelope(&cache, trust, err) < 0) {
-		if (err->kind == ERR_INVALID)
-			err->kind = ERR_REFUSED;
+		not_proven(err);
 		return err_wrap(err, "%s", path);
 	}
-	if (cache.statement.serial < floor)
-		return err_set(err, ERR_STALE,
-			       "%s: serial %llu is below %llu, the least that is accepted here",
-			       path, (unsigned long long)cache.statement.serial,
-			       (unsigned long long)floor);
+	if (check_serial(&cache, floor, err) < 0)
+		return err_wrap(err, "%s", path);
+	*out_cache = cache;
+	cache = (struct cache) { .layout = LAYOUT_NONE };
+	return 0;
+}
+
+int cache_open_envelope(const char *data, size_t size, const struct trust *trust,
+			uint64_t floor, struct blobs *blobs, struct cache *out_cache,
+			struct err *err)
+{
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE, .trust = *trust };
+	AUTO_ENVELOPE struct envelope envelope = { 0 };
+
+	cache.layout.blobs = *blobs;
+	*blobs = (struct blobs)BLOBS_NONE;
+	digest_of(data, size, &cache.envelope);
+	if (envelope_parse(data, size, ENVELOPE_STATEMENT, &envelope, err) < 0 ||
+	    prove_statement(&cache, &envelope, trust, err) < 0)
+		return not_proven(err);
+	if (check_serial(&cache, floor, err) < 0)
+		return -1;
 	*out_cache = cache;
 	cache = (struct cache) { .layout = LAYOUT_NONE };
 	return 0;

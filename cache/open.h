@@ -35,6 +35,12 @@ MUST_USE int cache_open_layout(struct layout *layout, const char *path,
 			       const struct trust *trust, uint64_t floor,
 			       struct cache *out_cache, struct err *err);
 
+/* The same of an envelope that was kept apart from its cache: data, judged by trust, which is proven already.
+ * blobs, where its tables and records lie, is taken. */
+MUST_USE int cache_open_envelope(const char *data, size_t size, const struct trust *trust,
+				 uint64_t floor, struct blobs *blobs, struct cache *out_cache,
+				 struct err *err);
+
 /* The envelope that index.json leads to, unproven: for tools that add signatures. */
 MUST_USE int cache_envelope(const struct layout *layout, struct envelope *out, struct err *err);
 

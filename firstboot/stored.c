@@ -67,20 +67,6 @@ void stored_digest(const struct machine *machine, struct digest *out)
 	digest_of(size ? data : "", size, out);
 }
 
-/* By the same steps as an envelope that a cache brings; its trust chain was walked before. */
-static int prove_envelope(const char *data, size_t size, const struct trust *trust,
-			  struct cache *cache, struct err *err)
-{
-	AUTO_ENVELOPE struct envelope envelope = { 0 };
-
-	digest_of(data, size, &cache->envelope);
-	if (envelope_parse(data, size, ENVELOPE_STATEMENT, &envelope, err) < 0 ||
-	    trust_check(trust, &envelope, err) < 0)
-		return -1;
-	cache->trust = *trust;
-	return statement_parse(envelope.payload, envelope.size, &cache->statement, err);
-}
-
 static int prove_tables(const struct cache *cache, const struct facts *facts, struct err *err)
 {
 	const struct needed needed = needed_tables(&cache->statement, facts);
@@ -103,21 +89,18 @@ static int prove_tables(const struct cache *cache, const struct facts *facts, st
 static int prove(const struct machine *machine, const struct trust *trust, uint64_t floor,
 		 const struct facts *facts, struct cache *cache, struct err *err)
 {
+	AUTO_BLOBS struct blobs blobs = BLOBS_NONE;
 	AUTO_FREE char *data = NULL;
 	struct err none = { 0 };
 	size_t size;
 	int folder;
 
-	if (read_envelope(machine, &data, &size, err) < 0 ||
-	    prove_envelope(data, size, trust, cache, err) < 0)
+	if (read_envelope(machine, &data, &size, err) < 0)
 		return -1;
-	if (cache->statement.serial < floor)
-		return err_set(err, ERR_STALE,
-			       "serial %llu is below %llu, the least that is accepted here",
-			       (unsigned long long)cache->statement.serial,
-			       (unsigned long long)floor);
 	if (open_own(machine, STORED_BLOBS, &folder, &none) == 0)
-		cache->layout.blobs = blobs_in_folder(folder);
+		blobs = blobs_in_folder(folder);
+	if (cache_open_envelope(data, size, trust, floor, &blobs, cache, err) < 0)
+		return -1;
 	return prove_tables(cache, facts, err);
 }
 
