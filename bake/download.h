@@ -9,7 +9,6 @@
 #define DOWNLOAD_PER_HOST 2
 #define DOWNLOAD_REDIRECTS_MAX 5
 #define DOWNLOAD_RETRIES 2 /* in a row, without progress in between */
-#define DOWNLOAD_CONNECT_SECONDS 15
 
 struct download_file {
 	const char *url; /* borrowed; https, http (with a pin only) or file */

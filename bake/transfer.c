@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/net/easy.h"
 #include "cache/net/location.h"
 #include "cache/net/url.h"
-#include "cache/base/version.h"
 
-#define SLOWEST_BYTES_PER_SECOND 1024L
-#define BUFFER_BYTES (256L * 1024)
 #define PROGRESS_BYTES 65536 /* more than this makes an attempt count as progress */
 #define RETRY_MS 1000
 #define RETRY_AFTER_MAX_SECONDS 30
@@ -234,25 +232,18 @@ static void set_range(struct transfer *transfer)
 
 static void set_options(struct transfer *transfer)
 {
-	const char *certificates = getenv("SSL_CERT_FILE");
+	const struct easy_rules rules = {
+		.protocols = transfer->redirects ? "https,http" : "https,http,file",
+		.stall_seconds = transfer->stall_seconds,
+		.error = transfer->curl_text,
+	};
 	CURL *easy = transfer->easy;
 
+	easy_set_rules(easy, &rules);
 	curl_easy_setopt(easy, CURLOPT_URL, transfer->url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
-			 transfer->redirects ? "https,http" : "https,http,file");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* location_resolve decides */
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)DOWNLOAD_CONNECT_SECONDS);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES_PER_SECOND);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)transfer->stall_seconds);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-	if (certificates && *certificates)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, certificates);
 	if (transfer->request.start > 0)
 		set_range(transfer);
 }
@@ -305,33 +296,19 @@ static void follow(struct transfer *transfer)
 	transfer->not_before_ms = 0;
 }
 
-static bool is_tls_fault(CURLcode code)
-{
-	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-	       code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
-	       code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_INVALIDCERTSTATUS;
-}
-
 /* The connection broke, or never came to be. */
 static void explain(struct transfer *transfer, CURLcode code)
 {
-	const char *text =
-		transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code);
-
-	if (is_tls_fault(code))
-		err_set(&transfer->err, ERR_REFUSED, "TLS: %s", text);
-	else if (code == CURLE_FILE_COULDNT_READ_FILE)
+	if (code == CURLE_FILE_COULDNT_READ_FILE)
 		err_set(&transfer->err, ERR_MISSING, "no such file, or not readable");
-	else if (code == CURLE_OPERATION_TIMEDOUT)
-		err_set(&transfer->err, ERR_TIMEOUT, "%s", text);
 	else
-		err_set(&transfer->err, ERR_NETWORK, "%s", text);
+		easy_explain(transfer->curl_text, code, &transfer->err);
 }
 
 static void after_break(struct transfer *transfer, CURLcode code)
 {
 	explain(transfer, code);
-	if (is_tls_fault(code) || code == CURLE_FILE_COULDNT_READ_FILE)
+	if (easy_is_tls_fault(code) || code == CURLE_FILE_COULDNT_READ_FILE)
 		fail(transfer);
 	else
 		try_later(transfer, 0);

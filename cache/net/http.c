@@ -7,12 +7,10 @@
 #include <unistd.h>
 
 #include "cache/base/auto.h"
-#include "cache/base/version.h"
+#include "cache/net/easy.h"
 #include "cache/net/location.h"
 #include "cache/net/reference.h"
 
-#define SLOWEST_BYTES_PER_SECOND 1024L
-#define BUFFER_BYTES (256L * 1024)
 #define RETRY_AFTER_MAX_SECONDS 30
 #define CHALLENGES_MAX 8 /* headers of that name */
 
@@ -301,56 +299,25 @@ static void set_proxy(CURL *easy, const char *url)
 
 static void set_options(struct exchange *exchange, const char *url)
 {
-	const char *certificates = getenv("SSL_CERT_FILE");
 	unsigned stall = exchange->request->stall_seconds;
+	const struct easy_rules rules = {
+		.protocols = "https,http",
+		.stall_seconds = stall ? stall : HTTP_STALL_SECONDS,
+		.error = exchange->curl_text,
+	};
 	CURL *easy = exchange->easy;
 
 	curl_easy_reset(easy); /* connections stay */
+	easy_set_rules(easy, &rules);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* location_resolve decides */
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES_PER_SECOND);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-			 (long)(stall ? stall : HTTP_STALL_SECONDS));
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "larder/" LARDER_VERSION);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->curl_text);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-	if (certificates && *certificates)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, certificates);
 	set_proxy(easy, url);
 }
 
 /* --- one exchange, and where it leads ---------------------------------------------------------- */
-
-static bool is_tls_fault(CURLcode code)
-{
-	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-	       code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
-	       code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_INVALIDCERTSTATUS;
-}
-
-static int explain(const struct exchange *exchange, CURLcode code)
-{
-	const char *text =
-		exchange->curl_text[0] ? exchange->curl_text : curl_easy_strerror(code);
-
-	if (is_tls_fault(code))
-		return err_set(exchange->err, ERR_REFUSED, "TLS: %s", text);
-	if (code == CURLE_SSL_CONNECT_ERROR)
-		return err_set(exchange->err, ERR_NETWORK, "does it speak TLS? %s", text);
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		return err_set(exchange->err, ERR_TIMEOUT, "%s", text);
-	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
-		return err_set(exchange->err, ERR_INVALID, "%s", text);
-	return err_set(exchange->err, ERR_NETWORK, "%s", text);
-}
 
 /* A server that answers a body early, and then closes, has answered. */
 static bool is_answered(const struct exchange *exchange, CURLcode code)
@@ -379,7 +346,9 @@ static int exchange_once(struct exchange *exchange, const char *url, const char 
 		return begin(exchange);
 	if (!exchange->begun)
 		read_header(exchange);
-	return code == CURLE_OK || is_answered(exchange, code) ? 0 : explain(exchange, code);
+	return code == CURLE_OK || is_answered(exchange, code)
+		       ? 0
+		       : easy_explain(exchange->curl_text, code, exchange->err);
 }
 
 /* *url is replaced by where the answer leads. */

@@ -10,7 +10,6 @@
 
 #define HTTP_REDIRECTS_MAX 5
 #define HTTP_RETRIES 2 /* in a row, without progress in between */
-#define HTTP_CONNECT_SECONDS 15
 #define HTTP_STALL_SECONDS 30 /* less than 1 kB/s for so long is the end */
 #define HTTP_HEADER_MAX_BYTES (UINT32_C(64) << 10) /* all lines of an answer */
 #define HTTP_FAULT_MAX_BYTES (UINT32_C(16) << 10) /* kept of the body of a failure */

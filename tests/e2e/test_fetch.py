@@ -15,7 +15,7 @@ import pytest
 from server import Answer, Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LARDER = ROOT / os.environ.get("BUILD", "build") / "larder"
+LARDER = ROOT / os.environ.get("LARDER_BUILD", "build") / "larder"
 KILOBYTES_300 = random.Random(1).randbytes(300_000)
 OTHER_300 = random.Random(2).randbytes(300_000)
 

@@ -1,0 +1,29 @@
+/* easy.h - what every libcurl handle of larder obeys: protocols, waits, certificates. */
+#ifndef LARDER_EASY_H
+#define LARDER_EASY_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "cache/base/err.h"
+
+#define EASY_CONNECT_SECONDS 15
+#define EASY_SLOWEST_BYTES_PER_SECOND 1024L /* slower for the stall time is the end */
+#define EASY_BUFFER_BYTES (256L * 1024)
+
+struct easy_rules {
+	const char *protocols; /* as libcurl spells them: "https,http" */
+	unsigned stall_seconds;
+	char *error; /* CURL_ERROR_SIZE bytes, for as long as the handle runs */
+};
+
+/* Redirects are left to us; certificates come from SSL_CERT_FILE, where that is set. */
+void easy_set_rules(CURL *easy, const struct easy_rules *rules);
+
+bool easy_is_tls_fault(CURLcode code);
+
+/* Why a request came to nothing. ERR_REFUSED: TLS. ERR_TIMEOUT. ERR_INVALID: no URL for it. ERR_NETWORK: all
+ * else. Returns -1. */
+int easy_explain(const char *error, CURLcode code, struct err *err);
+
+#endif
