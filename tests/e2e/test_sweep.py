@@ -19,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
 import verifier  # noqa: E402
-from larder import BUILD, Workshop  # noqa: E402
+from larder import BUILD, Workshop, good  # noqa: E402
 from test_firstboot import installed, litter, make_root, only_files  # noqa: E402
 
 CALLS = ("write", "pwrite64", "fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2",
@@ -157,6 +157,48 @@ class Stage(Job):
         assert not litter(root), litter(root)
 
 
+class Copy(Job):
+    """A cache with serial 2 goes to where one with serial 1 is."""
+
+    source, target = "new", "there"
+
+    def prepare(self, folder):
+        for name in (self.source, self.target):
+            made = self.shop.folder / "moved" / name
+            (shutil.copytree if made.is_dir() else shutil.copy2)(made, folder / name)
+        (folder / "home").mkdir()
+
+    def command(self, folder):
+        return [BUILD / "larder", "copy", folder / self.source, folder / self.target, "--progress", "none"]
+
+    def check_whole(self, folder):
+        assert serial(folder / self.target, self.shop.trust) in (1, 2)
+
+    def check_done(self, folder):
+        assert {path.name for path in folder.iterdir()} == {self.source, self.target, "home"}
+        assert serial(folder / self.target, self.shop.trust) == 2
+        if (folder / self.target).is_dir():
+            is_tidy(folder / self.target)
+
+
+class CopyToTar(Copy):
+    """To a tar, which the new one replaces whole."""
+
+    target = "there.tar"
+
+
+class CopyFromTar(Copy):
+    """Out of a tar."""
+
+    source = "new.tar"
+
+
+class CopyPart(Copy):
+    """What a delta brings, into its base."""
+
+    source = "part.tar"
+
+
 def one_fault(job, folder, call, number, fault):
     """One run with one fault, and one without."""
     folder.mkdir()
@@ -197,13 +239,25 @@ def sweep(job, tmp_path):
 
 @pytest.fixture
 def shop(tmp_path):
+    """A cache with serial 1, and in "moved" that and one with serial 2, in each form."""
     made = Workshop(tmp_path / "shop")
     made.write_manifest(only_files)
     made.bake()
+    moved = made.folder / "moved"
+    shutil.copytree(made.cache, moved / "there")
+    made.write_manifest(lambda document: (only_files(document), document["template"].update(rank=51)))
+    made.cache = moved / "new"
+    shutil.copytree(moved / "there", moved / "new")
+    made.bake()
+    good("larder", "copy", moved / "there", moved / "there.tar")
+    good("larder", "copy", moved / "new", moved / "new.tar")
+    good("larder", "copy", moved / "new", moved / "part.tar", "--since", moved / "there")
+    made.cache = made.folder / "cache"
+    made.write_manifest(only_files)
     return made
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", [Bake, Stage])
+@pytest.mark.parametrize("kind", [Bake, Stage, Copy, CopyToTar, CopyFromTar, CopyPart])
 def test_old_or_new_and_then_done(shop, tmp_path, kind):
-    assert sweep(kind(shop), tmp_path) > 20
+    assert sweep(kind(shop), tmp_path) > 10
