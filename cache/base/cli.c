@@ -61,10 +61,12 @@ static void print_verb_help(const struct cli_program *program, const struct cli_
 	if (verb->details)
 		printf("\n%s\n", verb->details);
 	printf("\n");
-	for (const struct cli_option *row = verb->options; row && row->name; row++)
-		printf("  --%s%s%-*s %s\n", row->name, row->argument ? " " : "",
-		       (int)(26 - strlen(row->name) < 26 ? 26 - strlen(row->name) : 1),
-		       argument_of(row), row->help);
+	for (const struct cli_option *row = verb->options; row && row->name; row++) {
+		AUTO_FREE char *term = must_printf("%s%s%s", row->name,
+						   row->argument ? " " : "", argument_of(row));
+
+		printf("  --%-27s %s\n", term, row->help);
+	}
 	printf("  --%-27s %s\n", "help", "show this text");
 }
 
