@@ -82,6 +82,8 @@ int layout_delta_parse(const char *data, size_t size, struct layout_delta *out_d
 	format = json_need_string(&reader, "format", 64);
 	base = json_need_string(&reader, "base", DIGEST_TEXT_MAX);
 	delta.serial = json_need_number(&reader, "serial", UINT64_C(1) << 48);
+	if (delta.serial == 0)
+		json_bad(&reader, "serial", "expected 1 to 2^48");
 	if (format && strcmp(format, FORMAT) != 0)
 		json_bad(&reader, "format", "expected \"" FORMAT "\"");
 	if (json_close(&reader) < 0 || digest_parse(base, &delta.base, err) < 0)
@@ -134,6 +136,20 @@ static int tar_open(const struct blobs *blobs, const struct digest_size *id,
 	return 0;
 }
 
+static int tar_list(const struct blobs *blobs, const struct blobs_visitor *visitor,
+		    struct err *err)
+{
+	const struct places *places = blobs->state;
+	char name[DIGEST_HEX_MAX];
+
+	for (size_t i = 0; i < places->count; i++) {
+		digest_hex(&places->place[i].digest, name);
+		if (visitor->see(visitor->context, name, true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static void tar_close(struct blobs *blobs)
 {
 	struct places *places = blobs->state;
@@ -143,9 +159,9 @@ static void tar_close(struct blobs *blobs)
 	free(places);
 }
 
-static const struct blobs_kind tar_blobs = { .look = tar_look,
-					     .open = tar_open,
-					     .close = tar_close };
+static const struct blobs_kind tar_blobs = {
+	.look = tar_look, .open = tar_open, .list = tar_list, .close = tar_close
+};
 
 /* The file from its start: what was read so far. */
 struct scan {
@@ -276,7 +292,7 @@ static int read_header(struct scan *scan, uint64_t padding, char out[TAR_BLOCK_B
 	for (size_t i = 0; i < padding; i++) {
 		if (bytes[i] != '\0')
 			return err_set(err, ERR_DAMAGED, "at byte %llu: not filled with zeros",
-				       (unsigned long long)(scan->at + i));
+				       (unsigned long long)scan->at + i);
 	}
 	memcpy(out, bytes + padding, TAR_BLOCK_BYTES);
 	scan->at += padding + TAR_BLOCK_BYTES;
