@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "bake/sink.h"
 #include "cache/inventory.h"
 #include "gen/units.h"
 
@@ -25,7 +26,6 @@ struct job {
 	int root; /* open folder */
 	struct cache cache;
 	struct inventory inventory;
-	struct blob_scratch scratch;
 	struct embed_result result;
 };
 
@@ -174,105 +174,28 @@ static int put_trust(struct job *job, struct err *err)
 			0644, err);
 }
 
-static bool has_blob(struct job *job, const struct layout *to, const struct digest_size *id)
-{
-	AUTO_BLOB struct blob blob = BLOB_NONE;
-	struct err none = { 0 };
-
-	return blobs_open(&to->blobs, id, &blob, &none) == 0 &&
-	       blob_copy(&job->scratch, &blob, id, -1, &none) == 0;
-}
-
-/* Hashed on the way: a blob that changed since it was signed never reaches the image. */
-static int put_blob(struct job *job, const struct layout *to, const struct digest_size *id,
-		    struct err *err)
-{
-	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
-	AUTO_BLOB struct blob from = BLOB_NONE;
-	char name[DIGEST_HEX_MAX];
-
-	digest_hex(&id->digest, name);
-	if (has_blob(job, to, id))
-		return 0;
-	if (blobs_open(&job->cache.layout.blobs, id, &from, err) < 0)
-		return -1;
-	if (fs_draft_open(&draft, to->blobs.dir, name, 0644, err) < 0)
-		return -1;
-	if (blob_copy(&job->scratch, &from, id, draft.fd, err) < 0)
-		return err_wrap(err, "%s", job->inputs->cache);
-	if (fs_draft_commit(&draft, err) < 0)
-		return -1;
-	job->result.files_written++;
-	return 0;
-}
-
-static int put_bundle(struct job *job, const struct layout *to, struct inventory_bundle *bundle,
-		      struct err *err)
-{
-	for (size_t i = 0; bundle->carried && i < bundle->blob_count; i++) {
-		job->result.bytes += bundle->blobs[i].size;
-		if (put_blob(job, to, &bundle->blobs[i], err) < 0)
-			return err_wrap(err, "%s", bundle->title);
-	}
-	job->result.carried += bundle->carried;
-	return put_blob(job, to, &bundle->row->record, err) == 0 || err->kind == ERR_MISSING
-		       ? 0
-		       : -1;
-}
-
-static uint64_t carried_bytes(const struct inventory *inventory)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < inventory->bundle_count; i++) {
-		const struct inventory_bundle *bundle = &inventory->bundles[i];
-
-		for (size_t j = 0; bundle->carried && j < bundle->blob_count; j++)
-			total += bundle->blobs[j].size;
-	}
-	return total;
-}
-
-static int put_blobs(struct job *job, const struct layout *to, struct err *err)
-{
-	const struct statement *statement = &job->cache.statement;
-	uint64_t total = carried_bytes(&job->inventory);
-
-	if (put_blob(job, to, &job->cache.hint, err) < 0)
-		return -1;
-	for (size_t i = 0; i < job->cache.chain.count; i++) {
-		if (put_blob(job, to, &job->cache.chain.item[i], err) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < statement->table_count; i++) {
-		if (put_blob(job, to, &statement->table[i].content, err) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < job->inventory.bundle_count; i++) {
-		struct inventory_bundle *bundle = &job->inventory.bundles[i];
-
-		if (put_bundle(job, to, bundle, err) < 0)
-			return -1;
-		log_step(job->inputs->log, "embed", job->result.bytes, total);
-	}
-	return 0;
-}
-
 static int put_cache(struct job *job, struct err *err)
 {
+	struct carry_progress progress = { .log = job->inputs->log, .what = "embed" };
+	AUTO_PLAN struct carry_plan plan = { .item = NULL };
 	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
+	AUTO_SINK struct sink sink = { .kind = NULL };
 	AUTO_CLOSE int dir = -1;
 
-	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0)
+	if (carry_plan_make(&job->cache, &job->inventory, &plan, err) < 0)
+		return err_wrap(err, "%s", job->inputs->cache);
+	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0 ||
+	    layout_create(dir, ".", &to, err) < 0)
 		return -1;
-	if (layout_create(dir, ".", &to, err) < 0)
-		return -1;
-	if (put_blobs(job, &to, err) < 0)
-		return -1;
+	sink = sink_folder(&to);
+	if (carry(&plan, &sink, &progress, err) < 0)
+		return err_wrap(err, "%s", job->inputs->cache);
+	job->result.files_written += sink.counts.written + sink.counts.changed;
+	job->result.bytes = plan.bytes;
 	job->result.bundles = job->inventory.bundle_count;
+	job->result.carried = inventory_carried(&job->inventory);
 	job->result.serial = job->cache.statement.serial;
-	return inventory_write(&to, &job->cache.statement, &job->cache.hint, &job->inventory,
-			       err);
+	return 0;
 }
 
 /* The floor comes last: until then an image that lost power here accepts what it accepted before. */
@@ -285,7 +208,9 @@ static int embed_with(struct job *job, struct err *err)
 		return -1;
 	if (cache_open(AT_FDCWD, inputs->cache, &trust, 0, &job->cache, err) < 0)
 		return -1;
-	if (inventory_read(&job->cache, &job->inventory, err) < 0)
+	if (inventory_read(&job->cache, &job->inventory, err) < 0 ||
+	    inventory_must_select(&job->inventory, &job->cache.statement, inputs->select, err) <
+		    0)
 		return err_wrap(err, "%s", inputs->cache);
 	if (fs_open_dir(AT_FDCWD, inputs->root, &job->root, err) < 0)
 		return -1;
@@ -303,7 +228,6 @@ int embed(const struct embed_inputs *inputs, struct embed_result *out_result, st
 
 	inventory_free(&job.inventory);
 	cache_close(&job.cache);
-	blob_scratch_free(&job.scratch);
 	if (job.root >= 0)
 		close(job.root);
 	if (code < 0)

@@ -5,12 +5,14 @@
 #include <stdint.h>
 
 #include "cache/base/log.h"
+#include "cache/select.h"
 
 struct embed_inputs {
-	const char *cache; /* folder of a cache or a slice */
+	const char *cache; /* a cache or a slice: a folder, or a tar */
 	const char *trust; /* trust.json; what it does not prove is not embedded */
 	const char *root; /* a chroot, a mounted image, or / */
 	const char *agent; /* the static larder-firstboot for the machine */
+	const struct select *select; /* what of it goes into the image */
 	struct log *log;
 };
 
@@ -18,7 +20,7 @@ struct embed_result {
 	uint64_t serial;
 	size_t bundles; /* offered */
 	size_t carried; /* of them, in the image now */
-	uint64_t bytes; /* of the blobs in the image */
+	uint64_t bytes; /* of the blobs of the bundles in the image, each once */
 	size_t files_written; /* 0: the image had all of it already */
 };
 

@@ -21,10 +21,13 @@ int main(int argc, char **argv)
 					  verb_bake,
 					  verb_sign,
 					  verb_embed,
+					  verb_copy,
+					  verb_ls,
+					  verb_diff,
 					  { 0 } };
 	const struct cli_program larder = {
 		.name = "larder",
-		.summary = "bakes network drivers into images: fetch, bake, sign, embed",
+		.summary = "bakes network drivers into images: fetch, bake, sign, copy, embed",
 		.verbs = verbs,
 		.exits = exits,
 	};

@@ -9,6 +9,7 @@
 
 struct embed_args {
 	const char *trust, *root, *agent, *progress;
+	struct select_lists select;
 	bool json;
 };
 
@@ -19,6 +20,7 @@ static const struct cli_option options[] = {
 	  offsetof(struct embed_args, root), CLI_TEXT },
 	{ "agent", "FILE", "larder-firstboot for the machine (default: the one beside larder)",
 	  offsetof(struct embed_args, agent), CLI_TEXT },
+	SELECT_OPTIONS(struct embed_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct embed_args, progress),
 	  CLI_TEXT },
 	{ "json", NULL, "print one JSON document", offsetof(struct embed_args, json),
@@ -68,17 +70,21 @@ static int run_embed(const void *arguments, const struct cli_operands *operands,
 {
 	const struct embed_args *args = arguments;
 	AUTO_FREE char *agent = args->agent ? must_strdup(args->agent) : find_agent();
+	AUTO(select_lists_free) struct select_lists lists = args->select;
+	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };
 	struct embed_inputs inputs = { .cache = operands->item[0],
 				       .trust = args->trust,
 				       .root = args->root,
 				       .agent = agent,
+				       .select = &select,
 				       .log = &log };
 	struct embed_result result;
 
 	if (!args->trust || !args->root)
 		return err_set(err, ERR_USAGE, "--trust FILE and --root DIR are needed");
-	if (log_open(&log, stderr, "larder", args->progress, err) < 0)
+	if (select_from_lists(&lists, &select, err) < 0 ||
+	    log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
 	if (embed(&inputs, &result, err) < 0)
 		return -1;
@@ -94,7 +100,10 @@ const struct cli_verb verb_embed = {
 	.summary = "put a cache, the first-boot agent and the trust root into an image",
 	.details = "Checks the cache with the trust root first. Configuration in /etc/larder "
 		   "is kept, the "
-		   "floor is raised to the serial of the cache, units are enabled.",
+		   "floor is raised to the serial of the cache, units are enabled. CACHE is a "
+		   "folder or a tar. With --os, --arch, --kernel, --nic or --size only what is "
+		   "selected goes into the image; the signed statement stays "
+		   "whole. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct embed_args),
 	.run = run_embed,

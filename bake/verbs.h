@@ -15,6 +15,9 @@ extern const struct cli_verb verb_fetch;
 extern const struct cli_verb verb_bake;
 extern const struct cli_verb verb_sign;
 extern const struct cli_verb verb_embed;
+extern const struct cli_verb verb_copy;
+extern const struct cli_verb verb_ls;
 extern const struct cli_verb verb_show;
+extern const struct cli_verb verb_diff;
 
 #endif

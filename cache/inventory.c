@@ -59,6 +59,7 @@ static int add_bundle(const struct cache *cache, const struct table_row *row,
 	struct inventory_bundle *bundle = &inventory->bundles[inventory->bundle_count];
 
 	bundle->row = row;
+	bundle->selected = true;
 	snprintf(bundle->title, sizeof(bundle->title), "%s %s %s", row->name, row->version,
 		 row->id);
 	inventory->bundle_count++;
@@ -118,32 +119,127 @@ int inventory_read(const struct cache *cache, struct inventory *out, struct err 
 	return 0;
 }
 
-int inventory_write(const struct layout *layout, const struct statement *statement,
-		    const struct digest_size *envelope, const struct inventory *inventory,
-		    struct err *err)
-{
-	struct layout_contents contents = { .name = statement->name,
-					    .envelope = *envelope,
-					    .chain = &inventory->chain };
-	AUTO_FREE struct digest_size *tables =
-		must_calloc(statement->table_count, sizeof(*tables));
-	AUTO_FREE struct layout_bundle *bundles =
-		must_calloc(inventory->bundle_count, sizeof(*bundles));
+/* What a layout says of the inventory; borrows its titles and blobs. */
+struct listing {
+	struct layout_contents contents;
+	struct digest_size *tables; /* owned */
+	struct layout_bundle *bundles; /* owned */
+};
 
+static void listing_free(struct listing *listing)
+{
+	free(listing->tables);
+	free(listing->bundles);
+}
+
+static void list_contents(const struct statement *statement, const struct digest_size *envelope,
+			  const struct inventory *inventory, struct listing *out)
+{
+	struct layout_contents *contents = &out->contents;
+
+	*contents = (struct layout_contents) { .name = statement->name,
+					       .envelope = *envelope,
+					       .chain = &inventory->chain };
+	out->tables = must_calloc(statement->table_count, sizeof(*out->tables));
+	out->bundles = must_calloc(inventory->bundle_count, sizeof(*out->bundles));
 	for (size_t i = 0; i < statement->table_count; i++)
-		tables[contents.table_count++] = statement->table[i].content;
+		out->tables[contents->table_count++] = statement->table[i].content;
 	for (size_t i = 0; i < inventory->bundle_count; i++) {
 		const struct inventory_bundle *from = &inventory->bundles[i];
 
 		if (!from->carried)
 			continue;
-		bundles[contents.bundle_count++] =
+		out->bundles[contents->bundle_count++] =
 			(struct layout_bundle) { .title = from->title,
 						 .record = from->row->record,
 						 .blobs = from->blobs,
 						 .blob_count = from->blob_count };
 	}
-	contents.tables = tables;
-	contents.bundles = bundles;
-	return layout_write(layout, &contents, err);
+	contents->tables = out->tables;
+	contents->bundles = out->bundles;
+}
+
+int inventory_compose(const struct statement *statement, const struct digest_size *envelope,
+		      const struct inventory *inventory, struct layout_docs *out_docs,
+		      struct err *err)
+{
+	AUTO(listing_free) struct listing listing = { 0 };
+
+	list_contents(statement, envelope, inventory, &listing);
+	return layout_compose(&listing.contents, out_docs, err);
+}
+
+int inventory_write(const struct layout *layout, const struct statement *statement,
+		    const struct digest_size *envelope, const struct inventory *inventory,
+		    struct err *err)
+{
+	AUTO(listing_free) struct listing listing = { 0 };
+
+	list_contents(statement, envelope, inventory, &listing);
+	return layout_write(layout, &listing.contents, err);
+}
+
+size_t inventory_carried(const struct inventory *inventory)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < inventory->bundle_count; i++)
+		count += inventory->bundles[i].carried;
+	return count;
+}
+
+static bool is_selected(const struct inventory *inventory, const struct statement *statement,
+			const struct select *select, const struct digest *record)
+{
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		const struct table *table = &inventory->tables[i];
+
+		if (!select_table(select, statement->table[i].name))
+			continue;
+		for (size_t j = 0; j < table->count; j++) {
+			if (digest_equal(&table->row[j].record.digest, record) &&
+			    select_row(select, &table->row[j]))
+				return true;
+		}
+	}
+	return false;
+}
+
+size_t inventory_select(struct inventory *inventory, const struct statement *statement,
+			const struct select *select)
+{
+	size_t count = 0;
+
+	if (select_is_all(select))
+		return inventory->bundle_count;
+	for (size_t i = 0; i < inventory->bundle_count; i++) {
+		struct inventory_bundle *bundle = &inventory->bundles[i];
+
+		bundle->selected =
+			is_selected(inventory, statement, select, &bundle->row->record.digest);
+		bundle->carried = bundle->carried && bundle->selected;
+		count += bundle->selected;
+	}
+	return count;
+}
+
+int inventory_must_select(struct inventory *inventory, const struct statement *statement,
+			  const struct select *select, struct err *err)
+{
+	AUTO_FREE char *text = NULL;
+
+	if (inventory_select(inventory, statement, select) > 0 || select_is_all(select))
+		return 0;
+	text = select_text(select);
+	return err_set(err, ERR_INVALID, "%s: no bundle of the cache is selected", text);
+}
+
+void inventory_keep(struct inventory *inventory, const struct layout_records *records)
+{
+	for (size_t i = 0; i < inventory->bundle_count; i++) {
+		struct inventory_bundle *bundle = &inventory->bundles[i];
+
+		bundle->carried = bundle->carried &&
+				  layout_records_have(records, &bundle->row->record.digest);
+	}
 }

@@ -3,6 +3,7 @@
 #define LARDER_INVENTORY_H
 
 #include "cache/open.h"
+#include "cache/select.h"
 
 struct inventory_bundle {
 	const struct table_row *row; /* borrowed; the first row that names this record */
@@ -10,7 +11,8 @@ struct inventory_bundle {
 	struct digest_size *blobs; /* each once */
 	size_t blob_count;
 	char title[400]; /* "NAME VERSION ID" */
-	bool carried; /* every blob is here, with its size */
+	bool carried; /* every blob is here, with its size; and nobody left it out since */
+	bool selected; /* by inventory_select; else true */
 };
 
 struct inventory {
@@ -32,6 +34,28 @@ MUST_USE int inventory_read(const struct cache *cache, struct inventory *out, st
 MUST_USE int inventory_write(const struct layout *layout, const struct statement *statement,
 			     const struct digest_size *envelope,
 			     const struct inventory *inventory, struct err *err);
+
+/* The documents that inventory_write writes. Pure. */
+MUST_USE int inventory_compose(const struct statement *statement,
+			       const struct digest_size *envelope,
+			       const struct inventory *inventory, struct layout_docs *out_docs,
+			       struct err *err);
+
+/* How many bundles are carried. */
+size_t inventory_carried(const struct inventory *inventory);
+
+/* Leaves out what is not selected: it is not carried from here on. Returns how many bundles of the offer are
+ * selected, whether they are here or not. */
+size_t inventory_select(struct inventory *inventory, const struct statement *statement,
+			const struct select *select);
+
+/* As inventory_select. ERR_INVALID: a selection that selects nothing. */
+MUST_USE int inventory_must_select(struct inventory *inventory,
+				   const struct statement *statement,
+				   const struct select *select, struct err *err);
+
+/* Leaves out what the index does not list. */
+void inventory_keep(struct inventory *inventory, const struct layout_records *records);
 
 /* The blobs of a record, each once; returns their number. The caller frees. */
 size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs);

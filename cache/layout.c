@@ -237,6 +237,67 @@ int layout_read_hints(const struct layout *layout, struct layout_hints *out, str
 	return 0;
 }
 
+void layout_records_free(struct layout_records *records)
+{
+	free(records->digest);
+	*records = (struct layout_records) { 0 };
+}
+
+static int by_digest(const void *left, const void *right)
+{
+	return memcmp(left, right, DIGEST_BYTES);
+}
+
+/* The record that a bundle's manifest names. */
+static int read_record_id(const struct layout *layout, const json_t *entry,
+			  struct layout_records *records, struct err *err)
+{
+	AUTO_JSON json_t *manifest = NULL;
+	struct digest_size id, record;
+	struct err why = { 0 };
+
+	if (read_descriptor(entry, &id, err) < 0)
+		return -1;
+	if (read_manifest(layout, &id, &manifest, &why) < 0) {
+		if (why.kind == ERR_MISSING)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	if (first_descriptor(manifest, "layers", &record, err) < 0)
+		return -1;
+	records->digest[records->count++] = record.digest;
+	return 0;
+}
+
+int layout_read_records(const struct layout *layout, struct layout_records *out,
+			struct err *err)
+{
+	AUTO_RECORDS struct layout_records records = { 0 };
+	AUTO_JSON json_t *index = NULL;
+	struct digest_size id;
+	const json_t *list;
+
+	if (find_index(layout, &id, err) < 0 || read_manifest(layout, &id, &index, err) < 0)
+		return leads_nowhere(err);
+	list = json_object_get(index, "manifests");
+	records.digest = must_calloc(json_array_size(list), sizeof(*records.digest));
+	for (size_t i = 1; i < json_array_size(list); i++) {
+		if (read_record_id(layout, json_array_get(list, i), &records, err) < 0)
+			return leads_nowhere(err);
+	}
+	qsort(records.digest, records.count, sizeof(*records.digest), by_digest);
+	*out = records;
+	records = (struct layout_records) { 0 };
+	return 0;
+}
+
+bool layout_records_have(const struct layout_records *records, const struct digest *record)
+{
+	return records->count && bsearch(record, records->digest, records->count,
+					 sizeof(*records->digest), by_digest);
+}
+
 /* Has the file of this name these bytes already? A copy that a bad disk changed is put anew. */
 static bool is_put(const struct layout *layout, const char *name, const void *data, size_t size)
 {
@@ -298,11 +359,6 @@ static void reach(struct reachable *set, const struct digest_size *id)
 		set->digest = must_realloc(set->digest, set->count ? set->count * 2 : 1,
 					   sizeof(*set->digest));
 	set->digest[set->count++] = id->digest;
-}
-
-static int by_digest(const void *left, const void *right)
-{
-	return memcmp(left, right, DIGEST_BYTES);
 }
 
 static void reach_all(const struct layout_contents *contents, const struct layout_docs *docs,

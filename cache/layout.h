@@ -59,6 +59,19 @@ struct layout_hints {
 MUST_USE int layout_read_hints(const struct layout *layout, struct layout_hints *out,
 			       struct err *err);
 
+/* The records of the bundles that the index lists as carried whole, sorted. */
+struct layout_records {
+	struct digest *digest; /* owned */
+	size_t count;
+};
+#define AUTO_RECORDS __attribute__((cleanup(layout_records_free)))
+void layout_records_free(struct layout_records *records);
+
+/* A manifest that is not here lists nothing. ERR_DAMAGED: one that is none. */
+MUST_USE int layout_read_records(const struct layout *layout, struct layout_records *out,
+				 struct err *err);
+bool layout_records_have(const struct layout_records *records, const struct digest *record);
+
 /* Puts a blob; one that is already there with these bytes is left alone. */
 MUST_USE int layout_put(const struct layout *layout, const void *data, size_t size,
 			struct digest_size *out, struct err *err);

@@ -54,6 +54,11 @@ MUST_USE int registry_has_manifest(struct registry *registry, const struct diges
 MUST_USE int registry_get_blob(struct registry *registry, const struct digest_size *id, int fd,
 			       struct err *err);
 
+/* Asks for a blob that another repository of the registry has, without sending or reading a byte of it.
+ * *out_mounted false: the registry will not; nothing is left of it. */
+MUST_USE int registry_mount_blob(struct registry *registry, const struct digest_size *id,
+				 const char *mount_from, bool *out_mounted, struct err *err);
+
 /* Brings a blob there, the id->size bytes of fd from offset on; where fd stands is not touched. One that is
  * there already is not sent. mount_from: another repository of the registry that may have it already; or NULL.
  * Goes on where the network broke, if the registry lets it. */

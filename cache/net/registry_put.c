@@ -103,21 +103,50 @@ static int open_session(struct upload *upload, const char *query, bool *out_done
 	return move_on(upload, &answer, err);
 }
 
-static int start(struct upload *upload, const char *mount_from, bool *out_done, struct err *err)
+/* A registry that will not mount opens a session instead, which is used. */
+static int mount(struct upload *upload, const char *mount_from, bool *out_done, struct err *err)
 {
 	char what[DIGEST_TEXT_MAX];
-	AUTO_FREE char *query = NULL;
+	AUTO_FREE char *query = must_printf("?mount=%s&from=%s",
+					    digest_text(&upload->id->digest, what), mount_from);
 
+	return open_session(upload, query, out_done, err);
+}
+
+/* Not allowed to look there, most likely, or not there. */
+static bool is_no_mount(const struct err *err)
+{
+	return err->kind == ERR_INVALID || err->kind == ERR_MISSING;
+}
+
+static int start(struct upload *upload, const char *mount_from, bool *out_done, struct err *err)
+{
 	if (mount_from) {
-		query = must_printf("?mount=%s&from=%s", digest_text(&upload->id->digest, what),
-				    mount_from);
-		if (open_session(upload, query, out_done, err) == 0)
+		if (mount(upload, mount_from, out_done, err) == 0)
 			return 0;
-		/* Not allowed to look there, most likely: send it. */
-		if (err->kind != ERR_INVALID && err->kind != ERR_MISSING)
+		if (!is_no_mount(err))
 			return -1;
 	}
 	return open_session(upload, "", out_done, err);
+}
+
+int registry_mount_blob(struct registry *registry, const struct digest_size *id,
+			const char *mount_from, bool *out_mounted, struct err *err)
+{
+	struct upload upload = { .registry = registry, .id = id };
+	struct err why = { 0 };
+	int result = 0;
+
+	if (!reference_is_name(mount_from))
+		return err_set(err, ERR_INVALID, "bad repository name to mount from");
+	registry_cover(registry, mount_from);
+	*out_mounted = false;
+	if (mount(&upload, mount_from, out_mounted, &why) < 0 && !is_no_mount(&why)) {
+		*err = why;
+		result = -1;
+	}
+	free(upload.url);
+	return registry_named(registry, result, err);
 }
 
 /* --- the bytes ---------------------------------------------------------------------------------- */

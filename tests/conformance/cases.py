@@ -12,6 +12,9 @@ from cases_statement import statement_cases, table_cases
 from cases_record import record_cases
 from cases_blob import blob_cases, zstd_cases
 from cases_hint import hint_cases
+from cases_chain import chain_cases
+from cases_tar import tar_cases
+from cases_tree import tree_cases
 
 
 PARTS = (
@@ -28,5 +31,8 @@ PARTS = (
     blob_cases,
     zstd_cases,
     hint_cases,
+    chain_cases,
+    tar_cases,
+    tree_cases,
 )
 CASES = [case for part in PARTS for case in part()]

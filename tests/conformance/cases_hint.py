@@ -11,6 +11,7 @@ from changes import (
     drop,
     first_key_again,
     gone,
+    head,
     nested,
     on,
     put,
@@ -23,6 +24,34 @@ from made import MIB, STATEMENT_TYPE, b64, entry, pae, sha, text
 def descriptor(digest="sha256:" + OTHER, **more):
     """A descriptor of nothing."""
     return {"mediaType": "application/octet-stream", "digest": digest, "size": 1, **more}
+
+
+def first_again(data, *_):
+    """A key of the first descriptor of the index once more."""
+    return data.replace(b'[{"mediaType"', b'[{"mediaType":"x","mediaType"', 1)
+
+
+def first_of(size):
+    """The first descriptor of the index made as long as this, by a key that nobody reads."""
+
+    def change(data, *_):
+        at = data.index(b"[{") + 1
+        end = data.index(b"}", at) + 1
+        key = b'{"x":"",'
+        more = size - (end - at) - len(key) + 1
+        return data[: at + 1] + b'"x":"' + b"y" * more + b'",' + data[at + 1 :]
+
+    return change
+
+
+def cut_behind_first(data, *_):
+    """The index up to the end of its first descriptor."""
+    return data[: data.index(b"}") + 1]
+
+
+def deep_first(depth):
+    """The first descriptor of the index holds so many lists, one in another."""
+    return swap("[{", '[{"x":' + "[" * depth + "]" * depth + ",")
 
 
 def hint_cases():
@@ -45,6 +74,8 @@ def hint_cases():
         ),
         ("a foreign table among the layers", {"manifest": put("layers", 1, descriptor())}),
         ("the envelope's size is another", {"manifest": put("layers", 0, "size", 1)}),
+        ("the envelope's size is 4 MiB", {"manifest": put("layers", 0, "size", 4 * MIB)}),
+        ("the envelope's size is 0", {"manifest": put("layers", 0, "size", 0)}),
         ("annotations in the index", {"index": put("manifests", 0, "annotations", {"a": "b"})}),
         ("annotations in the manifest", {"manifest": put("annotations", {"org.example": "x"})}),
         (
@@ -64,6 +95,15 @@ def hint_cases():
         ("another artifactType", {"manifest": put("artifactType", "x")}),
         ("no media type of the envelope", {"manifest": drop("layers", 0, "mediaType")}),
         ("the index nested 32 deep", {"index_text": nested(31)}),
+        ("an index of many values behind its first", {"index": put("x", [0] * 131072)}),
+        ("the index cut behind its first manifest", {"index_text": cut_behind_first}),
+        (
+            "the index with garbage behind its first manifest",
+            {"index_text": lambda data: cut_behind_first(data) + b"\xff\0}}}"},
+        ),
+        ("white space before the first manifest", {"index_text": swap("[", "[ \n\t\r")}),
+        ("the first manifest of 4096 bytes", {"index_text": first_of(4096)}),
+        ("the first manifest nested 32 deep", {"index_text": deep_first(31)}),
         (
             "garbage behind the first manifest",
             {"index": lambda value: value["manifests"].append(5)},
@@ -133,10 +173,35 @@ def hint_cases():
             },
         ),
         ("the envelope a folder", {"disk": as_folder("envelope")}),
-        ("an index of too many values", {"index": put("x", [0] * 131072)}),
+        (
+            "an index of too many values, not in larder's spelling",
+            {"index": put("x", [0] * 131072), "index_text": head(b" ")},
+        ),
+        (
+            "the index empty, not in larder's spelling",
+            {"index": put("manifests", []), "index_text": head(b" ")},
+        ),
+        (
+            "the first manifest is a number",
+            {"index": lambda value: value["manifests"].insert(0, 5)},
+        ),
+        ("the first manifest is a list", {"index": put("manifests", 0, [])}),
+        ("the first manifest has a key twice", {"index_text": first_again}),
+        ("the first manifest is cut", {"index_text": lambda data: data[:150]}),
+        ("the first manifest of 4097 bytes", {"index_text": first_of(4097)}),
+        ("the first manifest behind 4096 spaces", {"index_text": swap("[", "[" + " " * 4096)}),
+        ("the first manifest nested 33 deep", {"index_text": deep_first(32)}),
+        (
+            "garbage behind the first manifest, not in larder's spelling",
+            {"index_text": lambda data: b" " + data[:-2] + b",}]}"},
+        ),
         (
             "index.json of 64 KiB and a byte",
             {"top_text": lambda data: data + b" " * (MIB // 16 + 1 - len(data))},
+        ),
+        (
+            "the envelope's size is 4 MiB and a byte",
+            {"manifest": put("layers", 0, "size", 4 * MIB + 1)},
         ),
         ("the manifest's size is another", {"index": put("manifests", 0, "size", 1)}),
         ("the index's size is another", {"top": put("manifests", 0, "size", 1)}),

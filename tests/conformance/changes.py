@@ -19,6 +19,9 @@ class Case:
     step: int = None
     least: int = 0
     agent: str = None  # the agent's reason where it differs, since it reads its own branch only
+    tar: callable = None  # a change of the cache's tar, where it travels as one
+    after: callable = None  # looks at a machine in which the agent installed
+    kept: bool = None  # whether the agent keeps the chain; None: not looked at
 
 
 HOSTILE_NAMES = [

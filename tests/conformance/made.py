@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +19,7 @@ MIB = 1 << 20
 BIG = hashlib.shake_128(b"a file of three chunks").digest(2 * MIB + 9)
 CONF = b"options nic speed=fast\n"
 MODULE = b"\x7fELF" + b"module " * 400
+SPARE = b"of a bundle that the test's machine does not need\n" * 9
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 TRUST_TYPE = "application/vnd.larder.trust.v1+json"
 EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "", "size": 2}
@@ -27,13 +29,15 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 KEYS = {
     "fleet": ec.generate_private_key(ec.SECP256R1()),
     "second": ec.generate_private_key(ec.SECP256R1()),
+    "third": ec.generate_private_key(ec.SECP256R1()),
     "stranger": ec.generate_private_key(ec.SECP256R1()),
     "edward": ed25519.Ed25519PrivateKey.generate(),
 }
 
 
+@lru_cache(64)
 def sha(data):
-    """The hex digest."""
+    """The hex digest; that of the one large file is asked for in every case."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -79,14 +83,28 @@ def entry(key, signed, sig=None, keyid=None):
     }
 
 
-def trust_of(*names, threshold=1):
+def trust_of(*names, threshold=1, version=1):
     """What a trust root says."""
     return {
         "format": "larder.trust.v1",
-        "version": 1,
+        "version": version,
         "threshold": threshold,
         "keys": [{"public": b64(public(name))} for name in names],
     }
+
+
+def trust_file(version, *names, by=(), threshold=1, payload=None, signatures=None):
+    """A version of the trust root, signed by these keys; payload and signatures are changes of it."""
+    value = trust_of(*names, threshold=threshold, version=version)
+    data = text(value) if payload is None else payload(value)
+    made = [entry(name, pae(data, TRUST_TYPE)) for name in by]
+    return text(
+        {
+            "payloadType": TRUST_TYPE,
+            "payload": b64(data),
+            "signatures": made if signatures is None else signatures(data),
+        }
+    )
 
 
 # --- the good cache -----------------------------------------------------------------------------
@@ -102,12 +120,16 @@ def zstd_frame(data, descriptor=0x20, header=None, tail=b""):
     return b"\x28\xb5\x2f\xfd" + bytes([descriptor]) + header + block + tail
 
 
+@lru_cache(64)
+def chunks_of(data):
+    """The digest of each MiB."""
+    return tuple(sha(data[at : at + MIB]) for at in range(0, len(data), MIB))
+
+
 def blob_of(data):
     """A record's word for a blob."""
     made = {"digest": "sha256:" + sha(data), "size": len(data)}
-    if len(data) > MIB:
-        made["chunks"] = [sha(data[at : at + MIB]) for at in range(0, len(data), MIB)]
-    return made
+    return {**made, "chunks": list(chunks_of(data))} if len(data) > MIB else made
 
 
 def file_of(path, data, stored=None, mode=420):
@@ -198,6 +220,10 @@ class Made:
     folder: Path
     trust: Path
     names: dict = field(default_factory=dict)
+    bundles: list = field(default_factory=list)  # (record, blobs) by name: those carried whole
+    good: dict = field(
+        default_factory=dict
+    )  # digest -> the bytes that it is of, whatever is on disk
 
     def blob(self, name):
         """The file of a blob, by a name of this test or by its digest."""
@@ -208,6 +234,7 @@ class Made:
         digest = sha(data)
         if name:
             self.names[name] = digest
+        self.good[digest] = data
         self.blob(digest).write_bytes(data)
         return {"digest": "sha256:" + digest, "size": len(data)}
 
@@ -229,6 +256,19 @@ class Stages:
         return self.at(stage + "_text", text(self.at(stage, value)))
 
 
+def make_spare(made, how):
+    """The row of a second bundle; its one blob is "carried", or "left out" as a slice leaves it out."""
+    record = good_record(b"")
+    record["files"] = [file_of("spare/spare.bin", SPARE)]
+    record["install"][0]["files"] = ["spare/spare.bin"]
+    record_text = text(record)
+    made.put(record_text, "spare record")
+    if how == "carried":
+        made.put(SPARE, "spare")
+        made.bundles.append(("spare record", ("spare",)))
+    return row_of("spare", record_text, len(SPARE), devices=["pci:v0000FFFFd*"])
+
+
 def make_tables(made, stages):
     """Blobs, record and tables; returns [(name, bytes)]."""
     module = stages.at("module", zstd_frame(MODULE))
@@ -238,7 +278,10 @@ def make_tables(made, stages):
     record_text = stages.at("record_text", text(record))
     made.put(record_text, "record")
     row = stages.at("row", row_of("nic", record_text, total_of(record)))
-    far, table = stages.json("far", far_table()), stages.json("table", {"rows": [row]})
+    made.bundles.append(("record", ("big", "conf", "module")))
+    how = stages.at("spare", "none")
+    rows = [row] if how == "none" else [row, make_spare(made, how)]
+    far, table = stages.json("far", far_table()), stages.json("table", {"rows": rows})
     made.put(far, "far")
     made.put(table, "table")
     return [("linux/any/x86_64", far), ("linux/debian-12/x86_64", table)]
@@ -275,20 +318,26 @@ def stored(made, name):
     return {"digest": "sha256:" + made.names[name], "size": len(data)}
 
 
+def put_bundle(made, record, blobs):
+    """The manifest of a bundle that is carried whole."""
+    blobs = [layer("blob.v1", stored(made, name)) for name in sorted(blobs, key=made.names.get)]
+    record_layer = layer("record.v1+json", stored(made, record))
+    name = "bundle" if record == "record" else "spare bundle"
+    return made.put(text(manifest_of(made, "bundle", [record_layer, *blobs])), name)
+
+
 def make_hints(made, stages, envelope):
     """The OCI layout around it all."""
     tables = [layer("table.v1+json", stored(made, name)) for name in ("far", "table")]
     dsse = {"mediaType": "application/vnd.dsse.envelope.v1+json", **envelope}
-    cache = made.put(
-        stages.json("manifest", manifest_of(made, "cache", [dsse, *tables])), "manifest"
-    )
-    blobs = [
-        layer("blob.v1", stored(made, name))
-        for name in sorted(("big", "conf", "module"), key=made.names.get)
+    chain = [
+        layer("trust.v1+json", made.put(data, f"trust {place}"))
+        for place, data in enumerate(stages.at("chain", []))
     ]
-    record = layer("record.v1+json", stored(made, "record"))
-    bundle = made.put(text(manifest_of(made, "bundle", [record, *blobs])), "bundle")
-    entries = [{"mediaType": MANIFEST, **descriptor} for descriptor in (cache, bundle)]
+    layers = [dsse, *chain, *tables]
+    cache = made.put(stages.json("manifest", manifest_of(made, "cache", layers)), "manifest")
+    bundles = [put_bundle(made, *bundle) for bundle in made.bundles]
+    entries = [{"mediaType": MANIFEST, **descriptor} for descriptor in (cache, *bundles)]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
     index = made.put(stages.json("index", index), "index")
     top = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import verifier
+from cases import CASES
+from larder import Workshop, run
+from made import make
+from made_tar import ball_of
+from test_firstboot import firstboot, litter, make_root
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
-
-import verifier  # noqa: E402
-from cases import CASES  # noqa: E402
-from larder import Workshop, run  # noqa: E402
-from made import make  # noqa: E402
-from test_firstboot import firstboot, installed, litter, make_root  # noqa: E402
-
 REASONS = {
     "clean": "done",
     "missing": "not_carried",
@@ -34,8 +34,15 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no case is about a
 def machine(folder, case):
     """A machine with the case's cache in it, as embed would have put it there."""
     root = make_root(folder / "root")
-    made = make(root / "usr/lib/larder/cache", root / "etc/larder/trust.json", case.changes)
+    place = root / "usr/lib/larder/cache"
+    made = make(place, root / "etc/larder/trust.json", case.changes)
     (root / "etc/larder/floor").write_text(f"{case.least}\n")
+    if case.tar:
+        ball = ball_of(made)
+        data = case.tar(ball)
+        shutil.rmtree(place)
+        made.folder = place.with_name("cache.tar")
+        ball.write(made.folder) if data is None else made.folder.write_bytes(data)
     return root, made
 
 
@@ -45,22 +52,20 @@ def second_answer(made, case):
     return report.verdict, report.step
 
 
-def first_answer(made, case):
+def first_answer(cache, trust, least):
     """larder-verify: its verdict."""
-    done = run(
-        "larder-verify",
-        made.folder,
-        "--trust",
-        made.trust,
-        "--json",
-        "--serial-at-least",
-        case.least,
-    )
+    done = run("larder-verify", cache, "--trust", trust, "--json", "--serial-at-least", least)
     if done.returncode == 1:
         return "missing" if "index.json" in done.stdout + done.stderr else "no trust root"
     said = json.loads(done.stdout)
     assert said["code"] == done.returncode == verifier.CODES[said["verdict"]], said
     return said["verdict"]
+
+
+def laid(root):
+    """What the bundle's one step laid down."""
+    place = root / "etc/larder-test"
+    return sorted(path.name for path in place.iterdir()) if place.exists() else []
 
 
 def agent_answer(root, case):
@@ -69,8 +74,13 @@ def agent_answer(root, case):
         return case.agent
     code, status = firstboot(root)
     done = status["reason"] == "done"
-    assert bool(installed(root)) == (code == 0) == done, status
+    assert bool(laid(root)) == (code == 0) == done, status
     assert not litter(root)
+    kept = (root / "var/lib/larder/trust.json").exists()
+    assert done or not kept, "an unproven chain was kept"
+    assert case.kept in (None, kept)
+    if case.after:
+        case.after(root)
     return status["reason"]
 
 
@@ -79,7 +89,11 @@ def ask(case):
     with tempfile.TemporaryDirectory(prefix="larder-", dir=MEMORY) as folder:
         try:
             root, made = machine(Path(folder), case)
-            return second_answer(made, case), first_answer(made, case), agent_answer(root, case)
+            return (
+                second_answer(made, case),
+                first_answer(made.folder, made.trust, case.least),
+                agent_answer(root, case),
+            )
         except Exception as error:
             return error
 

@@ -3,9 +3,12 @@
 It exists to disagree: where it and larder-verify give different answers, one of them, or FORMAT.md,
 is wrong. So it shares no code with them and leans on as little as it can: the standard library and
 python3-cryptography. Zstandard is not in the standard library: frames are walked here (window,
-dictionary, what is left over), and what they decode to is counted with the `zstd` program.
+dictionary, what is left over), and the `zstd` program decodes them. tar is, and is not used: its reader
+takes far more than section 2.1 allows.
 
     verifier.py CACHE --trust FILE [--serial-at-least N] [--json]
+
+CACHE is a folder, a tar, a delta, or oci://HOST[:PORT]/NAME[:TAG] on this machine.
 
 Exit codes are larder-verify's: 0 clean, 4 untrusted, 3 damaged, 5 incomplete, 6 stale, 1 otherwise.
 """
@@ -14,13 +17,16 @@ import argparse
 import base64
 import binascii
 import hashlib
+import http.client
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
+import tempfile
+import urllib.error
+import urllib.request
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,6 +35,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 TOP_MAX, VALUES_MAX = 64 * KIB, 131072
+DELTA_MAX, FIRST_MAX, TAR_BLOBS_MAX = 4096, 4096, 1 << 20
+BLOCK, CHAIN_MAX, ENTRIES_MAX = 512, 64, 65536
 LAYOUT_MAX = ENVELOPE_MAX = TABLE_MAX = 4 * MIB
 TRUST_MAX = 256 * KIB
 STATEMENT_MAX = CHUNK = MIB
@@ -287,10 +295,169 @@ def from_base64(value):
     return data
 
 
-# --- files --------------------------------------------------------------------------------------
+# --- the one tar, section 2.1 -------------------------------------------------------------------
+
+FILE, LINK, FOLDER = b"0", b"2", b"5"
+EIGHT_GIB = 8 * GIB
 
 
-class Folder:
+@dataclass
+class Entry:
+    """All that a header says."""
+
+    path: bytes
+    mode: int = 0o644
+    size: int = 0
+    kind: bytes = FILE
+    target: bytes = b""
+    start: int = 0  # where its bytes begin
+
+
+def split_path(path):
+    """Name and prefix of a header; what fits into no header is Bad."""
+    if len(path) <= 100:
+        return path, b""
+    slashes = [at for at, byte in enumerate(path) if byte == 0x2F and len(path) - at - 1 <= 100]
+    name, prefix = (path[slashes[0] + 1 :], path[: slashes[0]]) if slashes else (b"", b"")
+    if not name or not 1 <= len(prefix) <= 155:
+        raise Bad("a path that fits into no header")
+    return name, prefix
+
+
+def tar_header(entry):
+    """The 512 bytes that follow from an entry."""
+    path = entry.path + (b"/" if entry.kind == FOLDER else b"")
+    name, prefix = split_path(path)
+    size = b"%011o\0" % entry.size
+    if entry.size >= EIGHT_GIB:
+        size = b"\x80" + entry.size.to_bytes(11, "big")
+    block = bytearray(BLOCK)
+    for at, field_bytes in (
+        (0, name),
+        (100, b"%07o\0" % entry.mode),
+        (108, b"0000000\0" * 2),
+        (124, size),
+        (136, b"0" * 11),
+        (148, b" " * 8),
+        (156, entry.kind),
+        (157, entry.target),
+        (257, b"ustar\x0000"),
+        (329, b"0000000\0" * 2),
+        (345, prefix),
+    ):
+        block[at : at + len(field_bytes)] = field_bytes
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def octal(field_bytes):
+    """A number, however it is spelled; the comparison with the one spelling judges."""
+    if not re.fullmatch(rb"[0-7]+", field_bytes):
+        raise Bad("not a number in octal digits")
+    return int(field_bytes, 8)
+
+
+def until_nul(field_bytes):
+    """A field that is filled up with zeros."""
+    return field_bytes.split(b"\0", 1)[0]
+
+
+def tar_entry(block):
+    """A header, or Bad where it is not the one that its entry has."""
+    kind = block[156:157]
+    if kind not in (FILE, LINK, FOLDER):
+        raise Bad(f"an entry of type {kind!r}")
+    prefix, path = until_nul(block[345:500]), until_nul(block[:100])
+    path = prefix + b"/" + path if prefix else path
+    if kind == FOLDER:
+        path = path[:-1] if path.endswith(b"/") else path
+    large = block[124] == 0x80
+    size = int.from_bytes(block[125:136], "big") if large else octal(block[124:135])
+    entry = Entry(path, octal(block[100:107]), size, kind, until_nul(block[157:257]))
+    if entry.mode > 0o777 or (kind != FILE and size) or (kind == LINK) != bool(entry.target):
+        raise Bad("a header that contradicts itself")
+    if not path or tar_header(entry) != block:
+        raise Bad("a header in another spelling")
+    return entry
+
+
+def tar_entries(walk):
+    """Every entry of a tar, in order; the end is two zero blocks and nothing behind them."""
+    whole = walk.left
+    while True:
+        block = walk.take(BLOCK)
+        if not any(block):
+            break
+        entry = tar_entry(block)
+        entry.start = whole - walk.left
+        walk.skip(entry.size)
+        if any(walk.take(-entry.size % BLOCK)):
+            raise Bad("not filled up with zeros")
+        yield entry
+    if any(walk.take(BLOCK)) or walk.left:
+        raise Bad("the tar does not end where it says")
+
+
+# --- where the files of a cache are -------------------------------------------------------------
+
+
+class Source:
+    """A cache: index.json, manifests and blobs, wherever they are."""
+
+    def open(self, name):
+        """A blob, open, and its size. Absent, or Bad."""
+        raise NotImplementedError
+
+    def index(self):
+        """The bytes of the index that the hints begin with, their digest proven."""
+        top = strict_json(few_values(self.top()))
+        return self.signed(*first(top, "manifests"), LAYOUT_MAX, "index")
+
+    def top(self):
+        """The bytes of index.json."""
+        raise NotImplementedError
+
+    def manifest(self, name, size):
+        """The bytes of a manifest."""
+        return self.signed(name, size, LAYOUT_MAX, "manifest")
+
+    def envelope(self, name, _size):
+        """The bytes of the envelope; the path to it is a hint, and they need no digest."""
+        return self.blob(name, ENVELOPE_MAX)
+
+    def blob(self, name, limit):
+        """All bytes of a blob, believed in nothing yet."""
+        handle, size = self.open(name)
+        with handle:
+            if size > limit:
+                raise Bad(f"{name}: larger than {limit}")
+            return handle.read()
+
+    def signed(self, name, size, limit, what):
+        """All bytes of a blob whose digest and size are given."""
+        if size > limit:
+            raise Bad(f"{what}: its size is beyond {limit}")
+        return proven(self.blob(name, limit), name, size, what)
+
+
+def proven(data, name, size, what):
+    """The bytes, if they have this digest and size."""
+    if len(data) != size:
+        raise Bad(f"{what}: {len(data)} bytes instead of {size}")
+    if hashlib.sha256(data).hexdigest() != name:
+        raise Bad(f"{what}: another digest")
+    return data
+
+
+def kept(data):
+    """Bytes as an open file, which the zstd program can read as well."""
+    handle = tempfile.TemporaryFile()
+    handle.write(data)
+    handle.seek(0)
+    return handle
+
+
+class Folder(Source):
     """A cache in a folder; no link in the place of a blob or of its folders is followed."""
 
     def __init__(self, path):
@@ -303,6 +470,10 @@ class Folder:
                 raise Bad(f"{name[:end]}: a link")
 
     def open(self, name):
+        """A blob's file."""
+        return self.regular(f"blobs/sha256/{name}")
+
+    def regular(self, name):
         """A regular file, open, and its size."""
         self.parents(name)
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -318,28 +489,139 @@ class Folder:
             raise Bad(f"{name}: not a regular file")
         return os.fdopen(handle, "rb"), status.st_size
 
-    def read(self, name, limit):
-        """All bytes of a file of at most limit bytes."""
-        handle, size = self.open(name)
+    def top(self):
+        handle, size = self.regular("index.json")
         with handle:
-            if size > limit:
-                raise Bad(f"{name}: larger than {limit}")
+            if size > TOP_MAX:
+                raise Bad("index.json: larger than 64 KiB")
             return handle.read()
 
-    def blob(self, name, limit):
-        """All bytes of a blob, believed in nothing yet."""
-        return self.read(f"blobs/sha256/{name}", limit)
 
-    def signed(self, name, size, limit, what):
-        """All bytes of a blob whose digest and size are given."""
-        if size > limit:
-            raise Bad(f"{what}: its size is beyond {limit}")
-        data = self.blob(name, limit)
-        if len(data) != size:
-            raise Bad(f"{what}: {len(data)} bytes instead of {size}")
-        if hashlib.sha256(data).hexdigest() != name:
-            raise Bad(f"{what}: another digest")
+LAYOUT_TEXT = b'{"imageLayoutVersion":"1.0.0"}'
+HEADS_OF_TAR = (b"oci-layout", b"larder-delta.json", b"index.json")
+
+
+def check_delta(data):
+    """The mark of a part, section 2.2."""
+    value = keys(strict_json(data), "format", "base", "serial")
+    if value["format"] != "larder.delta.v1":
+        raise Bad("another format of a delta")
+    digest(value["base"])
+    integer(value["serial"], 1, 1 << 48)
+
+
+class Tar(Source):
+    """A cache, or a part of one, as one tar; its form is judged before anything in it is read."""
+
+    def __init__(self, path):
+        self.handle = open(path, "rb")
+        self.heads, self.blobs = {}, {}
+        walk = Walk(self.handle, os.fstat(self.handle.fileno()).st_size)
+        for entry in tar_entries(walk):
+            self.take(entry)
+        for name, limit in ((b"oci-layout", len(LAYOUT_TEXT)), (b"larder-delta.json", DELTA_MAX)):
+            if name in self.heads and self.heads[name].size > limit:
+                raise Bad(f"{name.decode()}: too large")
+        if b"oci-layout" in self.heads and self.head(b"oci-layout") != LAYOUT_TEXT:
+            raise Bad("oci-layout: another version")
+        if b"larder-delta.json" in self.heads:
+            check_delta(self.head(b"larder-delta.json"))
+        if b"index.json" in self.heads and self.heads[b"index.json"].size > TOP_MAX:
+            raise Bad("index.json: larger than 64 KiB")
+
+    def take(self, entry):
+        """Nothing but the files of a cache, in their order."""
+        if entry.kind != FILE or entry.mode != 0o644:
+            raise Bad(f"{entry.path}: not a file of mode 0644")
+        if entry.path in HEADS_OF_TAR:
+            later = HEADS_OF_TAR[HEADS_OF_TAR.index(entry.path) :]
+            if self.blobs or any(name in self.heads for name in later):
+                raise Bad(f"{entry.path}: not at its place")
+            self.heads[entry.path] = entry
+            return
+        found = re.fullmatch(rb"blobs/sha256/([0-9a-f]{64})", entry.path)
+        if not found or len(self.blobs) == TAR_BLOBS_MAX:
+            raise Bad(f"{entry.path}: no file of a cache")
+        if found[1].decode() in self.blobs:
+            raise Bad(f"{entry.path}: twice")
+        self.blobs[found[1].decode()] = entry
+
+    def bytes_of(self, entry):
+        """The bytes of an entry; the walk has seen that they are there."""
+        self.handle.seek(entry.start)
+        return self.handle.read(entry.size)
+
+    def head(self, name):
+        """One of the files before the blobs."""
+        return self.bytes_of(self.heads[name])
+
+    def top(self):
+        if b"index.json" not in self.heads:
+            raise Absent("index.json: not here")
+        return self.head(b"index.json")
+
+    def open(self, name):
+        if name not in self.blobs:
+            raise Absent(f"{name}: not here")
+        return kept(self.bytes_of(self.blobs[name])), self.blobs[name].size
+
+
+class Registry(Source):
+    """A cache in a registry on this machine, section 2.3."""
+
+    PLACE = re.compile(r"oci://(127\.0\.0\.1:[0-9]+)/([a-z0-9][a-z0-9/_.-]*)(?::([\w.-]{1,128}))?")
+
+    def __init__(self, url):
+        host, name, tag = self.PLACE.fullmatch(full(self.PLACE, url)).groups()
+        self.base, self.tag = f"http://{host}/v2/{name}", tag or "latest"
+
+    def get(self, path, limit):
+        """A document of at most limit bytes."""
+        accept = (
+            "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+        )
+        request = urllib.request.Request(f"{self.base}/{path}", headers={"Accept": accept})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                data = answer.read(limit + 1)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                raise Absent(f"{path}: not here") from error
+            raise Bad(f"{path}: {error}") from error
+        except http.client.IncompleteRead as error:
+            raise Bad(f"{path}: cut") from error
+        if len(data) > limit:
+            raise Bad(f"{path}: larger than {limit}")
         return data
+
+    def index(self):
+        try:
+            return self.get(f"manifests/{self.tag}", LAYOUT_MAX)
+        except Absent as error:
+            raise Absent("index.json: no such tag") from error
+
+    def manifest(self, name, size):
+        return proven(self.get(f"manifests/sha256:{name}", LAYOUT_MAX), name, size, "manifest")
+
+    def envelope(self, name, size):
+        """What a registry sends has the digest and size that were asked for, the envelope too."""
+        return self.signed(name, size, ENVELOPE_MAX, "envelope")
+
+    def open(self, name):
+        data = self.get(f"blobs/sha256:{name}", FILE_MAX)
+        return kept(data), len(data)
+
+
+def source_of(path):
+    """The cache at a place."""
+    if str(path).startswith("oci://"):
+        return Registry(str(path))
+    if os.path.exists(path) and not os.path.isdir(path):
+        try:
+            return Tar(path)
+        except Bad as error:
+            raise Finding(1, "damaged", f"{path}: {error}") from error
+    return Folder(path)
 
 
 # --- hints, section 2 ---------------------------------------------------------------------------
@@ -354,6 +636,23 @@ def first(document, name):
     return digest(found.get("digest")), integer(found.get("size"), 0, INTEGER_MAX)
 
 
+FRONT = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":['
+
+
+def first_manifest(data):
+    """The first descriptor of the index; one that begins as larder's do is read no further."""
+    if not data.startswith(FRONT):
+        return first(strict_json(few_values(data)), "manifests")
+    text = data[len(FRONT) : len(FRONT) + FIRST_MAX].decode("utf-8", "surrogateescape")
+    text = text.lstrip(" \t\n\r")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Bad(f"no descriptor: {error}") from error
+    one = strict_json(text[:end].encode("utf-8", "surrogateescape"))
+    return first({"manifests": [one]}, "manifests")
+
+
 def few_values(data):
     """Brackets that open, and commas, outside strings: what parsing would have to hold."""
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data, flags=re.DOTALL)
@@ -362,16 +661,27 @@ def few_values(data):
     return data
 
 
-def find_envelope(folder):
-    """Follow the hints to the bytes that ought to be an envelope; only its own path is a hint."""
+def versions(manifest):
+    """The versions of the trust root that a cache carries: the layers of that type, in their order."""
+    found = [
+        (digest(layer.get("digest")), integer(layer.get("size"), 0, INTEGER_MAX))
+        for layer in manifest["layers"]
+        if isinstance(layer, dict) and layer.get("mediaType") == TRUST_TYPE
+    ]
+    if len(found) > CHAIN_MAX:
+        raise Bad("more than 64 versions of the trust root")
+    return found
+
+
+def find_envelope(source):
+    """Follow the hints to what ought to be an envelope, and to the versions of the trust root."""
     try:
-        top = strict_json(few_values(folder.read("index.json", TOP_MAX)))
-        index = folder.signed(*first(top, "manifests"), LAYOUT_MAX, "index")
-        index = strict_json(few_values(index))
-        manifest = folder.signed(*first(index, "manifests"), LAYOUT_MAX, "manifest")
+        manifest = source.manifest(*first_manifest(source.index()))
         manifest = strict_json(few_values(manifest))
-        name, _ = first(manifest, "layers")
-        return folder.blob(name, ENVELOPE_MAX)
+        name, size = first(manifest, "layers")
+        if size > ENVELOPE_MAX:
+            raise Bad("an envelope of more than 4 MiB")
+        return source.envelope(name, size), versions(manifest)
     except Absent as error:
         verdict = "missing" if error.args[0].startswith("index.json") else "damaged"
         raise Finding(1, verdict, str(error)) from error
@@ -455,8 +765,9 @@ def parse_envelope(data, payload_type):
 
 @dataclass
 class Trust:
-    """A trust root: key id -> key, and how many of them must have signed."""
+    """A version of the trust root: key id -> key, and how many of them must have signed."""
 
+    version: int
     threshold: int
     keys: dict
 
@@ -471,28 +782,51 @@ class Trust:
 
 
 def parse_trust(data):
-    """trust.json, version 1; a chain of later versions would be followed from what this returns."""
+    """A trust file: what it says, its payload, and who claims to have signed it."""
     if len(data) > TRUST_MAX:
         raise Bad("a trust root larger than 256 KiB")
-    payload, _ = parse_envelope(data, TRUST_TYPE)
+    payload, signatures = parse_envelope(data, TRUST_TYPE)
     value = keys(strict_json(payload), "format", "version", "threshold", "keys")
     if value["format"] != "larder.trust.v1":
         raise Bad("another format")
-    integer(value["version"], 1, 1 << 32)
+    version = integer(value["version"], 1, 1 << 32)
     found = {}
     for entry in array(value["keys"], 1, 32):
         der = from_base64(keys(entry, "public")["public"])
         found[hashlib.sha256(der).hexdigest()] = public_key(der)
     if len(found) != len(value["keys"]):
         raise Bad("a key stands twice")
-    return Trust(integer(value["threshold"], 1, len(found)), found)
+    trust = Trust(version, integer(value["threshold"], 1, len(found)), found)
+    return trust, pre_authentication(TRUST_TYPE, payload), signatures
+
+
+def next_trust(newest, data):
+    """What judges after one more version of a chain: it, or the newest so far where it is older."""
+    trust, signed, signatures = parse_trust(data)
+    if trust.version <= newest.version:
+        return newest
+    if trust.version != newest.version + 1:
+        raise Bad(f"version {trust.version} does not follow version {newest.version}")
+    if not newest.accepts(signed, signatures):
+        raise Bad(f"version {trust.version} is not signed by enough keys of the one before it")
+    if not trust.accepts(signed, signatures):
+        raise Bad(f"version {trust.version} is not signed by enough of its own keys")
+    return trust
+
+
+def walk_chain(source, root, chain):
+    """The newest version that the chain proves; a chain that is there and broken proves nothing."""
+    newest = root
+    for name, size in chain:
+        newest = next_trust(newest, source.signed(name, size, TRUST_MAX, "trust chain"))
+    return newest
 
 
 def read_trust(path):
     """The trust root of a file; a link is followed, since its owner placed it."""
     try:
         with open(path, "rb") as handle:
-            return parse_trust(handle.read(TRUST_MAX + 1))
+            return parse_trust(handle.read(TRUST_MAX + 1))[0]
     except (OSError, Bad) as error:
         raise Finding(0, "no trust root", f"{path}: {error}") from error
 
@@ -624,14 +958,16 @@ def check_chunks(blob):
 
 
 def check_file(entry):
-    """One file of a bundle."""
-    keys(entry, "path", "mode", "size", "encoding", "blob")
+    """One file of a bundle, or a tree."""
+    tree = isinstance(entry, dict) and entry.get("encoding") == "tar+zstd"
+    keys(entry, "path", "mode", "size", "encoding", "blob", *(["entries"] if tree else []))
     safe_path(entry["path"])
-    if integer(entry["mode"], 0, 511) not in (0o644, 0o755):
+    if integer(entry["mode"], 0, 511) not in ((0o755,) if tree else (0o644, 0o755)):
         raise Bad("mode is neither 0644 nor 0755")
     integer(entry["size"], 0, FILE_MAX)
-    if entry["encoding"] not in ("identity", "zstd"):
+    if entry["encoding"] not in ("identity", "zstd", "tar+zstd"):
         raise Bad("unknown encoding")
+    integer(entry.get("entries", 1), 1, ENTRIES_MAX)
     blob = keys(entry["blob"], "digest", "size", optional=("chunks",))
     digest(blob["digest"])
     integer(blob["size"], 0, FILE_MAX)
@@ -655,8 +991,8 @@ STEPS = {
 }
 
 
-def check_step(step, paths):
-    """One step of an install; it names files of this record only."""
+def check_step(step, paths, trees):
+    """One step of an install; it names files of this record only, and trees in one kind of it."""
     if not isinstance(step, dict) or not isinstance(step.get("do"), str) or step["do"] not in STEPS:
         raise Bad("unknown step")
     keys(step, "do", *STEPS[step["do"]])
@@ -667,6 +1003,8 @@ def check_step(step, paths):
     for path in array(step.get("files", ["none"]), 1, 65536):
         if "files" in step and string(path) not in paths:
             raise Bad("a step names a file that the record has not")
+        if path in trees and step["do"] != "files":
+            raise Bad("a step that takes files is given a tree")
     different(step.get("files", step.get("modules")))
     different([path.rsplit("/", 1)[-1] for path in step.get("files", [])])
 
@@ -689,11 +1027,12 @@ def parse_record(data):
         check_file(entry)
     paths = [entry["path"] for entry in value["files"]]
     rising(paths)
+    trees = {entry["path"] for entry in value["files"] if entry["encoding"] == "tar+zstd"}
     folders = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
     if folders & set(paths):
         raise Bad("a file is a folder of another")
     for step in array(value["install"], 1, 64):
-        check_step(step, set(paths))
+        check_step(step, set(paths), trees)
     check_expect(value["expect"])
     for origin in array(value["origins"], 0, 4096):
         keys(origin, "from", "sha256", "size")
@@ -779,10 +1118,10 @@ def walk_frames(handle, size):
             raise Bad("bytes that are no frame")
 
 
-def decoded_size(handle, most):
-    """How many bytes the zstd program makes of a blob; it is ended when they are too many."""
+def decoded(handle, most):
+    """What the zstd program makes of a blob, as an open file, and its size; never much beyond most."""
     handle.seek(0)
-    count = 0
+    made, count = tempfile.TemporaryFile(), 0
     with subprocess.Popen(
         ["zstd", "-q", "-d", "-c", "--memory=8MB"],
         stdin=handle,
@@ -793,21 +1132,69 @@ def decoded_size(handle, most):
             piece = tool.stdout.read(CHUNK)
             if not piece:
                 break
+            made.write(piece)
             count += len(piece)
         if count > most:
             tool.kill()
     if count <= most and tool.returncode:
         raise Bad("does not decode")
-    return count
+    made.seek(0)
+    return made, count
+
+
+# --- trees, section 7.1 -------------------------------------------------------------------------
+
+
+def check_target(target, depth):
+    """A link stays inside the tree when it is followed by name alone, from depth folders below its top."""
+    rest, ups = target, 0
+    while rest.startswith("../"):
+        rest, ups = rest[3:], ups + 1
+    if not 1 <= len(target) <= 100 or ups > depth:
+        raise Bad(f"a link to {target[:60]!r}")
+    for part in rest.split("/"):
+        safe_name(part)
+
+
+MODES = {FILE: (0o644, 0o755), FOLDER: (0o755,), LINK: (0o777,)}
+
+
+def check_tree_entry(entry, folders):
+    """One entry; what is above it was an entry of its own, and a folder."""
+    path = entry.path.decode("ascii", "replace")
+    if len(safe_path(path)) > 255:
+        raise Bad("a path of more than 255 bytes")
+    if entry.mode not in MODES[entry.kind]:
+        raise Bad(f"{path}: mode {entry.mode:o}")
+    above = path.rpartition("/")[0]
+    if above and above not in folders:
+        raise Bad(f"{path}: lies in no folder of this tree")
+    if entry.kind == LINK:
+        check_target(entry.target.decode("ascii", "replace"), path.count("/"))
+    if entry.kind == FOLDER:
+        folders.add(path)
+
+
+def check_tree(handle, size, count):
+    """A whole tree, decoded."""
+    folders, paths = set(), []
+    for entry in tar_entries(Walk(handle, size)):
+        check_tree_entry(entry, folders)
+        paths.append(entry.path)
+        if len(paths) > count:
+            raise Bad("more entries than are signed")
+    if len(paths) != count:
+        raise Bad("fewer entries than are signed")
+    rising(paths)
 
 
 # --- verification, section 8 --------------------------------------------------------------------
 
 
-def check_blob(folder, blob):
+def check_blob(source, blob):
     """Step 8: size, then every chunk; returns the open file."""
     name = blob["digest"][7:]
-    handle, size = folder.open(f"blobs/sha256/{name}")
+    handle, size = source.open(name)
     try:
         if size != blob["size"]:
             raise Bad(f"{name}: {size} bytes instead of {blob['size']}")
@@ -823,8 +1210,8 @@ def check_blob(folder, blob):
 class Audit:
     """Walks all that a statement covers, and goes on behind a finding."""
 
-    def __init__(self, folder, report):
-        self.folder, self.report, self.seen = folder, report, set()
+    def __init__(self, source, report):
+        self.source, self.report, self.seen = source, report, set()
 
     def found(self, step, verdict, error):
         """Remember a finding."""
@@ -834,7 +1221,7 @@ class Audit:
         """Step 6."""
         for name, table_digest, size in tables:
             try:
-                rows = parse_table(self.folder.signed(table_digest, size, TABLE_MAX, "table"))
+                rows = parse_table(self.source.signed(table_digest, size, TABLE_MAX, "table"))
             except Absent as error:
                 self.found(6, "incomplete", f"table {name}: {error}")
             except Bad as error:
@@ -848,7 +1235,7 @@ class Audit:
         name = digest(row["record"]["digest"])
         try:
             size = row["record"]["size"]
-            files = parse_record(self.folder.signed(name, size, RECORD_MAX, "record"))
+            files = parse_record(self.source.signed(name, size, RECORD_MAX, "record"))
         except Absent:
             return
         except Bad as error:
@@ -859,12 +1246,13 @@ class Audit:
 
     def file(self, entry):
         """Steps 8 and 9, once for each different way to read a blob."""
-        token = json.dumps([entry["blob"], entry["encoding"], entry["size"]], sort_keys=True)
+        ways = ("blob", "encoding", "size", "entries")
+        token = json.dumps([entry.get(name) for name in ways], sort_keys=True)
         if token in self.seen:
             return
         self.seen.add(token)
         try:
-            handle = check_blob(self.folder, entry["blob"])
+            handle = check_blob(self.source, entry["blob"])
         except Absent:
             return
         except Bad as error:
@@ -881,19 +1269,27 @@ class Audit:
         try:
             handle.seek(0)
             walk_frames(handle, entry["blob"]["size"])
-            if shutil.which("zstd") and decoded_size(handle, entry["size"]) != entry["size"]:
-                raise Bad("decodes to another size")
+            made, size = decoded(handle, entry["size"])
+            with made:
+                if size != entry["size"]:
+                    raise Bad("decodes to another size")
+                if entry["encoding"] == "tar+zstd":
+                    check_tree(made, size, entry["entries"])
         except Bad as error:
             self.found(9, "damaged", f"{entry['path']}: {error}")
 
 
-def trusted_statement(folder, trust):
+def trusted_statement(source, root):
     """Steps 1 to 4: each of them stops."""
-    data = find_envelope(folder)
+    data, chain = find_envelope(source)
     try:
         payload, signatures = parse_envelope(data, STATEMENT_TYPE)
     except Bad as error:
         raise Finding(2, "untrusted", str(error)) from error
+    try:
+        trust = walk_chain(source, root, chain)
+    except (Absent, Bad) as error:
+        raise Finding(3, "untrusted", f"trust chain: {error}") from error
     if not trust.accepts(pre_authentication(STATEMENT_TYPE, payload), signatures):
         raise Finding(3, "untrusted", "not signed by enough keys of the trust root")
     try:
@@ -903,16 +1299,16 @@ def trusted_statement(folder, trust):
 
 
 def verify(path, trust_path, least=0):
-    """The whole of section 8 on one folder."""
+    """The whole of section 8 on one cache."""
     report = Report()
-    folder = Folder(path)
     try:
         trust = read_trust(trust_path)
-        report.serial, tables = trusted_statement(folder, trust)
+        source = source_of(path)
+        report.serial, tables = trusted_statement(source, trust)
     except Finding as finding:
         report.findings.append(finding)
         return report
-    audit = Audit(folder, report)
+    audit = Audit(source, report)
     if report.serial < least:
         audit.found(5, "stale", f"serial {report.serial}, and {least} is the least accepted")
     audit.tables(tables)

@@ -134,7 +134,7 @@ def test_too_large(tmp_path):
 
 
 def test_wrong_usage():
-    for arguments, text in (((), "expected FILE"), (("a.json",), "--expand"),
+    for arguments, text in (((), "expected CACHE"), (("a.json",), "--expand"),
                             (("--expand", "a.json", "b.json"), "too many operands"),
                             (("--expnad", "a.json"), "did you mean --expand?")):
         done = show(*arguments)

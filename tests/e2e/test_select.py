@@ -416,3 +416,15 @@ def test_a_copied_cache_needs_no_packing(family, tmp_path):
     assert unpacked(*family.bake_args(cache=copy)) == set()
     assert tree(copy) == before
     family.verify(copy)
+
+
+def test_embed_takes_what_is_selected(family, tmp_path):
+    family.fetch()
+    family.bake()
+    refused("no bundle of the cache is selected", "larder", "embed", family.cache, "--trust", family.trust,
+            "--root", tmp_path, "--arch", "aarch64")
+    said = json.loads(good("larder", "embed", family.cache, "--trust", family.trust, "--root", tmp_path, "--json",
+                           "--nic", "cx5"))
+    assert (said["bundles"], said["carried"]) == (3, 1), said
+    inside = tmp_path / "usr/lib/larder/cache"
+    assert "1 of 3 bundles carried" in good("larder-verify", inside, "--trust", family.trust, "--layout")

@@ -66,9 +66,7 @@ static void test_damage(void **state)
 		result = inventory_read(&cache, &inventory, &err);
 		if (rows[i].kind != ERR_NONE) {
 			check_err(result, &err, rows[i].kind,
-				  rows[i].blob == 3 ? "record of one"
-						    : "blob ",
-				  row);
+				  rows[i].blob == 3 ? "record of one" : "blob ", row);
 		} else {
 			check_good(result, &err, row);
 			CHECK(inventory.bundles[0].carried == rows[i].first, "%s", row);
@@ -151,6 +149,41 @@ static void test_same_record_twice(void **state)
 	assert_int_equal(inventory.bundle_count, 1);
 }
 
+/* What the index lists is kept; what is not selected is not. */
+static void test_left_out(void **state)
+{
+	const struct made_cache *made = *state;
+	struct select_lists lists = { 0 };
+	const char *kernel = "9.9.9", *none = "solaris:1";
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	AUTO_RECORDS struct layout_records records = { 0 };
+	struct select select = { 0 };
+	struct err err = { 0 };
+
+	open_good(made, &cache);
+	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
+	check_good(layout_read_records(&cache.layout, &records, &err), &err, "records");
+	assert_int_equal(records.count, 2);
+	assert_true(layout_records_have(&records, &made->record[1].digest));
+	assert_false(layout_records_have(&records, &made->table.digest));
+	inventory_keep(&inventory, &records);
+	assert_int_equal(inventory_carried(&inventory), 2);
+	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 2);
+	lists.kernels = (struct cli_list) { &kernel, 1 };
+	check_good(select_from_lists(&lists, &select, &err), &err, "kernel");
+	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 2);
+	assert_int_equal(inventory_carried(&inventory), 2);
+	records.count = 1;
+	inventory_keep(&inventory, &records);
+	assert_int_equal(inventory_carried(&inventory), 1);
+	lists.os = (struct cli_list) { &none, 1 };
+	check_good(select_from_lists(&lists, &select, &err), &err, "os");
+	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 0);
+	assert_int_equal(inventory_carried(&inventory), 0);
+	select_free(&select);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +192,7 @@ int main(void)
 		cache_test(test_write_slice),
 		cmocka_unit_test(test_blobs_of),
 		cache_test(test_same_record_twice),
+		cache_test(test_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
