@@ -10,9 +10,11 @@
 #include <sys/wait.h>
 
 #include "bake/archive_child.h"
+#include "bake/archive_tree.h"
 #include "cache/base/span.h"
 #include "cache/name.h"
 
+#define INPUT_BYTES ((size_t)128 * 1024)
 #define SILENCE_MAX_MS (10 * 60 * 1000) /* to skip a huge member takes a while */
 
 struct frame {
@@ -21,8 +23,16 @@ struct frame {
 	char data[ARCHIVE_FRAME_DATA_MAX + 1]; /* a NUL follows the size bytes */
 };
 
+/* Frames that were read ahead: most are short. */
+struct input {
+	size_t at, size;
+	char data[INPUT_BYTES];
+};
+
 struct taking {
 	int from; /* frames */
+	struct input *input; /* owned */
+	struct archive_tree *tree; /* NULL: members go to the store */
 	const char *name;
 	const struct json_strings *globs;
 	const struct store *store;
@@ -35,14 +45,14 @@ struct taking {
 	struct digest_stream *stream;
 };
 
-static int read_all(int fd, void *data, size_t size, struct err *err)
+/* At least one byte. */
+static int read_some(int fd, void *data, size_t size, size_t *out_got, struct err *err)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN };
-	char *at = data;
 
-	while (size > 0) {
+	for (;;) {
 		int ready = poll(&poller, 1, SILENCE_MAX_MS);
-		ssize_t got = ready > 0 ? read(fd, at, size) : 0;
+		ssize_t got = ready > 0 ? read(fd, data, size) : 0;
 
 		if (ready == 0)
 			return err_set(err, ERR_TIMEOUT,
@@ -53,8 +63,34 @@ static int read_all(int fd, void *data, size_t size, struct err *err)
 			return err_errno(err, "read from the archive reader");
 		if (got == 0)
 			return err_set(err, ERR_INVALID, "the archive reader ended too early");
-		at += got;
-		size -= (size_t)got;
+		*out_got = (size_t)got;
+		return 0;
+	}
+}
+
+static int read_all(struct taking *taking, void *data, size_t size, struct err *err)
+{
+	struct input *input = taking->input;
+	char *to = data;
+
+	while (size > 0) {
+		size_t have = input->size - input->at, step = size < have ? size : have;
+
+		if (have == 0 && size >= INPUT_BYTES) {
+			if (read_some(taking->from, to, size, &step, err) < 0)
+				return -1;
+		} else if (have == 0) {
+			input->at = 0;
+			if (read_some(taking->from, input->data, INPUT_BYTES, &input->size,
+				      err) < 0)
+				return -1;
+			continue;
+		} else {
+			memcpy(to, input->data + input->at, step);
+			input->at += step;
+		}
+		to += step;
+		size -= step;
 	}
 	return 0;
 }
@@ -67,18 +103,18 @@ static int read_frame(struct taking *taking, struct err *err)
 	struct span span = span_of(header, sizeof(header));
 	uint32_t type, most;
 
-	if (read_all(taking->from, header, sizeof(header), err) < 0)
+	if (read_all(taking, header, sizeof(header), err) < 0)
 		return -1;
 	type = span_take_u32(&span);
 	frame->glob = span_take_u32(&span);
 	frame->mode = span_take_u32(&span);
 	frame->size = span_take_u32(&span);
 	most = type == ARCHIVE_FRAME_DATA ? ARCHIVE_FRAME_DATA_MAX : ARCHIVE_FRAME_TEXT_MAX;
-	if (type < ARCHIVE_FRAME_MEMBER || type > ARCHIVE_FRAME_ERROR || frame->size > most ||
+	if (type < ARCHIVE_FRAME_MEMBER || type > ARCHIVE_FRAME_TWIN || frame->size > most ||
 	    frame->glob >= taking->globs->count || (frame->mode & ~0777U))
 		return err_set(err, ERR_INVALID, "the archive reader sent a bad frame");
 	frame->type = (enum archive_frame)type;
-	if (read_all(taking->from, frame->data, frame->size, err) < 0)
+	if (read_all(taking, frame->data, frame->size, err) < 0)
 		return -1;
 	frame->data[frame->size] = '\0';
 	return 0;
@@ -183,11 +219,63 @@ static int note_unmatched(struct taking *taking, struct err *err)
 	return 0;
 }
 
+static int bad_frame(struct err *err)
+{
+	return err_set(err, ERR_INVALID, "the archive reader sent a bad frame");
+}
+
+/* The path of a tree's entry, and what stands behind its NUL, where that is wanted. */
+static int read_pair(struct taking *taking, bool pair, const char **out_target, struct err *err)
+{
+	struct frame *frame = taking->frame;
+	size_t length = strlen(frame->data);
+
+	*out_target = NULL;
+	if (pair) {
+		if (length >= frame->size)
+			return bad_frame(err);
+		*out_target = frame->data + length + 1;
+		if (length + 1 + strlen(*out_target) != frame->size)
+			return bad_frame(err);
+		cleaned(frame->data + length + 1);
+	} else if (length != frame->size) {
+		return bad_frame(err);
+	}
+	cleaned(frame->data);
+	return 0;
+}
+
+static int add_entry(struct taking *taking, enum tar_kind kind, bool pair, struct err *err)
+{
+	const char *target;
+
+	if (!taking->tree)
+		return bad_frame(err);
+	if (read_pair(taking, pair, &target, err) < 0)
+		return -1;
+	return archive_tree_add(taking->tree, kind, taking->frame->mode, taking->frame->data,
+				target, err);
+}
+
+/* The frames that mean something else for a tree. */
+static int take_tree_frame(struct taking *taking, struct err *err)
+{
+	const struct frame *frame = taking->frame;
+
+	if (frame->type == ARCHIVE_FRAME_MEMBER)
+		return add_entry(taking, TAR_FILE, false, err);
+	if (frame->type == ARCHIVE_FRAME_DATA)
+		return archive_tree_data(taking->tree, frame->data, frame->size, err);
+	return archive_tree_end(taking->tree, err);
+}
+
 /* Returns 1 for the last frame, 0 for another, -1 for an error. */
 static int take_frame(struct taking *taking, struct err *err)
 {
-	bool inside = taking->draft.fd >= 0;
+	bool inside = taking->draft.fd >= 0 || (taking->tree && taking->tree->inside);
 
+	if (taking->tree && taking->frame->type <= ARCHIVE_FRAME_END)
+		return take_tree_frame(taking, err);
 	switch (taking->frame->type) {
 	case ARCHIVE_FRAME_MEMBER:
 		return begin_member(taking, err);
@@ -209,8 +297,14 @@ static int take_frame(struct taking *taking, struct err *err)
 		if (taking->frame->data[0] == '\0')
 			break;
 		return err_set(err, ERR_INVALID, "%s", cleaned(taking->frame->data));
+	case ARCHIVE_FRAME_FOLDER:
+		return add_entry(taking, TAR_FOLDER, false, err);
+	case ARCHIVE_FRAME_LINK:
+		return add_entry(taking, TAR_LINK, true, err);
+	case ARCHIVE_FRAME_TWIN:
+		return add_entry(taking, TAR_FILE, true, err);
 	}
-	return err_set(err, ERR_INVALID, "the archive reader sent a bad frame");
+	return bad_frame(err);
 }
 
 static int take_frames(struct taking *taking, struct err *err)
@@ -246,6 +340,7 @@ static int run_child(struct taking *taking, int fd, struct err *err)
 	int pipes[2], result;
 	pid_t pid;
 
+	taking->input = must_calloc(1, sizeof(*taking->input));
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return err_errno(err, "pipe");
 	from = pipes[0];
@@ -255,7 +350,7 @@ static int run_child(struct taking *taking, int fd, struct err *err)
 	if (pid < 0)
 		return err_errno(err, "fork");
 	if (pid == 0)
-		archive_child(fd, to, taking->globs);
+		archive_child(fd, to, taking->globs, taking->tree != NULL);
 	close(take_fd(&to));
 	taking->from = from;
 	result = take_frames(taking, err);
@@ -314,6 +409,7 @@ static void taking_free(struct taking *taking)
 	free(taking->item);
 	free(taking->glob);
 	free(taking->frame);
+	free(taking->input);
 	fs_draft_discard(&taking->draft);
 	digest_stream_free(&taking->stream);
 }
@@ -336,6 +432,27 @@ int archive_take(int fd, const char *name, const struct json_strings *globs,
 		result = refuse_twice(&taking, err);
 	if (result == 0)
 		sort_into(&taking, out);
+	else
+		err_wrap(err, "%s", name);
+	taking_free(&taking);
+	return result;
+}
+
+int archive_take_tree(int fd, const char *name, const struct json_strings *globs,
+		      struct archive_tree *tree, struct archive_members *out_near,
+		      struct err *err)
+{
+	struct taking taking = { .name = name,
+				 .globs = globs,
+				 .tree = tree,
+				 .frame = must_calloc(1, sizeof(struct frame)),
+				 .draft = FS_DRAFT_NONE };
+	int result;
+
+	taking.near = must_calloc(globs->count, sizeof(*taking.near));
+	result = run_child(&taking, fd, err);
+	if (result == 0)
+		sort_into(&taking, out_near);
 	else
 		err_wrap(err, "%s", name);
 	taking_free(&taking);

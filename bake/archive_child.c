@@ -28,6 +28,7 @@
 #define CPU_SECONDS_MAX 3600
 #define DESCRIPTORS_MAX 16
 #define READ_STEP ((size_t)256 * 1024)
+#define OUT_ROOM ((size_t)128 * 1024)
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -54,6 +55,12 @@ const struct archive_child_format archive_child_formats[] = {
 	{ NULL, NULL },
 };
 
+/* Frames that were not written yet: most are short. */
+struct pending {
+	size_t size;
+	char data[OUT_ROOM];
+};
+
 struct walk {
 	int out;
 	const struct json_strings *globs;
@@ -61,6 +68,8 @@ struct walk {
 	struct archive_near names;
 	uint64_t seen, taken;
 	char *step; /* READ_STEP bytes */
+	struct pending *pending;
+	bool tree;
 };
 
 static void put_u32(uint8_t *to, uint32_t value)
@@ -70,19 +79,47 @@ static void put_u32(uint8_t *to, uint32_t value)
 }
 
 /* A parent that is gone ends the child. */
+static void write_out(const struct walk *walk, const void *data, size_t size)
+{
+	struct err err;
+
+	if (fs_write_all(walk->out, data, size, &err) < 0)
+		_exit(1);
+}
+
+static void flush(const struct walk *walk)
+{
+	write_out(walk, walk->pending->data, walk->pending->size);
+	walk->pending->size = 0;
+}
+
+static void put_out(const struct walk *walk, const void *data, size_t size)
+{
+	struct pending *pending = walk->pending;
+
+	if (size > OUT_ROOM - pending->size)
+		flush(walk);
+	if (size > OUT_ROOM) {
+		write_out(walk, data, size);
+		return;
+	}
+	memcpy(pending->data + pending->size, data, size);
+	pending->size += size;
+}
+
 static void send_frame(const struct walk *walk, enum archive_frame type, size_t glob,
 		       uint32_t mode, const void *data, size_t size)
 {
 	uint8_t header[ARCHIVE_FRAME_HEADER];
-	struct err err;
 
 	put_u32(header, (uint32_t)type);
 	put_u32(header + 4, (uint32_t)glob);
 	put_u32(header + 8, mode);
 	put_u32(header + 12, (uint32_t)size);
-	if (fs_write_all(walk->out, header, sizeof(header), &err) < 0 ||
-	    fs_write_all(walk->out, data, size, &err) < 0)
-		_exit(1);
+	put_out(walk, header, sizeof(header));
+	put_out(walk, data, size);
+	if (type == ARCHIVE_FRAME_ERROR || type == ARCHIVE_FRAME_DONE)
+		flush(walk);
 }
 
 static _Noreturn void give_up(const struct walk *walk, const char *text)
@@ -137,22 +174,102 @@ static size_t match(const struct walk *walk, const char *path)
 	return first;
 }
 
-static void send_member(struct walk *walk, struct archive *archive, struct archive_entry *entry,
-			const char *path, size_t glob)
+static void count_taken(struct walk *walk, const char *path)
 {
-	uint32_t mode = archive_entry_perm(entry) & S_IXUSR ? 0755 : 0644;
-	la_ssize_t got;
-
 	if (strlen(path) > NAME_PATH_MAX_BYTES)
 		give_up(walk, "a member's path is too long");
 	if (walk->taken++ == ARCHIVE_MAX_MEMBERS)
 		give_up(walk, "too many members fit the globs");
-	send_frame(walk, ARCHIVE_FRAME_MEMBER, glob, mode, path, strlen(path));
+}
+
+/* A path, NUL, and where the member leads. */
+static void send_pair(struct walk *walk, enum archive_frame type, size_t glob, uint32_t mode,
+		      const char *path, const char *target)
+{
+	char text[2 * NAME_PATH_MAX_BYTES + 2];
+	int size;
+
+	if (!target || strlen(target) > NAME_PATH_MAX_BYTES)
+		give_up_on(walk, "a link that leads nowhere, or too far", path);
+	size = snprintf(text, sizeof(text), "%s%c%s", path, '\0', target);
+	send_frame(walk, type, glob, mode, text, (size_t)size);
+}
+
+static uint32_t mode_of(struct archive_entry *entry)
+{
+	return archive_entry_perm(entry) & S_IXUSR ? 0755 : 0644;
+}
+
+static void send_data(struct walk *walk, struct archive *archive, size_t glob)
+{
+	la_ssize_t got;
+
 	while ((got = archive_read_data(archive, walk->step, READ_STEP)) > 0)
 		send_frame(walk, ARCHIVE_FRAME_DATA, glob, 0, walk->step, (size_t)got);
 	if (got < 0)
 		give_up_reading(walk, archive);
 	send_frame(walk, ARCHIVE_FRAME_END, glob, 0, "", 0);
+}
+
+static void send_member(struct walk *walk, struct archive *archive, struct archive_entry *entry,
+			const char *path, size_t glob)
+{
+	count_taken(walk, path);
+	send_frame(walk, ARCHIVE_FRAME_MEMBER, glob, mode_of(entry), path, strlen(path));
+	send_data(walk, archive, glob);
+}
+
+/* Of a folder the archive's path ends in slashes, which its name does not. */
+static char *name_of(const char *path)
+{
+	char *name = must_strdup(path);
+	size_t length = strlen(name);
+
+	while (length > 0 && name[length - 1] == '/')
+		name[--length] = '\0';
+	return name;
+}
+
+static void send_entry(struct walk *walk, struct archive *archive, struct archive_entry *entry,
+		       const char *name, size_t glob)
+{
+	const char *twin = archive_entry_hardlink(entry);
+
+	if (twin) {
+		while (*twin == '/' || (twin[0] == '.' && twin[1] == '/'))
+			twin += *twin == '/' ? 1 : 2;
+		count_taken(walk, name);
+		send_pair(walk, ARCHIVE_FRAME_TWIN, glob, mode_of(entry), name, twin);
+		send_data(walk, archive, glob);
+	} else if (archive_entry_filetype(entry) == AE_IFREG) {
+		send_member(walk, archive, entry, name, glob);
+	} else if (archive_entry_filetype(entry) == AE_IFDIR) {
+		count_taken(walk, name);
+		send_frame(walk, ARCHIVE_FRAME_FOLDER, glob, 0755, name, strlen(name));
+	} else if (archive_entry_filetype(entry) == AE_IFLNK) {
+		count_taken(walk, name);
+		send_pair(walk, ARCHIVE_FRAME_LINK, glob, 0777, name,
+			  archive_entry_symlink(entry));
+	} else {
+		give_up_on(walk, "neither a file, a folder nor a link: name what is needed",
+			   name);
+	}
+}
+
+static void look_at_entry(struct walk *walk, struct archive *archive,
+			  struct archive_entry *entry)
+{
+	AUTO_FREE char *name = name_of(plain_path(entry));
+	size_t glob;
+
+	if (walk->seen++ == ARCHIVE_MAX_SEEN)
+		give_up(walk, "too many entries");
+	if (name[0] == '\0' || strcmp(name, ".") == 0)
+		return; /* the top itself */
+	archive_near_add(&walk->names, name);
+	glob = match(walk, name);
+	if (glob < walk->globs->count)
+		send_entry(walk, archive, entry, name, glob);
 }
 
 static void look_at(struct walk *walk, struct archive *archive, struct archive_entry *entry)
@@ -174,6 +291,14 @@ static void look_at(struct walk *walk, struct archive *archive, struct archive_e
 	if (is_link)
 		give_up_on(walk, "a link: only regular files are taken; name its target", path);
 	send_member(walk, archive, entry, path, glob);
+}
+
+static void look(struct walk *walk, struct archive *archive, struct archive_entry *entry)
+{
+	if (walk->tree)
+		look_at_entry(walk, archive, entry);
+	else
+		look_at(walk, archive, entry);
 }
 
 static struct archive *new_archive(const struct walk *walk)
@@ -205,7 +330,7 @@ static void walk_entries(struct walk *walk, struct archive *archive)
 	struct archive_entry *entry;
 
 	while (next_entry(walk, archive, &entry))
-		look_at(walk, archive, entry);
+		look(walk, archive, entry);
 }
 
 /* The bytes of the outer archive's current member are the inner archive. */
@@ -262,7 +387,7 @@ static void walk_all(struct walk *walk, int fd)
 		walk_debian(walk, archive);
 		return;
 	}
-	look_at(walk, archive, entry);
+	look(walk, archive, entry);
 	walk_entries(walk, archive);
 }
 
@@ -354,9 +479,9 @@ static void allow_only_reading(void)
 	seccomp_release(filter);
 }
 
-_Noreturn void archive_child(int fd, int out, const struct json_strings *globs)
+_Noreturn void archive_child(int fd, int out, const struct json_strings *globs, bool tree)
 {
-	struct walk walk = { .out = STDOUT_FILENO, .globs = globs };
+	struct walk walk = { .out = STDOUT_FILENO, .globs = globs, .tree = tree };
 
 	signal(SIGPIPE, SIG_DFL);
 	setlocale(LC_CTYPE, "C.UTF-8");
@@ -366,6 +491,7 @@ _Noreturn void archive_child(int fd, int out, const struct json_strings *globs)
 		allow_only_reading();
 	walk.matched = must_calloc(globs->count, sizeof(bool));
 	walk.step = must_calloc(1, READ_STEP);
+	walk.pending = must_calloc(1, sizeof(*walk.pending));
 	if (lseek(STDIN_FILENO, 0, SEEK_SET) < 0)
 		give_up(&walk, "not a regular file");
 	walk_all(&walk, STDIN_FILENO);

@@ -2,6 +2,7 @@
 #ifndef LARDER_ARCHIVE_CHILD_H
 #define LARDER_ARCHIVE_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/base/json.h"
@@ -28,10 +29,14 @@ enum archive_frame {
 	ARCHIVE_FRAME_UNMATCHED, /* glob; text: names that are nearly so */
 	ARCHIVE_FRAME_DONE, /* all was read */
 	ARCHIVE_FRAME_ERROR, /* text */
+	/* only of trees */
+	ARCHIVE_FRAME_FOLDER, /* glob; the path */
+	ARCHIVE_FRAME_LINK, /* glob; the path, NUL, the target of a symbolic link */
+	ARCHIVE_FRAME_TWIN, /* as MEMBER; the path, NUL, the member whose bytes it has, unless its own follow */
 };
 
-/* Reads the archive on fd and writes frames to out, without privileges. For a child process
- * only. */
-_Noreturn void archive_child(int fd, int out, const struct json_strings *globs);
+/* Reads the archive on fd and writes frames to out, without privileges. tree: folders and links are members,
+ * too. For a child process only. */
+_Noreturn void archive_child(int fd, int out, const struct json_strings *globs, bool tree);
 
 #endif

@@ -43,6 +43,10 @@ static int pack_files(struct gather *gather, struct err *err)
 	for (size_t i = 0; i < gather->count; i++) {
 		struct record_file *file = &record->file[record->file_count++];
 
+		if (gather->file[i].tree) {
+			pack_again(gather->file[i].tree, gather->file[i].path, file);
+			continue;
+		}
 		file->path = gather->file[i].path;
 		file->mode = gather->file[i].mode & 0111 ? 0755 : 0644;
 		if (pack_file(gather->inputs->store, gather->inputs->layout,

@@ -1,10 +1,13 @@
 #include "bake/flat_take.h"
 
+#include <string.h>
+
 #include "bake/field.h"
 
 struct take {
 	const char *url, *repo, *closure, *into;
 	const json_t *packages, *members;
+	bool tree;
 };
 
 static int check_form(struct json_reader *reader, const struct take *take)
@@ -20,6 +23,10 @@ static int check_form(struct json_reader *reader, const struct take *take)
 				"beside \"file\" only with a \"repo\" in it");
 	if (take->closure && !take->packages)
 		return json_bad(reader, "closure", "only with \"packages\"");
+	if (take->tree && !take->members)
+		return json_bad(reader, "tree", "only with \"members\"");
+	if (take->tree && take->into && strcmp(take->into, ".") == 0)
+		return json_bad(reader, "into", "a tree needs a folder of its own, not \".\"");
 	if (take->closure && take->members)
 		return json_bad(reader, "members", "not with a \"closure\"");
 	return 0;
@@ -63,6 +70,8 @@ static json_t *flat_of(const struct take *take)
 	set_text(flat, "closure", take->closure);
 	set_list(flat, "members", take->members);
 	set_text(flat, "into", take->into);
+	if (take->tree)
+		json_object_set_new(flat, "tree", json_true());
 	return flat;
 }
 
@@ -78,6 +87,7 @@ static int read_one(const json_t *value, const char *path, const struct flat_con
 		.closure = field_text(&reader, "closure", &field_name),
 		.members = field_list(&reader, "members", &field_path_glob),
 		.into = field_text(&reader, "into", &field_into),
+		.tree = json_want_bool(&reader, "tree", false),
 	};
 
 	if (field_close(&reader, needed) < 0 || check_form(&reader, &take) < 0 ||

@@ -17,6 +17,15 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+int gather_add(struct gather *gather, const struct gather_file *taken, struct err *err)
+{
+	if (gather->count == RECORD_MAX_FILES)
+		return err_set(err, ERR_INVALID, "more than %d files", RECORD_MAX_FILES);
+	gather->file = must_realloc(gather->file, gather->count + 1, sizeof(*gather->file));
+	gather->file[gather->count++] = *taken;
+	return 0;
+}
+
 static int add_taken(struct gather *gather, const char *into, const char *name, mode_t mode,
 		     const struct digest_size *content, struct err *err)
 {
@@ -28,11 +37,7 @@ static int add_taken(struct gather *gather, const char *into, const char *name, 
 	if (!name_path_is_safe(taken.path))
 		return err_set(err, ERR_INVALID,
 			       "\"%s\" is no safe name for a file of a bundle", taken.path);
-	if (gather->count == RECORD_MAX_FILES)
-		return err_set(err, ERR_INVALID, "more than %d files", RECORD_MAX_FILES);
-	gather->file = must_realloc(gather->file, gather->count + 1, sizeof(*gather->file));
-	gather->file[gather->count++] = taken;
-	return 0;
+	return gather_add(gather, &taken, err);
 }
 
 static void add_origin(struct bundle *bundle, char *from, const struct digest_size *content)
@@ -85,7 +90,8 @@ static struct json_strings all_globs(const struct manifest *manifest,
 		const struct manifest_bundle *bundle = &manifest->bundles[i];
 
 		for (size_t j = 0; j < bundle->take_count; j++) {
-			if (same_source(take, &bundle->takes[j], package))
+			if (!bundle->takes[j].tree &&
+			    same_source(take, &bundle->takes[j], package))
 				add_globs(&all, &bundle->takes[j].members);
 		}
 	}
@@ -184,6 +190,11 @@ static int take_file(struct gather *gather, const struct manifest_take *take, st
 	if (find_pinned(gather, take->file, &content, err) < 0)
 		return -1;
 	add_origin(gather->bundle, must_strdup(take->file->url), &content);
+	if (take->tree) {
+		const struct gather_source source = { content, take->file->url };
+
+		return gather_tree(gather, take, &source, 1, err);
+	}
 	if (take->members.count)
 		return take_file_members(gather, take, &content, err);
 	return add_taken(gather, take->into, base_name(take->file->url), 0644, &content, err);
@@ -234,6 +245,9 @@ static int take_glob(struct gather *gather, const struct manifest_take *take, co
 static int take_packages(struct gather *gather, const struct manifest_take *take,
 			 struct err *err)
 {
+	AUTO_FREE struct gather_source *sources =
+		must_calloc(take->packages.count, sizeof(*sources));
+
 	for (size_t i = 0; i < take->packages.count; i++) {
 		struct lock_package package;
 
@@ -243,10 +257,13 @@ static int take_packages(struct gather *gather, const struct manifest_take *take
 			   must_printf("package %s %s %s (%s)", package.name, package.version,
 				       package.arch, package.origin),
 			   &package.content);
+		sources[i] = (struct gather_source) { package.content, package.file };
 		if (take->members.count == 0 && add_taken(gather, take->into, package.file,
 							  0644, &package.content, err) < 0)
 			return -1;
 	}
+	if (take->tree)
+		return gather_tree(gather, take, sources, take->packages.count, err);
 	for (size_t i = 0; i < take->members.count; i++) {
 		if (take_glob(gather, take, take->members.item[i], err) < 0)
 			return -1;

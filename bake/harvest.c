@@ -13,8 +13,18 @@ struct harvest_entry {
 	struct archive_members *members; /* owned */
 };
 
+struct harvest_tree {
+	struct digest key;
+	struct record_file *file; /* owned, and its chunk */
+};
+
 void harvest_free(struct harvest *harvest)
 {
+	for (size_t i = 0; i < harvest->tree_count; i++) {
+		free(harvest->tree[i].file->chunk);
+		free(harvest->tree[i].file);
+	}
+	free(harvest->tree);
 	for (size_t i = 0; i < harvest->count; i++) {
 		archive_members_free(harvest->entry[i].members);
 		free(harvest->entry[i].members);
@@ -197,4 +207,27 @@ int harvest_take(struct harvest *harvest, const struct store *store,
 	*entry->members = members;
 	*out_members = entry->members;
 	return 0;
+}
+
+const struct record_file *harvest_find_tree(const struct harvest *harvest,
+					    const struct digest *key)
+{
+	for (size_t i = 0; i < harvest->tree_count; i++) {
+		if (digest_equal(&harvest->tree[i].key, key))
+			return harvest->tree[i].file;
+	}
+	return NULL;
+}
+
+const struct record_file *harvest_keep_tree(struct harvest *harvest, const struct digest *key,
+					    const struct record_file *file)
+{
+	struct harvest_tree *tree;
+
+	harvest->tree = must_realloc(harvest->tree, harvest->tree_count + 1, sizeof(*tree));
+	tree = &harvest->tree[harvest->tree_count++];
+	tree->key = *key;
+	tree->file = must_calloc(1, sizeof(*tree->file));
+	*tree->file = *file;
+	return tree->file;
 }

@@ -88,6 +88,7 @@ static struct manifest_take take_of(struct manifest *manifest, const json_t *val
 		.packages = list_of(value, "packages"),
 		.members = list_of(value, "members"),
 		.into = text_of(value, "into"),
+		.tree = json_is_true(json_object_get(value, "tree")),
 	};
 }
 

@@ -33,6 +33,7 @@ struct manifest_take {
 	struct json_strings packages; /* of the build host's distribution */
 	struct json_strings members; /* globs over archive paths; empty: the file itself */
 	const char *into; /* a folder in the bundle, "." for its top */
+	bool tree; /* into is one tree, in which members keep their paths */
 };
 
 struct manifest_bundle {

@@ -95,3 +95,12 @@ int pack_file(const struct store *store, const struct layout *layout,
 		return put(layout, from.data, from.size, file, err);
 	return put_packed(layout, &from, level, file, err);
 }
+
+void pack_again(const struct record_file *packed, const char *path, struct record_file *file)
+{
+	*file = *packed;
+	file->path = path;
+	file->chunk = must_calloc(packed->chunk_count, sizeof(*file->chunk));
+	if (packed->chunk_count)
+		memcpy(file->chunk, packed->chunk, packed->chunk_count * sizeof(*file->chunk));
+}

@@ -17,4 +17,7 @@ MUST_USE int pack_file(const struct store *store, const struct layout *layout,
 		       const struct digest_size *content, bool identity, int level,
 		       struct record_file *file, struct err *err);
 
+/* Makes file one more file of what another was packed to already. */
+void pack_again(const struct record_file *packed, const char *path, struct record_file *file);
+
 #endif

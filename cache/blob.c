@@ -13,6 +13,7 @@ void blob_scratch_free(struct blob_scratch *scratch)
 	free(scratch->step);
 	digest_stream_free(&scratch->stream);
 	codec_unpacker_free(&scratch->unpacker);
+	tree_free(&scratch->tree);
 	*scratch = (struct blob_scratch) { 0 };
 }
 
@@ -189,12 +190,22 @@ int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 struct unpack {
 	const struct record_file *file;
 	struct codec_unpacker *unpacker; /* for zstd */
+	struct tree *tree; /* for a tree */
 	int out_fd;
 	uint64_t left; /* unpacked bytes still to come */
 };
 
+static int put_in_tree(void *context, const void *data, size_t size, struct err *err)
+{
+	return tree_add(context, data, size, err);
+}
+
 static int unpack_chunk(struct unpack *job, const char *data, size_t size, struct err *err)
 {
+	const struct codec_sink sink = { .put = put_in_tree, .context = job->tree };
+
+	if (job->tree)
+		return codec_unpack_to(job->unpacker, data, size, &sink, &job->left, err);
 	if (job->unpacker)
 		return codec_unpack(job->unpacker, data, size, job->out_fd, &job->left, err);
 	if (size > job->left)
@@ -220,7 +231,15 @@ static int unpack_chunks(struct blob_scratch *scratch, const struct blob *blob,
 		return -1;
 	if (job->left != 0)
 		return err_set(err, ERR_DAMAGED, "unpacks to less than its signed size");
-	return 0;
+	return job->tree ? tree_end(job->tree, err) : 0;
+}
+
+static struct tree *begin_tree(struct blob_scratch *scratch, int folder, uint64_t entries)
+{
+	if (!scratch->tree)
+		scratch->tree = tree_new();
+	tree_begin(scratch->tree, folder, entries);
+	return scratch->tree;
 }
 
 /* The scratch of one decoder serves all; each blob begins it anew. */
@@ -242,8 +261,12 @@ int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
 		return err_wrap(err, "%s", file->path);
 	if (file->encoding != RECORD_IDENTITY)
 		job.unpacker = begin_unpacker(scratch);
+	if (file->encoding == RECORD_TAR_ZSTD)
+		job.tree = begin_tree(scratch, out_fd, file->entries);
 	if (unpack_chunks(scratch, blob, &job, err) == 0)
 		return 0;
+	if (job.tree)
+		tree_stop(job.tree);
 	digest_stream_reset(scratch->stream);
 	return err_wrap(err, "%s", file->path);
 }

@@ -5,12 +5,14 @@
 #include "cache/blobs.h"
 #include "cache/codec.h"
 #include "cache/record.h"
+#include "cache/tree.h"
 
 /* What reading takes, kept from blob to blob; one for each thread. Zeroed: nothing yet. */
 struct blob_scratch {
 	char *step; /* owned: RECORD_CHUNK_BYTES */
 	struct digest_stream *stream;
 	struct codec_unpacker *unpacker;
+	struct tree *tree; /* for trees */
 };
 #define AUTO_SCRATCH __attribute__((cleanup(blob_scratch_free)))
 void blob_scratch_free(struct blob_scratch *scratch);
@@ -33,7 +35,8 @@ MUST_USE int blob_check_size(const struct blob *blob, const struct record_file *
 
 /* Reads an open blob once, from its start, and writes what it decodes to out_fd. Each chunk is checked
  * before a byte of it is decoded or written; the result has exactly file->size bytes. out_fd < 0:
- * check only. ERR_DAMAGED. After an error out_fd holds a part, never a wrong byte. */
+ * check only. Of a tree out_fd is an empty folder, which is filled; it checks as much without.
+ * ERR_DAMAGED. After an error out_fd holds a part, never a wrong byte. */
 MUST_USE int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
 			 const struct record_file *file, int out_fd, struct err *err);
 

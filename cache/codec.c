@@ -12,30 +12,63 @@ struct codec_unpacker {
 	size_t pending; /* what zstd last said: 0 between frames */
 };
 
-static void context_free(ZSTD_CCtx **context)
+struct codec_packer {
+	ZSTD_CCtx *context;
+};
+
+struct codec_packer *codec_packer_new(int level)
 {
-	ZSTD_freeCCtx(*context);
+	struct codec_packer *packer = must_calloc(1, sizeof(*packer));
+
+	packer->context = ZSTD_createCCtx();
+	if (!packer->context)
+		abort();
+	ZSTD_CCtx_setParameter(packer->context, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setParameter(packer->context, ZSTD_c_contentSizeFlag, 1);
+	return packer;
+}
+
+void codec_packer_free(struct codec_packer **packer)
+{
+	if (!*packer)
+		return;
+	ZSTD_freeCCtx((*packer)->context);
+	free(*packer);
+	*packer = NULL;
+}
+
+size_t codec_frame_room(void)
+{
+	return ZSTD_compressBound(CODEC_FRAME_BYTES);
+}
+
+int codec_pack_frame(struct codec_packer *packer, const void *data, size_t size, void *out,
+		     size_t *out_size, struct err *err)
+{
+	size_t put = ZSTD_compress2(packer->context, out, codec_frame_room(), data, size);
+
+	if (ZSTD_isError(put))
+		return err_set(err, ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(put));
+	*out_size = put;
+	return 0;
 }
 
 int codec_pack(const void *data, size_t size, int level, void **out_data, size_t *out_size,
 	       struct err *err)
 {
-	size_t frames = size / CODEC_FRAME_BYTES + 1;
-	size_t room = frames * ZSTD_compressBound(CODEC_FRAME_BYTES), used = 0, at = 0;
-	AUTO(context_free) ZSTD_CCtx *context = ZSTD_createCCtx();
-	AUTO_FREE char *out = malloc(room);
+	size_t frames = size / CODEC_FRAME_BYTES + 1, used = 0, at = 0;
+	AUTO_PACKER struct codec_packer *packer = codec_packer_new(level);
+	AUTO_FREE char *out = malloc(frames * codec_frame_room());
 
-	if (!out || !context)
+	if (!out)
 		return err_set(err, ERR_SYSTEM, "no memory to pack %zu bytes", size);
-	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
-	ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1);
 	do {
 		size_t step = size - at < CODEC_FRAME_BYTES ? size - at : CODEC_FRAME_BYTES;
-		size_t put = ZSTD_compress2(context, out + used, room - used,
-					    (const char *)data + at, step);
+		size_t put;
 
-		if (ZSTD_isError(put))
-			return err_set(err, ERR_SYSTEM, "zstd: %s", ZSTD_getErrorName(put));
+		if (codec_pack_frame(packer, (const char *)data + at, step, out + used, &put,
+				     err) < 0)
+			return -1;
 		used += put;
 		at += step;
 	} while (at < size);
@@ -73,8 +106,23 @@ void codec_unpack_begin(struct codec_unpacker *unpacker)
 	unpacker->pending = 0;
 }
 
+static int put_to_fd(void *context, const void *data, size_t size, struct err *err)
+{
+	const int *fd = context;
+
+	return *fd < 0 ? 0 : fs_write_all(*fd, data, size, err);
+}
+
 int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size, int out_fd,
 		 uint64_t *left, struct err *err)
+{
+	const struct codec_sink sink = { .put = put_to_fd, .context = &out_fd };
+
+	return codec_unpack_to(unpacker, data, size, &sink, left, err);
+}
+
+int codec_unpack_to(struct codec_unpacker *unpacker, const void *data, size_t size,
+		    const struct codec_sink *sink, uint64_t *left, struct err *err)
 {
 	ZSTD_inBuffer in = { .src = data, .size = size };
 	bool full = true;
@@ -90,7 +138,7 @@ int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size,
 		if (out.pos > *left)
 			return err_set(err, ERR_DAMAGED,
 				       "unpacks to more than its signed size");
-		if (out_fd >= 0 && fs_write_all(out_fd, unpacker->out, out.pos, err) < 0)
+		if (sink->put(sink->context, unpacker->out, out.pos, err) < 0)
 			return -1;
 		*left -= out.pos;
 		full = out.pos == out.size;

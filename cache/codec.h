@@ -11,6 +11,19 @@
 #define CODEC_FRAME_BYTES (UINT32_C(4) << 20) /* unpacked bytes of each frame but the last */
 #define CODEC_WINDOW_LOG 23 /* 8 MiB: the most memory that unpacking takes */
 
+/* Packs one frame after the other; one for each thread. */
+struct codec_packer;
+#define AUTO_PACKER __attribute__((cleanup(codec_packer_free)))
+struct codec_packer *codec_packer_new(int level);
+void codec_packer_free(struct codec_packer **packer);
+
+/* How much a frame of CODEC_FRAME_BYTES takes at most. */
+size_t codec_frame_room(void);
+
+/* Packs at most CODEC_FRAME_BYTES to one frame in out, which has codec_frame_room(). */
+MUST_USE int codec_pack_frame(struct codec_packer *packer, const void *data, size_t size,
+			      void *out, size_t *out_size, struct err *err);
+
 /* Packs data whole; the same data gives the same bytes with the same libzstd. The caller frees. */
 MUST_USE int codec_pack(const void *data, size_t size, int level, void **out_data,
 			size_t *out_size, struct err *err);
@@ -28,6 +41,16 @@ void codec_unpack_begin(struct codec_unpacker *unpacker);
  * shrinks. ERR_DAMAGED: not zstd, a window beyond the limit, or more bytes than *left. */
 MUST_USE int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size,
 			  int out_fd, uint64_t *left, struct err *err);
+
+/* Who takes unpacked bytes, piece by piece. */
+struct codec_sink {
+	int (*put)(void *context, const void *data, size_t size, struct err *err);
+	void *context;
+};
+
+/* As codec_unpack, to a sink; its errors come back as they are. */
+MUST_USE int codec_unpack_to(struct codec_unpacker *unpacker, const void *data, size_t size,
+			     const struct codec_sink *sink, uint64_t *left, struct err *err);
 
 /* ERR_DAMAGED: the last frame is cut. */
 MUST_USE int codec_unpack_end(const struct codec_unpacker *unpacker, struct err *err);

@@ -5,7 +5,9 @@
 #include "cache/name.h"
 
 static const char *const encodings[] = {
-	[RECORD_IDENTITY] = "identity", [RECORD_ZSTD] = "zstd"
+	[RECORD_IDENTITY] = "identity",
+	[RECORD_ZSTD] = "zstd",
+	[RECORD_TAR_ZSTD] = "tar+zstd",
 };
 static const char *const do_names[] = {
 	[RECORD_DO_FILES] = "files",
@@ -31,6 +33,7 @@ void record_free(struct record *record)
 	for (size_t i = 0; i < record->step_count; i++) {
 		json_strings_free(&record->step[i].files);
 		json_strings_free(&record->step[i].modules);
+		free(record->step[i].tree);
 	}
 	free(record->file);
 	free(record->step);
@@ -99,6 +102,15 @@ static int parse_blob(const json_t *value, const char *where, struct record_file
 	return parse_chunks(chunks, where, file, err);
 }
 
+static void read_entries(struct json_reader *reader, struct record_file *file)
+{
+	file->entries = json_need_number(reader, "entries", RECORD_MAX_ENTRIES);
+	if (!reader->bad && file->entries == 0)
+		json_bad(reader, "entries", "expected at least 1");
+	if (!reader->bad && file->mode != RECORD_TREE_MODE)
+		json_bad(reader, "mode", "expected 493 (0755), for a tree is a folder");
+}
+
 static int parse_file(const json_t *value, size_t i, struct record_file *file, struct err *err)
 {
 	char where[48];
@@ -113,6 +125,8 @@ static int parse_file(const json_t *value, size_t i, struct record_file *file, s
 	file->encoding = (enum record_encoding)need_word(&reader, "encoding", encodings,
 							 COUNT_OF(encodings));
 	blob = json_need_object(&reader, "blob");
+	if (file->encoding == RECORD_TAR_ZSTD)
+		read_entries(&reader, file);
 	if (file->path && !name_path_is_safe(file->path))
 		json_bad(&reader, "path", "unsafe path");
 	if (!reader.bad && file->mode != 0644 && file->mode != 0755)
@@ -164,12 +178,21 @@ static int parse_files(const json_t *files, struct record *record, struct err *e
 }
 
 static void check_step_files(struct json_reader *reader, const struct record *record,
-			     const struct record_step *step)
+			     struct record_step *step)
 {
+	step->tree = must_calloc(step->files.count, sizeof(*step->tree));
 	for (size_t i = 0; i < step->files.count && !reader->bad; i++) {
-		if (!record_find(record, step->files.item[i]))
+		const struct record_file *file = record_find(record, step->files.item[i]);
+
+		if (!file) {
 			json_bad(reader, "files", "\"%s\" is no file of this bundle",
 				 step->files.item[i]);
+			return;
+		}
+		step->tree[i] = file->encoding == RECORD_TAR_ZSTD;
+		if (step->tree[i] && step->kind != RECORD_DO_FILES)
+			json_bad(reader, "files",
+				 "\"%s\" is a tree: only a step 'files' takes it", file->path);
 	}
 }
 
@@ -322,6 +345,8 @@ static json_t *file_json(const struct record_file *file)
 	json_t *blob = json_pack("{s:s, s:I}", "digest", digest_text(&file->blob.digest, text),
 				 "size", (json_int_t)file->blob.size);
 
+	json_t *value;
+
 	if (file->chunk_count) {
 		json_t *chunks = json_array();
 		char hex[DIGEST_HEX_MAX];
@@ -331,9 +356,13 @@ static json_t *file_json(const struct record_file *file)
 					      json_string(digest_hex(&file->chunk[i], hex)));
 		json_object_set_new(blob, "chunks", chunks);
 	}
-	return json_pack("{s:s, s:I, s:I, s:s, s:o}", "path", file->path, "mode",
-			 (json_int_t)file->mode, "size", (json_int_t)file->size, "encoding",
-			 encodings[file->encoding], "blob", blob);
+	value = json_pack("{s:s, s:I, s:I, s:s}", "path", file->path, "mode",
+			  (json_int_t)file->mode, "size", (json_int_t)file->size, "encoding",
+			  encodings[file->encoding]);
+	if (file->encoding == RECORD_TAR_ZSTD)
+		json_object_set_new(value, "entries", json_integer((json_int_t)file->entries));
+	json_object_set_new(value, "blob", blob);
+	return value;
 }
 
 static json_t *step_json(const struct record_step *step)

@@ -12,14 +12,18 @@
 #define RECORD_MAX_ORIGINS 4096
 #define RECORD_FILE_MAX_BYTES (UINT64_C(16) << 30)
 #define RECORD_CHUNK_BYTES (UINT32_C(1) << 20)
+#define RECORD_MAX_ENTRIES 65536 /* of a tree */
+#define RECORD_TREE_MODE 0755
 
-enum record_encoding { RECORD_IDENTITY, RECORD_ZSTD };
+/* RECORD_TAR_ZSTD: a tree; what a bundle has there is a folder (tree.h). */
+enum record_encoding { RECORD_IDENTITY, RECORD_ZSTD, RECORD_TAR_ZSTD };
 
 /* Strings are borrowed from the record's document. */
 struct record_file {
 	const char *path; /* in the bundle */
-	uint64_t mode; /* 0644 or 0755 */
-	uint64_t size; /* bytes, once decoded */
+	uint64_t mode; /* 0644 or 0755; of a tree RECORD_TREE_MODE */
+	uint64_t size; /* bytes, once decoded; of a tree those of its tar */
+	uint64_t entries; /* of a tree: its files, folders and links; else 0 */
 	enum record_encoding encoding;
 	struct digest_size blob;
 	struct digest
@@ -32,6 +36,7 @@ enum record_do { RECORD_DO_FILES, RECORD_DO_MODULES, RECORD_DO_LOAD, RECORD_DO_P
 struct record_step {
 	enum record_do kind;
 	struct json_strings files; /* paths of files of this record; not for load */
+	bool *tree; /* owned: of each of files, is it a tree? NULL: none is */
 	struct json_strings modules; /* for load: names, in order */
 	const char *into; /* for files: an absolute folder */
 };

@@ -57,7 +57,14 @@ static bool is_there(int from, int to_dir, const char *name, mode_t mode)
 	return same_bytes(from, fd);
 }
 
-static int keep_backup(int dir, const char *name, struct err *err)
+bool place_is_backup(const char *name)
+{
+	size_t length = strlen(name), tail = strlen(BACKUP_SUFFIX);
+
+	return length > tail && strcmp(name + length - tail, BACKUP_SUFFIX) == 0;
+}
+
+int place_keep_backup(int dir, const char *name, struct err *err)
 {
 	char backup[FS_NAME_MAX + sizeof(BACKUP_SUFFIX)];
 
@@ -67,13 +74,13 @@ static int keep_backup(int dir, const char *name, struct err *err)
 	return 0;
 }
 
-static int copy_bytes(int from, int to, struct err *err)
+int place_copy(int from, int to, struct err *err)
 {
-	AUTO_FREE char *step = must_calloc(1, PLACE_STEP);
+	AUTO_FREE char *step = malloc(PLACE_STEP);
 	ssize_t got;
 
-	if (lseek(from, 0, SEEK_SET) < 0)
-		return err_errno(err, "seek");
+	if (!step)
+		abort();
 	while ((got = read_step(from, step)) > 0) {
 		if (fs_write_all(to, step, (size_t)got, err) < 0)
 			return -1;
@@ -91,11 +98,13 @@ int place_file(int from_dir, const char *from, int to_dir, const char *name, mod
 		return err_errno(err, "open %s", from);
 	if (is_there(fd, to_dir, name, mode))
 		return 0;
-	if (backup && keep_backup(to_dir, name, err) < 0)
+	if (backup && place_keep_backup(to_dir, name, err) < 0)
 		return -1;
 	if (fs_draft_open(&draft, to_dir, name, mode, err) < 0)
 		return -1;
-	if (copy_bytes(fd, draft.fd, err) < 0)
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_errno(err, "seek");
+	if (place_copy(fd, draft.fd, err) < 0)
 		return err_wrap(err, "%s", name);
 	if (fs_draft_commit(&draft, err) < 0)
 		return -1;

@@ -3,6 +3,7 @@
 #define LARDER_PLACE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "cache/base/err.h"
@@ -13,5 +14,29 @@
  * and never cleared. */
 MUST_USE int place_file(int from_dir, const char *from, int to_dir, const char *name,
 			mode_t mode, bool backup, bool *out_changed, struct err *err);
+
+/* The same for a folder from_dir/from with files, folders and links in it (place_tree.c). Where nothing stands it
+ * appears as a whole, after one sync of the file system; what stands there already gets what it lacks, file by
+ * file, and nothing is removed from it. Folders that are made have mode 0755. */
+MUST_USE int place_tree(int from_dir, const char *from, int to_dir, const char *name,
+			bool backup, bool *out_changed, struct err *err);
+
+/* Moves the folder instead, once all of it is on the disk; *out_moved is set. Where that cannot be done nothing happens,
+ * and that is no error: something stands there, it is another file system, or files carry SELinux labels,
+ * which would be those of the place they come from. */
+MUST_USE int place_move(int from_dir, const char *from, int to_dir, const char *name,
+			bool *out_moved, struct err *err);
+
+/* Has an open folder exactly so many entries beneath it, whose tar (tree.h) would have this size? Looks, and
+ * reads no file. */
+bool place_tree_stands(int dir, uint64_t entries, uint64_t tar_size);
+
+/* What stands at dir/name is kept as NAME.larder-backup, unless such a one exists. */
+MUST_USE int place_keep_backup(int dir, const char *name, struct err *err);
+/* Is it such a copy? */
+bool place_is_backup(const char *name);
+
+/* From where fd from stands to its end. */
+MUST_USE int place_copy(int from, int to, struct err *err);
 
 #endif

@@ -107,6 +107,22 @@ static int open_folder(int dir, const char **path, int *out_fd, struct err *err)
 	return fs_make_dir_beneath(dir, folder, 0700, out_fd, err);
 }
 
+/* Makes the file, or the folder of a tree; nothing stands there yet. */
+static int make_place(const struct record_file *file, int folder, const char *name, int *out_fd,
+		      struct err *err)
+{
+	const int flags = O_NOFOLLOW | O_CLOEXEC;
+
+	if (file->encoding != RECORD_TAR_ZSTD) {
+		*out_fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | flags, 0600);
+	} else {
+		if (mkdirat(folder, name, 0700) < 0)
+			return err_errno(err, "make folder %s", name);
+		*out_fd = openat(folder, name, O_RDONLY | O_DIRECTORY | flags);
+	}
+	return *out_fd < 0 ? err_errno(err, "create %s", name) : 0;
+}
+
 static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
 		       const struct record_file *file, int dir, struct err *err)
 {
@@ -120,9 +136,8 @@ static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
 	}
 	if (open_folder(dir, &name, &folder, err) < 0)
 		return -1;
-	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_errno(err, "create %s", name);
+	if (make_place(file, folder, name, &fd, err) < 0)
+		return -1;
 	if (blob_unpack(scratch, &blob, file, fd, err) < 0)
 		return -1;
 	if (fchmod(fd, (mode_t)file->mode & 0755) < 0)
@@ -132,13 +147,14 @@ static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
 
 static int check_room(int dir, const struct record *record, struct err *err)
 {
-	uint64_t bytes = STAGE_MARGIN;
+	uint64_t bytes = STAGE_MARGIN, files = record->file_count + 16;
 
 	for (size_t i = 0; i < record->file_count; i++) {
+		files += record->file[i].entries;
 		if (__builtin_add_overflow(bytes, record->file[i].size, &bytes))
 			return err_set(err, ERR_INVALID, "sizes overflow");
 	}
-	return space_check(dir, bytes, record->file_count + 16, "/" MACHINE_STATE, err);
+	return space_check(dir, bytes, files, "/" MACHINE_STATE, err);
 }
 
 int stage_bundle(const struct machine *machine, const struct cache *cache,

@@ -15,7 +15,7 @@ MUST_USE int stage_clear(const struct machine *machine, struct err *err);
 MUST_USE int stage_look(const struct cache *cache, const struct record *record,
 			struct err *err);
 
-/* Unpacks every file of the record into staging/NUMBER and gives that folder. Each blob is opened once, and
+/* Unpacks every file of the record, and every tree, into staging/NUMBER and gives that folder. Each blob is opened once, and
  * checked while it is copied (T1): what installers see afterwards is nobody else's to change.
  * ERR_MISSING, ERR_DAMAGED: nothing of this bundle may be used. ERR_SYSTEM: also when there is no room.
  * ERR_TIMEOUT: the deadline (since boot; 0 for none) passed before some file. */

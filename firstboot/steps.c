@@ -34,12 +34,57 @@ static mode_t mode_of(const struct steps *steps, const char *path)
 	return (mode_t)record_find(steps->record, path)->mode & 0755;
 }
 
+static bool is_tree(const struct record_step *step, size_t i)
+{
+	return step->tree && step->tree[i];
+}
+
+/* Does a step behind this one name the same tree? */
+static bool is_needed_later(const struct steps *steps, const struct record_step *step,
+			    const char *path)
+{
+	const struct record_step *end = steps->record->step + steps->record->step_count;
+
+	while (++step < end) {
+		for (size_t i = 0; i < step->files.count; i++) {
+			if (strcmp(step->files.item[i], path) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The staged tree itself goes there, if it can; a copy needs room beside it. */
+static int put_tree(const struct steps *steps, const struct record_step *step, const char *path,
+		    int to, bool *changed, struct err *err)
+{
+	const struct record_file *file = record_find(steps->record, path);
+	const char *name = base_name(path);
+	bool moved = false;
+
+	if (!is_needed_later(steps, step, path) &&
+	    place_move(steps->staged, path, to, name, &moved, err) < 0)
+		return -1;
+	*changed |= moved;
+	if (moved)
+		return 0;
+	if (!fs_exists(to, name) &&
+	    space_check(to, file->size + STEPS_MARGIN, file->entries + 16, name, err) < 0)
+		return -1;
+	return place_tree(steps->staged, path, to, name, true, changed, err);
+}
+
 static int place_files(const struct steps *steps, const struct record_step *step, int to,
 		       bool backup, bool *changed, struct err *err)
 {
 	for (size_t i = 0; i < step->files.count; i++) {
 		const char *path = step->files.item[i];
 
+		if (is_tree(step, i)) {
+			if (put_tree(steps, step, path, to, changed, err) < 0)
+				return -1;
+			continue;
+		}
 		if (place_file(steps->staged, path, to, base_name(path), mode_of(steps, path),
 			       backup, changed, err) < 0)
 			return -1;
@@ -204,6 +249,8 @@ char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 {
 	const char *name = base_name(step->files.item[i]);
 
+	if (is_tree(step, i))
+		return NULL;
 	switch (step->kind) {
 	case RECORD_DO_FILES:
 		return must_printf("%s/%s", step->into, name);
@@ -216,12 +263,25 @@ char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 	abort();
 }
 
+static bool tree_in_place(const struct steps *steps, const struct record_step *step, size_t i)
+{
+	const struct record_file *file = record_find(steps->record, step->files.item[i]);
+	AUTO_FREE char *path = must_printf("%s/%s", step->into, base_name(file->path));
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+
+	return machine_open_dir(steps->machine, path, &dir, &none) == 0 &&
+	       place_tree_stands(dir, file->entries, file->size);
+}
+
 static bool step_in_place(const struct steps *steps, const struct record_step *step)
 {
 	for (size_t i = 0; i < step->files.count; i++) {
 		AUTO_FREE char *path = steps_target(steps->kernel, step, i);
 		const char *from = step->files.item[i];
 
+		if (is_tree(step, i) && !tree_in_place(steps, step, i))
+			return false;
 		if (path && !machine_has_file(steps->machine, path,
 					      record_find(steps->record, from)->size))
 			return false;

@@ -19,15 +19,17 @@ struct steps {
 	bool interrupted; /* an earlier try did not come to its end */
 };
 
-/* Does one step, which is idempotent. REASON_DONE, or the reason with err filled. */
+/* Does one step of the record, which is idempotent. REASON_DONE, or the reason with err filled. A tree that no later step
+ * names is moved out of the staging folder, where that can be done. */
 enum reason steps_do(const struct steps *steps, const struct record_step *step,
 		     struct err *err);
 
-/* Does everything that the record puts in place stand there with its size? Looks only, and never
- * inside packages. */
+/* Does everything that the record puts in place stand there with its size, and a tree with its number of entries
+ * and theirs? Looks only, and never inside packages. */
 bool steps_in_place(const struct steps *steps);
 
-/* Where a step puts its file i, as a path on the machine, or NULL where it puts none. The caller frees. */
+/* Where a step puts its file i, as a path on the machine, or NULL where it puts none, or a tree. The caller
+ * frees. */
 char *steps_target(const char *kernel, const struct record_step *step, size_t i);
 
 /* For the files of steps: what an error means. A program that failed: REASON_STEP_FAILED. */

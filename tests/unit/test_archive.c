@@ -481,7 +481,7 @@ static void test_child_has_no_privileges(void **state)
 	assert_int_equal(pipe(pipes), 0);
 	pid = fork();
 	if (pid == 0)
-		archive_child(setup.fd, pipes[1], &list);
+		archive_child(setup.fd, pipes[1], &list, false);
 	assert_true(wait_for_status(pid, "State:\tS"));
 	assert_true(wait_for_status(pid, "NoNewPrivs:\t1"));
 	assert_true(wait_for_status(pid, "CapEff:\t0000000000000000"));

@@ -260,6 +260,75 @@ static void test_disk_errors_come_through(void **state)
 		  "full");
 }
 
+/* What a sink got, and after how much it has enough. */
+struct got {
+	char data[4096];
+	size_t size, room;
+};
+
+static int put(void *context, const void *data, size_t size, struct err *err)
+{
+	struct got *got = context;
+
+	if (size > got->room - got->size)
+		return err_set(err, ERR_REFUSED, "enough");
+	memcpy(got->data + got->size, data, size);
+	got->size += size;
+	return 0;
+}
+
+static void test_sink(void **state)
+{
+	AUTO_FREE char *data = sample(3000);
+	AUTO_FREE void *packed = NULL;
+	size_t size;
+	struct err err = { 0 };
+
+	(void)state;
+	check_good(codec_pack(data, 3000, 3, &packed, &size, &err), &err, "pack");
+	for (size_t room = 0; room <= 3000; room += 1000) {
+		AUTO_UNPACKER struct codec_unpacker *unpacker = codec_unpacker_new();
+		struct got got = { .room = room };
+		const struct codec_sink sink = { .put = put, .context = &got };
+		uint64_t left = 3000;
+		int result = codec_unpack_to(unpacker, packed, size, &sink, &left, &err);
+
+		if (room < 3000) {
+			check_err(result, &err, ERR_REFUSED, "enough", "full");
+			continue;
+		}
+		check_good(result, &err, "sink");
+		assert_int_equal(left, 0);
+		assert_int_equal(got.size, 3000);
+		assert_memory_equal(got.data, data, 3000);
+	}
+}
+
+/* Frames that were packed one by one unpack as one stream. */
+static void test_frames_one_by_one(void **state)
+{
+	AUTO_PACKER struct codec_packer *packer = codec_packer_new(3);
+	AUTO_UNPACKER struct codec_unpacker *unpacker = codec_unpacker_new();
+	AUTO_FREE char *data = sample(3000), *frame = must_calloc(1, codec_frame_room());
+	struct got got = { .room = 3000 };
+	const struct codec_sink sink = { .put = put, .context = &got };
+	uint64_t left = 3000;
+	struct err err = { 0 };
+
+	(void)state;
+	for (size_t at = 0; at < 3000; at += 500) {
+		size_t size;
+
+		check_good(codec_pack_frame(packer, data + at, 500, frame, &size, &err), &err,
+			   "pack");
+		check_good(codec_unpack_to(unpacker, frame, size, &sink, &left, &err), &err,
+			   "unpack");
+		check_good(codec_unpack_end(unpacker, &err), &err, "end");
+	}
+	assert_int_equal(left, 0);
+	assert_memory_equal(got.data, data, 3000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +340,8 @@ int main(void)
 		cmocka_unit_test(test_odd_data),
 		cmocka_unit_test(test_damage_is_bounded),
 		cmocka_unit_test(test_disk_errors_come_through),
+		cmocka_unit_test(test_sink),
+		cmocka_unit_test(test_frames_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

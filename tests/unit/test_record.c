@@ -11,15 +11,18 @@
 #define FILE_B                                                                                 \
 	"{'path':'b.ko','mode':493,'size':5000000,'encoding':'zstd',"                          \
 	"'blob':{'digest':" DIGEST ",'size':1048577,'chunks':['" HEX "','" HEX "']}}"
+#define FILE_C                                                                                 \
+	"{'path':'opt/tool','mode':493,'size':5000000,'encoding':'tar+zstd','entries':7,"      \
+	"'blob':{'digest':" DIGEST ",'size':77}}"
 #define STEPS                                                                                  \
 	"[{'do':'packages','files':['DEBS/a.deb']},"                                           \
-	"{'do':'files','files':['b.ko'],'into':'/etc/modprobe.d'},"                            \
+	"{'do':'files','files':['b.ko','opt/tool'],'into':'/etc/modprobe.d'},"                 \
 	"{'do':'modules','files':['b.ko']},{'do':'load','modules':['mlx5_core','mlx5_ib']}]"
 #define EXPECT                                                                                 \
 	"{'driver':'mlx5_core','link_layer':'InfiniBand','port':'physical','carrier':true}"
 #define ORIGINS "[{'from':'https://x/y','sha256':'" HEX "','size':9999}]"
 #define GOOD                                                                                   \
-	"{'files':[" FILE_A "," FILE_B "],'install':" STEPS ",'expect':" EXPECT                \
+	"{'files':[" FILE_A "," FILE_B "," FILE_C "],'install':" STEPS ",'expect':" EXPECT     \
 	",'origins':" ORIGINS ",'licence':'GPL-2.0-only'}"
 
 /* by stands for the first "what" of GOOD. */
@@ -66,8 +69,32 @@ static const struct row {
 	{ "b.ko", "DEBS/a.deb", "files[1]: not in order, or twice" },
 	{ "b.ko", "DEBS/a.de", "files[1]: not in order, or twice" },
 	{ FILE_A, "7", "files[0]: expected an object" },
-	{ "'files':[" FILE_A "," FILE_B "],", "", "files: missing" },
-	{ "[" FILE_A "," FILE_B "]", "{}", "files: expected an array" },
+	{ "'files':[" FILE_A "," FILE_B "," FILE_C "],", "", "files: missing" },
+	{ "[" FILE_A "," FILE_B "," FILE_C "]", "{}", "files: expected an array" },
+
+	/* trees */
+	{ ",'entries':7", "", "files[2].entries: missing" },
+	{ "'entries':7", "'entries':0", "files[2].entries: expected at least 1" },
+	{ "'entries':7", "'entries':65536", NULL },
+	{ "'entries':7", "'entries':65537", "files[2].entries: expected an integer" },
+	{ "'entries':7", "'entries':-1", "files[2].entries: expected an integer" },
+	{ "'entries':7", "'entries':'7'", "files[2].entries: expected an integer" },
+	{ "'encoding':'tar+zstd'", "'encoding':'zstd'", "files[2].entries: unknown field" },
+	{ "'encoding':'tar+zstd'", "'encoding':'tar'", "files[2].encoding: \"tar\" is not" },
+	{ "'encoding':'identity'", "'encoding':'identity','entries':7",
+	  "files[0].entries: unknown field" },
+	{ "'opt/tool','mode':493", "'opt/tool','mode':420", "files[2].mode: expected 493" },
+	{ FILE_C,
+	  FILE_C ",{'path':'opt/tool/x','mode':420,'size':1,'encoding':'identity',"
+		 "'blob':{'digest':" DIGEST ",'size':1}}",
+	  "files[3]: \"opt/tool\" is a file already" },
+	{ "{'do':'modules','files':['b.ko']}", "{'do':'modules','files':['opt/tool']}",
+	  "install[2].files: \"opt/tool\" is a tree: only a step 'files' takes it" },
+	{ "{'do':'packages','files':['DEBS/a.deb']}",
+	  "{'do':'packages','files':['DEBS/a.deb','opt/tool']}",
+	  "install[0].files: \"opt/tool\" is a tree: only a step 'files' takes it" },
+	{ "['b.ko','opt/tool']", "['b.ko','opt/tool/x']",
+	  "\"opt/tool/x\" is no file of this bundle" },
 
 	/* chunks: exactly when the blob is larger than one */
 	{ "'" HEX "','" HEX "'", "'" HEX "'", "files[1].blob.chunks: 1 for a blob of 1048577" },
@@ -188,9 +215,14 @@ static void test_text_and_back(void **state)
 	again = record_text(&record, &size);
 	assert_string_equal(text, again);
 	assert_int_equal(size, strlen(again));
-	assert_int_equal(record.file_count, 2);
+	assert_int_equal(record.file_count, 3);
 	assert_int_equal(record.file[1].chunk_count, 2);
 	assert_int_equal(record.file[1].encoding, RECORD_ZSTD);
+	assert_int_equal(record.file[1].entries, 0);
+	assert_int_equal(record.file[2].encoding, RECORD_TAR_ZSTD);
+	assert_int_equal(record.file[2].entries, 7);
+	assert_false(record.step[1].tree[0]);
+	assert_true(record.step[1].tree[1]);
 	assert_int_equal(record.step[3].kind, RECORD_DO_LOAD);
 	assert_string_equal(record.expect.port, "physical");
 }

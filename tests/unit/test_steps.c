@@ -1,8 +1,10 @@
 #include "firstboot/steps.h"
+#include "tests/unit/made_tree.h"
 #include "tests/unit/sysroot.h"
 
 #include <errno.h>
 
+#include "cache/tree.h"
 #include "firstboot/place.h"
 #include "firstboot/space.h"
 
@@ -217,6 +219,264 @@ static void test_in_place(void **state)
 	assert_false(steps_in_place(&steps));
 }
 
+/* --- trees ----------------------------------------------------------------------------------------- */
+
+static const struct made_entry tree_rows[] = {
+	MADE_FOLDER_ROW("bin"),
+	{ TAR_FILE, "bin/run", "#!/bin/sh\n", 0755 },
+	MADE_FILE_ROW("data", "data"),
+	MADE_FOLDER_ROW("empty"),
+	MADE_FOLDER_ROW("lib"),
+	MADE_FOLDER_ROW("lib/deep"),
+	MADE_FILE_ROW("lib/deep/f", ""),
+	MADE_LINK_ROW("lib/l", "../data"),
+	{ 0 },
+};
+static bool is_tree[] = { true };
+static const char *tree_names[] = { "opt/tool" };
+static struct record_step tree_step = {
+	.kind = RECORD_DO_FILES, .files = { tree_names, 1 }, .tree = is_tree, .into = "/opt"
+};
+static struct record_file tree_file = { .path = "opt/tool",
+					.mode = 0755,
+					.encoding = RECORD_TAR_ZSTD };
+static struct record tree_record = {
+	.file = &tree_file, .file_count = 1, .step = &tree_step, .step_count = 1
+};
+
+/* Steps over a staging folder that holds the tree. */
+static struct steps tree_steps_of(const struct sysroot *sysroot)
+{
+	AUTO_TAR struct made_tar tar = made_tar_of(tree_rows);
+	AUTO_TREE struct tree *tree = tree_new();
+	AUTO_CLOSE int staged = sysroot_folder(sysroot, "staged"), dir = -1;
+	struct err err = { 0 };
+
+	check_good(fs_remove_tree(staged, "opt", &err), &err, "staged");
+	dir = sysroot_folder(sysroot, "staged/opt/tool");
+
+	tree_file.size = tar.size;
+	tree_file.entries = tar.entries;
+	tree_begin(tree, dir, tar.entries);
+	check_good(tree_add(tree, tar.data, tar.size, &err), &err, "tree");
+	check_good(tree_end(tree, &err), &err, "tree");
+	return (struct steps) { .machine = &sysroot->machine,
+				.log = &quiet,
+				.kernel = KERNEL,
+				.record = &tree_record,
+				.staged = sysroot_folder(sysroot, "staged"),
+				.timeout_ms = 10000 };
+}
+
+static void check_tree(const struct sysroot *sysroot)
+{
+	AUTO_CLOSE int dir = sysroot_folder(sysroot, "opt/tool");
+
+	made_tar_check(dir, tree_rows);
+}
+
+static void test_tree(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct steps steps = tree_steps_of(sysroot);
+	struct err err = { 0 };
+	int opt = sysroot_folder(sysroot, "opt");
+	AUTO_NAMES struct fs_names names = { 0 };
+
+	assert_false(steps_in_place(&steps));
+	assert_null(steps_target(KERNEL, &tree_step, 0));
+	CHECK(steps_do(&steps, &tree_step, &err) == REASON_DONE, "%s", err.text);
+	check_tree(sysroot);
+	assert_false(fs_exists(steps.staged, "opt/tool")); /* moved */
+	assert_true(steps_in_place(&steps));
+	check_good(fs_list(opt, ".", &names, &err), &err, "opt");
+	assert_int_equal(names.count, 1);
+	close(opt);
+	close(steps.staged);
+}
+
+/* Of two steps the first leaves the tree for the second; a draft of a crash is taken over. */
+static void test_tree_twice(void **state)
+{
+	struct record_step both[] = { tree_step, tree_step };
+	const struct record twice = {
+		.file = &tree_file, .file_count = 1, .step = both, .step_count = 2
+	};
+	struct sysroot *sysroot = *state;
+	struct steps steps = tree_steps_of(sysroot);
+	AUTO_CLOSE int srv = sysroot_folder(sysroot, "srv");
+	AUTO_NAMES struct fs_names names = { 0 };
+	struct err err = { 0 };
+
+	both[0].into = "/srv";
+	steps.record = &twice;
+	assert_int_equal(mkdirat(srv, ".tool.draft", 0755), 0);
+	put_text(srv, ".tool.draft/half", "half");
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(fs_exists(steps.staged, "opt/tool"));
+		CHECK(steps_do(&steps, &both[i], &err) == REASON_DONE, "%s", err.text);
+	}
+	assert_true(steps_in_place(&steps));
+	check_tree(sysroot);
+	check_good(fs_list(srv, ".", &names, &err), &err, "srv");
+	assert_int_equal(names.count, 1);
+	close(srv);
+	srv = sysroot_folder(sysroot, "srv/tool");
+	made_tar_check(srv, tree_rows);
+	close(steps.staged);
+}
+
+/* A second run writes nothing at all. */
+static void test_tree_is_left_alone(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct steps steps = tree_steps_of(sysroot);
+	AUTO_CLOSE int to = sysroot_folder(sysroot, "opt");
+	struct stat before[COUNT_OF(tree_rows)], after;
+	struct err err = { 0 };
+	bool changed = false;
+
+	check_good(place_tree(steps.staged, "opt/tool", to, "tool", true, &changed, &err), &err,
+		   "first");
+	assert_true(changed);
+	changed = false;
+	for (size_t i = 0; tree_rows[i].path; i++) {
+		AUTO_FREE char *path = must_printf("tool/%s", tree_rows[i].path);
+
+		assert_int_equal(fstatat(to, path, &before[i], AT_SYMLINK_NOFOLLOW), 0);
+	}
+	check_good(place_tree(steps.staged, "opt/tool", to, "tool", true, &changed, &err), &err,
+		   "second");
+	assert_false(changed);
+	for (size_t i = 0; tree_rows[i].path; i++) {
+		AUTO_FREE char *path = must_printf("tool/%s", tree_rows[i].path);
+
+		assert_int_equal(fstatat(to, path, &after, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK(after.st_ino == before[i].st_ino &&
+			      memcmp(&after.st_ctim, &before[i].st_ctim,
+				     sizeof(after.st_ctim)) == 0,
+		      "%s", path);
+	}
+	close(steps.staged);
+}
+
+static void harm_lost_file(int top)
+{
+	assert_int_equal(unlinkat(top, "lib/deep/f", 0), 0);
+}
+
+static void harm_lost_folder(int top)
+{
+	assert_int_equal(unlinkat(top, "empty", AT_REMOVEDIR), 0);
+}
+
+static void harm_lost_link(int top)
+{
+	assert_int_equal(unlinkat(top, "lib/l", 0), 0);
+}
+
+static void harm_longer(int top)
+{
+	AUTO_FREE char *text = must_calloc(1, 1000);
+
+	put_file(top, "data", memset(text, 'x', 999), 1000);
+}
+
+static void harm_other_link(int top)
+{
+	assert_int_equal(unlinkat(top, "lib/l", 0), 0);
+	assert_int_equal(symlinkat("/etc/passwd", top, "lib/l"), 0);
+}
+
+static void harm_mode(int top)
+{
+	assert_int_equal(fchmodat(top, "bin/run", 04777, 0), 0);
+}
+
+static void harm_bytes(int top)
+{
+	put_text(top, "data", "DATA");
+}
+
+static void harm_file_for_link(int top)
+{
+	assert_int_equal(unlinkat(top, "lib/l", 0), 0);
+	put_text(top, "lib/l", "data");
+}
+
+static void harm_foreign(int top)
+{
+	put_text(top, "foreign", "x");
+}
+
+/* What steps_in_place sees, and that the step mends all of it. */
+static const struct {
+	void (*harm)(int top);
+	bool seen;
+} harms[] = {
+	{ harm_lost_file, true },   { harm_lost_folder, true },	  { harm_lost_link, true },
+	{ harm_longer, true },	    { harm_file_for_link, true }, { harm_foreign, true },
+	{ harm_other_link, false }, { harm_mode, false },	  { harm_bytes, false },
+};
+
+static void test_tree_is_mended(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct steps steps = tree_steps_of(sysroot);
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < COUNT_OF(harms); i++) {
+		AUTO_CLOSE int opt = sysroot_folder(sysroot, "opt");
+		AUTO_CLOSE int top = -1;
+
+		check_good(fs_remove_tree(opt, "tool", &err), &err, "remove");
+		close(tree_steps_of(sysroot).staged);
+		CHECK(steps_do(&steps, &tree_step, &err) == REASON_DONE, "%s", err.text);
+		assert_true(steps_in_place(&steps));
+		top = sysroot_folder(sysroot, "opt/tool");
+		harms[i].harm(top);
+		close(tree_steps_of(sysroot).staged);
+		CHECK(steps_in_place(&steps) == !harms[i].seen, "row %zu", i);
+		CHECK(steps_do(&steps, &tree_step, &err) == REASON_DONE, "row %zu: %s", i,
+		      err.text);
+		check_tree(sysroot);
+	}
+	close(steps.staged);
+}
+
+/* No link and no file in the way is followed or taken for a folder; nothing leaves the tree's own place. */
+static void test_tree_in_the_way(void **state)
+{
+	static const char *const ways[] = { "link out", "file", "fifo" };
+	struct sysroot *sysroot = *state;
+	const struct steps steps = tree_steps_of(sysroot);
+	AUTO_CLOSE int opt = sysroot_folder(sysroot, "opt");
+	AUTO_CLOSE int outside = sysroot_folder(sysroot, "outside");
+
+	for (size_t i = 0; i < 2 * COUNT_OF(ways); i++) {
+		const char *at = i % 2 ? "tool/lib" : "tool";
+		AUTO_NAMES struct fs_names names = { 0 };
+		struct err err = { 0 };
+
+		check_good(fs_remove_tree(opt, "tool", &err), &err, "remove");
+		if (i % 2)
+			assert_int_equal(mkdirat(opt, "tool", 0755), 0);
+		if (i / 2 == 0)
+			assert_int_equal(
+				symlinkat(i % 2 ? "../../outside" : "../outside", opt, at), 0);
+		else if (i / 2 == 1)
+			put_text(opt, at, "in the way");
+		else
+			assert_int_equal(mkfifoat(opt, at, 0600), 0);
+		CHECK(steps_do(&steps, &tree_step, &err) == REASON_STEP_FAILED, "%s",
+		      ways[i / 2]);
+		assert_false(steps_in_place(&steps));
+		check_good(fs_list(outside, ".", &names, &err), &err, "outside");
+		CHECK(names.count == 0, "%s: written outside", ways[i / 2]);
+	}
+	close(steps.staged);
+}
+
 static void test_place_mode(void **state)
 {
 	struct sysroot *sysroot = *state;
@@ -302,12 +562,23 @@ static void test_telling_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_files),	   sysroot_test(test_links),
-		sysroot_test(test_modules),	   sysroot_test(test_load),
-		sysroot_test(test_packages_mixed), sysroot_test(test_in_place),
-		sysroot_test(test_place_mode),	   cmocka_unit_test(test_reasons),
-		sysroot_test(test_drafts),	   sysroot_test(test_deadline),
-		sysroot_test(test_space),	   cmocka_unit_test(test_telling_line),
+		sysroot_test(test_files),
+		sysroot_test(test_links),
+		sysroot_test(test_modules),
+		sysroot_test(test_load),
+		sysroot_test(test_packages_mixed),
+		sysroot_test(test_in_place),
+		sysroot_test(test_tree),
+		sysroot_test(test_tree_twice),
+		sysroot_test(test_tree_is_left_alone),
+		sysroot_test(test_tree_is_mended),
+		sysroot_test(test_tree_in_the_way),
+		sysroot_test(test_place_mode),
+		cmocka_unit_test(test_reasons),
+		sysroot_test(test_drafts),
+		sysroot_test(test_deadline),
+		sysroot_test(test_space),
+		cmocka_unit_test(test_telling_line),
 	};
 
 	return cmocka_run_group_tests_name("steps", tests, NULL, NULL);
