@@ -1,8 +1,8 @@
 #include "bake/harvest.h"
 
-#include <fcntl.h>
 #include <string.h>
 
+#include "bake/notes.h"
 #include "cache/name.h"
 
 #define NOTE_FORMAT "larder.members.v1"
@@ -78,30 +78,6 @@ static int parse_note(const json_t *root, const struct store *store,
 	return 0;
 }
 
-/* Notes lie with the user who bakes and not in the store, which may have come from elsewhere: what a note
- * says of an archive cannot be proven without reading the archive. */
-static int open_notes(bool make, int *out_dir, struct err *err)
-{
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	AUTO_FREE char *path = NULL;
-	AUTO_CLOSE int dir = -1;
-	struct stat status;
-
-	if (cache && cache[0] == '/')
-		path = must_printf("%s/larder/members", cache);
-	else if (home && home[0] == '/')
-		path = must_printf("%s/.cache/larder/members", home);
-	else
-		return err_set(err, ERR_MISSING, "no folder for notes");
-	if ((make ? fs_make_dir(AT_FDCWD, path, 0700, &dir, err)
-		  : fs_open_dir(AT_FDCWD, path, &dir, err)) < 0)
-		return -1;
-	if (fstat(dir, &status) < 0 || status.st_uid != geteuid() || (status.st_mode & 022))
-		return err_set(err, ERR_REFUSED, "%s: others may write there", path);
-	*out_dir = take_fd(&dir);
-	return 0;
-}
-
 /* A note saves reading an archive again; one that does not hold is as good as none. */
 static bool read_note(const struct store *store, const char *name, struct archive_members *out)
 {
@@ -110,7 +86,7 @@ static bool read_note(const struct store *store, const char *name, struct archiv
 	AUTO_CLOSE int dir = -1;
 	struct err none = { 0 };
 
-	if (open_notes(false, &dir, &none) < 0 ||
+	if (notes_open("members", false, &dir, &none) < 0 ||
 	    json_read_at(dir, name, NOTE_MAX_BYTES, &root, &none) < 0 ||
 	    parse_note(root, store, &members, &none) < 0)
 		return false;
@@ -141,7 +117,7 @@ static void write_note(const char *name, const struct archive_members *members)
 						"size", (json_int_t)member->content.size));
 	}
 	text = json_text(root, &size);
-	if (open_notes(true, &dir, &none) < 0 ||
+	if (notes_open("members", true, &dir, &none) < 0 ||
 	    fs_replace(dir, name, text, size, 0600, &none) < 0)
 		return; /* the archive will be read again */
 }

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <zstd.h> /* only its version */
 
 #include "bake/notes.h"
 #include "cache/base/span.h"
 #include "cache/base/version.h"
+#include "cache/codec.h"
 
 #define NOTE_FORMAT "larder.bundle.v1"
 #define NOTE_MAX_BYTES (UINT32_C(8) << 20) /* RECORD_MAX_FILES lines of at most 77 bytes */
@@ -43,7 +43,7 @@ static int name_packer(int level, struct digest *out, struct err *err)
 {
 	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
 	AUTO_FREE char *text = must_printf(NOTE_FORMAT " %s zstd %s level %d", LARDER_VERSION,
-					   ZSTD_versionString(), level);
+					   codec_version(), level);
 	AUTO_CLOSE int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct digest_size program;
 

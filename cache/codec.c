@@ -53,6 +53,11 @@ int codec_pack_frame(struct codec_packer *packer, const void *data, size_t size,
 	return 0;
 }
 
+const char *codec_version(void)
+{
+	return ZSTD_versionString();
+}
+
 int codec_pack(const void *data, size_t size, int level, void **out_data, size_t *out_size,
 	       struct err *err)
 {

@@ -24,6 +24,9 @@ size_t codec_frame_room(void);
 MUST_USE int codec_pack_frame(struct codec_packer *packer, const void *data, size_t size,
 			      void *out, size_t *out_size, struct err *err);
 
+/* Of libzstd: another one may pack otherwise. */
+const char *codec_version(void);
+
 /* Packs data whole; the same data gives the same bytes with the same libzstd. The caller frees. */
 MUST_USE int codec_pack(const void *data, size_t size, int level, void **out_data,
 			size_t *out_size, struct err *err);
