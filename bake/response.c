@@ -3,27 +3,19 @@
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "cache/net/http.h"
 
 #define STRONG_AFTER_SECONDS 60
 
-/* "bytes START-END/TOTAL": digits only, one spelling. */
 static bool range_fits(const char *text, const struct request *request)
 {
-	uint64_t start, end, total;
-	char again[128];
+	struct http_range range;
 
-	if (!text ||
-	    sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &start, &end, &total) != 3)
-		return false;
-	snprintf(again, sizeof(again), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, start, end,
-		 total);
-	if (strcmp(text, again) != 0 || start != request->start || total <= end || end < start)
-		return false;
-	if (total > request->limit)
-		return false;
-	return request->size == 0 || total == request->size;
+	return http_range_parse(text, &range) && range.start == request->start &&
+	       range.total <= request->limit &&
+	       (request->size == 0 || range.total == request->size);
 }
 
 static enum response_verdict judge_rest(const struct response *response,

@@ -1,15 +1,12 @@
-#include <errno.h>
 #include <string.h>
 
 #include "bake/sink.h"
 #include "cache/layout_tar.h"
 
-#define STEP_BYTES (128 * 1024)
-
 struct tar {
 	struct outlet *outlet; /* borrowed */
-	struct digest_stream *stream;
-	char step[STEP_BYTES];
+	struct blob_scratch scratch;
+	uint64_t done; /* bytes of the blob under way */
 };
 
 static int put_header(struct tar *tar, enum layout_tar_part part, const struct digest *blob,
@@ -62,67 +59,29 @@ static int tar_begin(struct sink *sink, const struct carry_plan *plan, struct er
 	return put_text(tar, LAYOUT_TAR_TOP, NULL, plan->docs.top, plan->docs.top_size, err);
 }
 
-static int damaged(const struct digest_size *id, const char *what, struct err *err)
+static int put_bytes(void *context, const void *data, size_t size, struct err *err)
 {
-	char name[DIGEST_HEX_MAX];
-
-	return err_set(err, ERR_DAMAGED, "blob %.12s %s", digest_hex(&id->digest, name), what);
-}
-
-/* Exactly size bytes of the blob from at on. */
-static int read_step(struct tar *tar, const struct blob *blob, const struct digest_size *id,
-		     uint64_t at, size_t size, struct err *err)
-{
-	for (size_t have = 0; have < size;) {
-		ssize_t got = pread(blob->fd, tar->step + have, size - have,
-				    (off_t)(blob->start + at + have));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_errno(err, "read blob");
-		if (got == 0)
-			return damaged(id, "is cut short", err);
-		have += (size_t)got;
-	}
-	return 0;
-}
-
-/* A blob may end up in several parts, so it goes through memory; hashed on the way. */
-static int pour(struct sink *sink, const struct blob *blob, const struct digest_size *id,
-		struct err *err)
-{
+	struct sink *sink = context;
 	struct tar *tar = sink->state;
-	struct digest got;
 
-	for (uint64_t at = 0; at < id->size; at += STEP_BYTES) {
-		size_t size = id->size - at < STEP_BYTES ? (size_t)(id->size - at) : STEP_BYTES;
-
-		if (read_step(tar, blob, id, at, size, err) < 0)
-			return -1;
-		digest_stream_add(tar->stream, tar->step, size);
-		if (outlet_write(tar->outlet, tar->step, size, err) < 0)
-			return -1;
-		carry_progress_within(sink->progress, at + size);
-	}
-	digest_stream_end(tar->stream, &got);
-	if (!digest_equal(&got, &id->digest))
-		return damaged(id, "does not have the digest that was signed", err);
-	return 0;
+	tar->done += size;
+	carry_progress_within(sink->progress, tar->done);
+	return outlet_write(tar->outlet, data, size, err);
 }
 
 static int tar_put(struct sink *sink, const struct blobs *from, const struct digest_size *id,
 		   struct err *err)
 {
 	struct tar *tar = sink->state;
+	const struct codec_sink bytes = { .put = put_bytes, .context = sink };
 	AUTO_BLOB struct blob blob = BLOB_NONE;
 
 	if (blobs_open(from, id, &blob, err) < 0)
 		return -1;
-	if (blob.size != id->size)
-		return damaged(id, "does not have its signed size", err);
+	tar->done = 0;
 	if (put_header(tar, LAYOUT_TAR_BLOB, &id->digest, id->size, err) < 0 ||
-	    pour(sink, &blob, id, err) < 0 || put_padding(tar, id->size, err) < 0)
+	    blob_pour(&tar->scratch, &blob, id, &bytes, err) < 0 ||
+	    put_padding(tar, id->size, err) < 0)
 		return -1;
 	sink->counts.written++;
 	sink->counts.bytes += id->size;
@@ -151,7 +110,7 @@ static void tar_close(struct sink *sink)
 {
 	struct tar *tar = sink->state;
 
-	digest_stream_free(&tar->stream);
+	blob_scratch_free(&tar->scratch);
 	free(tar);
 }
 
@@ -165,7 +124,6 @@ struct sink sink_tar(struct outlet *outlet)
 	struct tar *tar = must_calloc(1, sizeof(*tar));
 
 	tar->outlet = outlet;
-	tar->stream = digest_stream_new();
 	return (struct sink) { .kind = &kind, .state = tar };
 }
 

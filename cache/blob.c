@@ -44,21 +44,11 @@ static int wrong_size(struct err *err, const struct digest *digest, uint64_t got
 static int read_part(const struct blob *blob, const struct digest *name, uint64_t at, char *out,
 		     size_t size, struct err *err)
 {
-	size_t have = 0;
+	size_t got;
 
-	while (have < size) {
-		ssize_t got = pread(blob->fd, out + have, size - have,
-				    (off_t)(blob->start + at + have));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_errno(err, "read blob");
-		if (got == 0)
-			return damaged(err, name, "is cut short");
-		have += (size_t)got;
-	}
-	return 0;
+	if (fs_pread(blob->fd, out, size, blob->start + at, &got, err) < 0)
+		return err_wrap(err, "blob");
+	return got == size ? 0 : damaged(err, name, "is cut short");
 }
 
 static int check_digest(const struct digest *got, const struct digest *wanted,
@@ -271,8 +261,8 @@ int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
 	return err_wrap(err, "%s", file->path);
 }
 
-static int copy_bytes(struct blob_scratch *scratch, const struct blob *blob,
-		      const struct digest_size *id, int out_fd, struct err *err)
+static int pour(struct blob_scratch *scratch, const struct blob *blob,
+		const struct digest_size *id, const struct codec_sink *sink, struct err *err)
 {
 	struct digest got;
 
@@ -282,21 +272,36 @@ static int copy_bytes(struct blob_scratch *scratch, const struct blob *blob,
 		if (read_part(blob, &id->digest, at, scratch->step, step, err) < 0)
 			return -1;
 		digest_stream_add(scratch->stream, scratch->step, step);
-		if (out_fd >= 0 && fs_write_all(out_fd, scratch->step, step, err) < 0)
+		if (sink->put(sink->context, scratch->step, step, err) < 0)
 			return -1;
 	}
 	digest_stream_end(scratch->stream, &got);
 	return check_digest(&got, &id->digest, &id->digest, err);
 }
 
-int blob_copy(struct blob_scratch *scratch, const struct blob *blob,
-	      const struct digest_size *id, int out_fd, struct err *err)
+int blob_pour(struct blob_scratch *scratch, const struct blob *blob,
+	      const struct digest_size *id, const struct codec_sink *sink, struct err *err)
 {
 	prepare(scratch);
 	if (blob->size != id->size)
 		return wrong_size(err, &id->digest, blob->size, id->size);
-	if (copy_bytes(scratch, blob, id, out_fd, err) == 0)
+	if (pour(scratch, blob, id, sink, err) == 0)
 		return 0;
 	digest_stream_reset(scratch->stream);
 	return -1;
+}
+
+static int put_fd(void *context, const void *data, size_t size, struct err *err)
+{
+	const int *fd = context;
+
+	return *fd < 0 ? 0 : fs_write_all(*fd, data, size, err);
+}
+
+int blob_copy(struct blob_scratch *scratch, const struct blob *blob,
+	      const struct digest_size *id, int out_fd, struct err *err)
+{
+	const struct codec_sink sink = { .put = put_fd, .context = &out_fd };
+
+	return blob_pour(scratch, blob, id, &sink, err);
 }

@@ -51,4 +51,9 @@ MUST_USE int blob_check_chunks(struct blob_scratch *scratch, const struct blob *
 MUST_USE int blob_copy(struct blob_scratch *scratch, const struct blob *blob,
 		       const struct digest_size *id, int out_fd, struct err *err);
 
+/* The same to a sink. After an error it has taken a part, of which nothing is proven. */
+MUST_USE int blob_pour(struct blob_scratch *scratch, const struct blob *blob,
+		       const struct digest_size *id, const struct codec_sink *sink,
+		       struct err *err);
+
 #endif

@@ -1,7 +1,9 @@
 #include "cache/blobs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 void blob_close(struct blob *blob)
 {
@@ -71,7 +73,51 @@ static int folder_open(const struct blobs *blobs, const struct digest_size *id,
 	return 0;
 }
 
-static const struct blobs_kind folder_kind = { .look = folder_look, .open = folder_open };
+static bool is_file(int dir, const struct dirent *entry)
+{
+	struct stat status;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_REG;
+	return fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode);
+}
+
+static int list_names(DIR *dir, const struct blobs_visitor *visitor, struct err *err)
+{
+	const struct dirent *entry;
+
+	while (errno = 0, (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (visitor->see(visitor->context, entry->d_name, is_file(dirfd(dir), entry),
+				 err) < 0)
+			return -1;
+	}
+	return errno ? err_errno(err, "list blobs") : 0;
+}
+
+static int folder_list(const struct blobs *blobs, const struct blobs_visitor *visitor,
+		       struct err *err)
+{
+	AUTO_CLOSE int fd = -1;
+	DIR *dir;
+	int result;
+
+	if (fs_open_dir(blobs->dir, ".", &fd, err) < 0)
+		return -1;
+	dir = fdopendir(fd);
+	if (!dir)
+		return err_errno(err, "list blobs");
+	(void)take_fd(&fd);
+	result = list_names(dir, visitor, err);
+	closedir(dir);
+	return result;
+}
+
+static const struct blobs_kind folder_kind = { .look = folder_look,
+					       .open = folder_open,
+					       .list = folder_list };
 
 struct blobs blobs_in_folder(int folder)
 {
@@ -112,4 +158,11 @@ int blobs_open_manifest(const struct blobs *blobs, const struct digest_size *id,
 	if (blobs->kind && blobs->kind->open_manifest)
 		return blobs->kind->open_manifest(blobs, id, out_blob, err);
 	return blobs_open(blobs, id, out_blob, err);
+}
+
+int blobs_list(const struct blobs *blobs, const struct blobs_visitor *visitor, struct err *err)
+{
+	if (!blobs->kind || !blobs->kind->list)
+		return err_set(err, ERR_MISSING, "this place of blobs cannot be listed");
+	return blobs->kind->list(blobs, visitor, err);
 }

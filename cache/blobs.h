@@ -20,6 +20,12 @@ void blob_close(struct blob *blob);
 
 struct blobs;
 
+/* Who looks at what is in a place, name by name; name is borrowed. */
+struct blobs_visitor {
+	int (*see)(void *context, const char *name, bool is_file, struct err *err);
+	void *context;
+};
+
 /* A kind of place. Every function: ERR_MISSING: not here. ERR_DAMAGED: there, but no blob. */
 struct blobs_kind {
 	/* The size of a blob, without its bytes. */
@@ -31,6 +37,9 @@ struct blobs_kind {
 	/* The same for an OCI manifest or index; NULL: they lie among the blobs. */
 	int (*open_manifest)(const struct blobs *blobs, const struct digest_size *id,
 			     struct blob *out_blob, struct err *err);
+	/* Every name there, in any order; NULL: it cannot be listed. */
+	int (*list)(const struct blobs *blobs, const struct blobs_visitor *visitor,
+		    struct err *err);
 	void (*close)(struct blobs *blobs);
 };
 
@@ -59,5 +68,9 @@ MUST_USE int blobs_open(const struct blobs *blobs, const struct digest_size *id,
 			struct blob *out_blob, struct err *err);
 MUST_USE int blobs_open_manifest(const struct blobs *blobs, const struct digest_size *id,
 				 struct blob *out_blob, struct err *err);
+
+/* Every name in the first place alone. ERR_MISSING: it cannot be listed. An error of the visitor ends it. */
+MUST_USE int blobs_list(const struct blobs *blobs, const struct blobs_visitor *visitor,
+			struct err *err);
 
 #endif

@@ -1,6 +1,5 @@
 #include "cache/layout_tar.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "cache/base/json.h"
@@ -173,20 +172,11 @@ struct scan {
 
 static int read_at(int fd, void *out, size_t size, uint64_t at, struct err *err)
 {
-	size_t have = 0;
+	size_t got;
 
-	while (have < size) {
-		ssize_t got = pread(fd, (char *)out + have, size - have, (off_t)(at + have));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_errno(err, "read tar");
-		if (got == 0)
-			return err_set(err, ERR_DAMAGED, "the tar is cut short");
-		have += (size_t)got;
-	}
-	return 0;
+	if (fs_pread(fd, out, size, at, &got, err) < 0)
+		return -1;
+	return got == size ? 0 : err_set(err, ERR_DAMAGED, "the tar is cut short");
 }
 
 static int take_text(struct scan *scan, const struct tar_entry *entry, size_t limit,

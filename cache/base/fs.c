@@ -107,6 +107,25 @@ int fs_read_at(int dir, const char *path, size_t limit, char **out_data, size_t 
 	return 0;
 }
 
+int fs_pread(int fd, void *out, size_t size, uint64_t at, size_t *out_got, struct err *err)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		ssize_t got = pread(fd, (char *)out + have, size - have, (off_t)(at + have));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_errno(err, "read");
+		if (got == 0)
+			break;
+		have += (size_t)got;
+	}
+	*out_got = have;
+	return 0;
+}
+
 int fs_write_all(int fd, const void *data, size_t size, struct err *err)
 {
 	const char *at = data;

@@ -23,6 +23,11 @@ MUST_USE int fs_read_at(int dir, const char *path, size_t limit, char **out_data
 MUST_USE int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size,
 			struct err *err);
 
+/* Reads size bytes at an offset; where fd stands is not touched. *out_got is less only at the end of the
+ * file. */
+MUST_USE int fs_pread(int fd, void *out, size_t size, uint64_t at, size_t *out_got,
+		      struct err *err);
+
 MUST_USE int fs_write_all(int fd, const void *data, size_t size, struct err *err);
 
 /* Opens a file for reading; what it says on failure is what a user should read. Beneath a directory fd a

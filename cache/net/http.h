@@ -74,6 +74,13 @@ struct http_request {
 MUST_USE int http_ask(struct http *http, const struct http_request *request,
 		      struct http_answer *out_answer, struct err *err);
 
+/* A Content-Range of bytes (RFC 9110, section 14.4): the first and the last of how many. */
+struct http_range {
+	uint64_t start, end, total;
+};
+/* Digits only, one spelling, and in order. text may be NULL. */
+bool http_range_parse(const char *text, struct http_range *out);
+
 /* The failure that a status stands for: ERR_MISSING (404, 410), ERR_NETWORK (408, 429, 5xx) or ERR_INVALID.
  * Returns -1. */
 int http_fault(const struct http_answer *answer, struct err *err);

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -57,5 +58,21 @@ bool http_again(unsigned *failures, const struct err *err, uint64_t retry_after_
 				   .tv_nsec = (long)(pause % 1000) * 1000000 };
 	while (nanosleep(&wait, &wait) < 0 && errno == EINTR)
 		continue;
+	return true;
+}
+
+bool http_range_parse(const char *text, struct http_range *out)
+{
+	struct http_range range;
+	char again[128];
+
+	if (!text || sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &range.start,
+			    &range.end, &range.total) != 3)
+		return false;
+	snprintf(again, sizeof(again), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range.start,
+		 range.end, range.total);
+	if (strcmp(text, again) != 0 || range.end < range.start || range.end >= range.total)
+		return false;
+	*out = range;
 	return true;
 }

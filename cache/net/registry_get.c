@@ -1,7 +1,5 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cache/base/fs.h"
@@ -31,19 +29,11 @@ static int start_anew(struct arrival *arrival, struct err *err)
 	return 0;
 }
 
-/* "bytes START-END/TOTAL" (RFC 9110, section 14.4): digits only, one spelling. */
 static bool range_fits(const char *text, uint64_t wanted, uint64_t size)
 {
-	uint64_t start, end, total;
-	char again[128];
+	struct http_range range;
 
-	if (!text ||
-	    sscanf(text, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64, &start, &end, &total) != 3)
-		return false;
-	snprintf(again, sizeof(again), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, start, end,
-		 total);
-	return strcmp(text, again) == 0 && start == wanted && end >= start && end < total &&
-	       total == size;
+	return http_range_parse(text, &range) && range.start == wanted && range.total == size;
 }
 
 static int begin(void *context, const struct http_answer *answer, struct err *err)
