@@ -1,228 +1,312 @@
 #include "verify/verify.h"
 
-#include <fcntl.h>
-#include <search.h>
 #include <string.h>
 
-#include "cache/open.h"
+#include "cache/inventory.h"
+#include "verify/shape.h"
+#include "verify/source.h"
+#include "verify/work.h"
 
-static const char *code_name(int code)
-{
-	switch (code) {
-	case VERIFY_CLEAN:
-		return "clean";
-	case VERIFY_DAMAGED:
-		return "damaged";
-	case VERIFY_UNTRUSTED:
-		return "untrusted";
-	case VERIFY_INCOMPLETE:
-		return "incomplete";
-	case VERIFY_STALE:
-		return "stale";
-	default:
-		return "not checked";
-	}
-}
-
-/* Worst first: untrusted, damaged, incomplete, stale, could not be checked. */
-static int badness(int code)
-{
-	static const int order[] = { VERIFY_UNTRUSTED, VERIFY_DAMAGED, VERIFY_INCOMPLETE,
-				     VERIFY_STALE, 1 };
-
-	for (int i = 0; i < (int)COUNT_OF(order); i++) {
-		if (order[i] == code)
-			return 5 - i;
-	}
-	return 0;
-}
-
-static int code_of(const struct err *err, bool top)
-{
-	if (err->kind == ERR_REFUSED)
-		return VERIFY_UNTRUSTED;
-	if (err->kind == ERR_STALE)
-		return VERIFY_STALE;
-	if (err->kind == ERR_MISSING)
-		return top ? 1 : VERIFY_INCOMPLETE;
-	if (err->kind == ERR_SYSTEM)
-		return 1;
-	return VERIFY_DAMAGED;
-}
-
-static void find(struct verify_result *result, const struct err *err, bool top)
-{
-	struct verify_finding *finding;
-	int code = code_of(err, top);
-
-	result->finding = must_realloc(result->finding, result->finding_count + 1,
-				       sizeof(*result->finding));
-	finding = &result->finding[result->finding_count++];
-	finding->code = (enum verify_code)code;
-	memcpy(finding->text, err->text, sizeof(finding->text));
-	if (badness(code) > badness(result->code))
-		result->code = code;
-}
-
-/* What was checked already: bundles share records, records share blobs. */
 struct check {
 	const struct cache *cache;
+	const struct verify_options *options;
 	struct verify_result *result;
-	struct blob_scratch scratch;
-	void *seen; /* a tree of struct digest (search.h) */
+	struct digest_stream *stream;
+	struct seen reached; /* the digests of blobs, and those of questions: bundles share
+			      * records, records share blobs */
+	struct seen bad; /* blobs that are here and wrong */
+	struct work work;
+	uint64_t order; /* of what is found next */
+	bool whole; /* every table, and every record that is here, was good */
 };
 
-static int by_digest(const void *left, const void *right)
+static void find(struct check *check, const struct err *err)
 {
-	return memcmp(left, right, DIGEST_BYTES);
+	result_find(check->result, err, check->order++, false);
 }
 
-/* Notes a digest; was it there before? */
-static bool is_known(struct check *check, const struct digest *digest)
-{
-	struct digest *copy = must_calloc(1, sizeof(*copy));
-	struct digest **node;
+/* --- blobs ---------------------------------------------------------------------------------------- */
 
-	*copy = *digest;
-	node = tsearch(copy, &check->seen, by_digest);
-	if (!node)
-		abort();
-	if (*node == copy)
-		return false;
-	free(copy);
-	return true;
+static void found_bad(void *context, const struct work_question *question,
+		      const struct err *err)
+{
+	struct check *check = context;
+
+	result_find(check->result, err, question->order, false);
+	seen_add(&check->bad, &question->file.blob.digest);
+}
+
+static void do_work(struct check *check)
+{
+	const struct work_finder finder = { .find = found_bad, .context = check };
+
+	work_run(&check->work, &finder);
 }
 
 /* All that unpacking a blob rests on: the same blob under another chunk list is another question. */
-static void question_of(const struct record_file *file, struct digest *out)
+static bool is_asked(struct check *check, const struct record_file *file)
 {
-	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
+	struct digest question;
 
-	digest_stream_add(stream, &file->blob.digest, DIGEST_BYTES);
-	digest_stream_add(stream, &file->blob.size, sizeof(file->blob.size));
-	digest_stream_add(stream, &file->size, sizeof(file->size));
-	digest_stream_add(stream, &file->encoding, sizeof(file->encoding));
-	digest_stream_add(stream, file->chunk, file->chunk_count * DIGEST_BYTES);
-	digest_stream_end(stream, out);
+	digest_stream_add(check->stream, &file->blob.digest, DIGEST_BYTES);
+	digest_stream_add(check->stream, &file->blob.size, sizeof(file->blob.size));
+	digest_stream_add(check->stream, &file->size, sizeof(file->size));
+	digest_stream_add(check->stream, &file->entries, sizeof(file->entries));
+	digest_stream_add(check->stream, &file->encoding, sizeof(file->encoding));
+	digest_stream_add(check->stream, file->chunk, file->chunk_count * DIGEST_BYTES);
+	digest_stream_end(check->stream, &question);
+	seen_add(&check->reached, &file->blob.digest);
+	return seen_add(&check->reached, &question);
 }
 
 /* Is the blob here? Its bytes are checked at the first question. */
-static bool check_file(struct check *check, const struct record_file *file)
+static bool check_file(struct check *check, struct record_file *file)
 {
-	AUTO_BLOB struct blob blob = BLOB_NONE;
 	struct err err = { 0 };
-	struct digest question;
+	uint64_t size;
+	int looked = blobs_look(&check->cache->layout.blobs, &file->blob.digest, &size, &err);
 
-	if (blobs_open(&check->cache->layout.blobs, &file->blob, &blob, &err) < 0) {
-		if (err.kind != ERR_MISSING)
-			find(check->result, &err, false);
-		return err.kind != ERR_MISSING;
+	if (looked < 0 && err.kind == ERR_MISSING) {
+		seen_add(&check->reached, &file->blob.digest);
+		return false;
 	}
-	question_of(file, &question);
-	if (is_known(check, &question))
+	if (is_asked(check, file))
 		return true;
-	if (blob_unpack(&check->scratch, &blob, file, -1, &err) < 0)
-		find(check->result, &err, false);
+	if (looked < 0) {
+		err_wrap(&err, "%s", file->path);
+		find(check, &err);
+		seen_add(&check->bad, &file->blob.digest);
+		return true;
+	}
 	check->result->blobs++;
 	check->result->bytes += file->blob.size;
+	work_add(&check->work, file, check->order++);
+	if (work_is_full(&check->work))
+		do_work(check);
 	return true;
+}
+
+/* --- tables and records --------------------------------------------------------------------------- */
+
+/* The first bundle that has this record, and no other that has it. */
+static struct verify_bundle *add_bundle(struct check *check, const struct table_row *row)
+{
+	struct verify_result *result = check->result;
+	struct verify_bundle *bundle;
+
+	if ((result->bundle_count & (result->bundle_count - 1)) == 0)
+		result->bundle = must_realloc(
+			result->bundle, result->bundle_count ? result->bundle_count * 2 : 1,
+			sizeof(*result->bundle));
+	bundle = &result->bundle[result->bundle_count++];
+	*bundle = (struct verify_bundle) { .name = must_strdup(row->name),
+					   .version = must_strdup(row->version),
+					   .id = must_strdup(row->id),
+					   .record = row->record,
+					   .bytes = row->bytes,
+					   .withdrawn = statement_withdraws(
+						   &check->cache->statement, row->name,
+						   row->version) };
+	return bundle;
+}
+
+/* Two rows that give one record two sizes cannot both be right: that is two questions. */
+static bool is_known(struct check *check, const struct digest_size *record)
+{
+	struct digest question;
+
+	digest_stream_add(check->stream, &record->digest, DIGEST_BYTES);
+	digest_stream_add(check->stream, &record->size, sizeof(record->size));
+	digest_stream_end(check->stream, &question);
+	seen_add(&check->reached, &record->digest);
+	return seen_add(&check->reached, &question);
 }
 
 static void check_row(struct check *check, const struct table_row *row)
 {
 	AUTO_RECORD struct record record = { 0 };
+	struct verify_bundle *bundle;
 	struct err err = { 0 };
-	bool carried = true;
 
-	if (is_known(check, &row->record.digest))
+	if (is_known(check, &row->record))
 		return;
-	check->result->bundles++;
+	bundle = add_bundle(check, row);
 	if (cache_record(check->cache, row, &record, &err) < 0) {
-		if (err.kind != ERR_MISSING)
-			find(check->result, &err, false);
+		if (err.kind == ERR_MISSING)
+			return;
+		find(check, &err);
+		bundle->damaged = true;
+		check->whole = false;
 		return;
 	}
+	bundle->blob_count = inventory_blobs_of(&record, &bundle->blobs);
+	bundle->carried = true;
 	for (size_t i = 0; i < record.file_count; i++)
-		carried = check_file(check, &record.file[i]) && carried;
-	check->result->carried += carried;
+		bundle->carried = check_file(check, &record.file[i]) && bundle->carried;
 }
 
 /* Goes on behind every finding: one bad table must not hide another. */
-static void check_tables(struct check *check)
+static void check_table(struct check *check, size_t i)
 {
-	for (size_t i = 0; i < check->cache->statement.table_count; i++) {
-		AUTO_TABLE struct table table = { 0 };
-		struct err err = { 0 };
+	const struct select *select = check->options->select;
+	AUTO_TABLE struct table table = { 0 };
+	struct err err = { 0 };
 
-		if (cache_table(check->cache, i, &table, &err) < 0)
-			find(check->result, &err, false);
-		for (size_t j = 0; j < table.count; j++)
+	seen_add(&check->reached, &check->cache->statement.table[i].content.digest);
+	if (select && !select_table(select, check->cache->statement.table[i].name))
+		return;
+	if (cache_table(check->cache, i, &table, &err) < 0) {
+		find(check, &err);
+		check->whole = false;
+	}
+	for (size_t j = 0; j < table.count; j++) {
+		if (!select || select_row(select, &table.row[j]))
 			check_row(check, &table.row[j]);
 	}
+}
+
+/* A blob may be shared, so that only now it is known which bundles have a bad one. */
+static void sum_up(const struct check *check)
+{
+	struct verify_result *result = check->result;
+
+	for (size_t i = 0; i < result->bundle_count; i++) {
+		struct verify_bundle *bundle = &result->bundle[i];
+
+		for (size_t j = 0; check->bad.count && j < bundle->blob_count; j++)
+			bundle->damaged |= seen_has(&check->bad, &bundle->blobs[j].digest);
+		result->carried += bundle->carried;
+		result->withdrawn += bundle->carried && bundle->withdrawn;
+	}
+	result->bundles = result->bundle_count;
+}
+
+static bool is_everything(const struct verify_options *options)
+{
+	return !options->select || select_is_all(options->select);
+}
+
+static void check_cache(const struct cache *cache, const struct verify_options *options,
+			bool remote, struct verify_result *out)
+{
+	struct log silent = { .progress = LOG_PROGRESS_NONE };
+	struct check check = {
+		.cache = cache, .options = options, .result = out, .whole = true
+	};
+
+	check.stream = digest_stream_new();
+	check.work =
+		(struct work) { .blobs = &cache->layout.blobs,
+				.log = options->log ? options->log : &silent,
+				.threads = options->threads ? options->threads : work_cores(),
+				.whole = remote };
+	for (size_t i = 0; i < cache->statement.table_count; i++)
+		check_table(&check, i);
+	do_work(&check);
+	sum_up(&check);
+	if (is_everything(options))
+		shape_check(cache, check.whole, &check.reached, out);
+	work_free(&check.work);
+	seen_free(&check.reached);
+	seen_free(&check.bad);
+	digest_stream_free(&check.stream);
+}
+
+/* --- the way in ----------------------------------------------------------------------------------- */
+
+/* Its statement is not asked for: what its blobs are, the delta signs. */
+static int open_base(const struct verify_options *options, const struct layout_delta *delta,
+		     struct source *source, struct cache *out_cache, struct err *err)
+{
+	struct log silent = { .progress = LOG_PROGRESS_NONE };
+	AUTO_CACHE struct cache base = { .layout = LAYOUT_NONE };
+
+	if (!delta->is)
+		return err_set(err, ERR_USAGE, "--base %s: this is no delta", options->base);
+	if (source_open(options->base, options->plain_http,
+			options->log ? options->log : &silent, source, err) < 0 ||
+	    cache_open_layout(&source->layout, options->base, NULL, 0, &base, err) < 0) {
+		err->kind = ERR_USAGE;
+		return err_wrap(err, "--base");
+	}
+	if (!digest_equal(&base.envelope, &delta->base))
+		return err_set(err, ERR_USAGE,
+			       "--base %s: serial %llu of it is not what the delta continues",
+			       options->base, (unsigned long long)base.statement.serial);
+	*out_cache = base;
+	base = (struct cache) { .layout = LAYOUT_NONE };
+	return 0;
+}
+
+static void note_delta(const struct layout_delta *delta, bool with_base,
+		       struct verify_result *out)
+{
+	if (!delta->is)
+		return;
+	digest_text(&delta->base, out->base);
+	out->base_serial = delta->serial;
+	out->with_base = with_base;
+}
+
+static void check_serial(const struct cache *cache, const struct verify_options *options,
+			 struct verify_result *out)
+{
+	struct err err = { 0 };
+
+	out->serial = cache->statement.serial;
+	out->root = options->trust->version;
+	out->trust = cache->trust.version;
+	if (out->serial >= options->least_serial)
+		return;
+	err_set(&err, ERR_STALE, "serial %llu is below %llu", (unsigned long long)out->serial,
+		(unsigned long long)options->least_serial);
+	result_find(out, &err, 0, false);
+}
+
+/* Opens, and checks what is opened. */
+static int verify(const char *path, const struct verify_options *options,
+		  struct verify_result *out, struct err *err)
+{
+	struct log silent = { .progress = LOG_PROGRESS_NONE };
+	AUTO_SOURCE struct source source = SOURCE_NONE, base_source = SOURCE_NONE;
+	AUTO_CACHE struct cache base = { .layout = LAYOUT_NONE };
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	struct layout_delta delta;
+
+	if (source_open(path, options->plain_http, options->log ? options->log : &silent,
+			&source, err) < 0)
+		return -1;
+	delta = source.layout.delta;
+	if (options->base) {
+		if (open_base(options, &delta, &base_source, &base, err) < 0)
+			return -1;
+		source.layout.blobs.next = &base.layout.blobs;
+	}
+	note_delta(&delta, options->base != NULL, out);
+	if (cache_open_layout(&source.layout, path, options->trust, 0, &cache, err) < 0)
+		return -1;
+	check_serial(&cache, options, out);
+	check_cache(&cache, options, source.remote || base_source.remote, out);
+	return 0;
+}
+
+void verify_cache(const char *path, const struct verify_options *options,
+		  struct verify_result *out)
+{
+	struct err err = { 0 };
+
+	*out = (struct verify_result) { 0 };
+	if (verify(path, options, out, &err) < 0)
+		result_find(out, &err, 0, true);
+	result_end(out, options->layout);
 }
 
 void verify_folder(const char *path, const struct trust *trust, uint64_t least_serial,
 		   struct verify_result *out)
 {
-	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
-	struct check check = { .cache = &cache, .result = out };
-	struct err err = { 0 };
+	const struct verify_options options = { .trust = trust,
+						.least_serial = least_serial,
+						.threads = 1 };
 
-	*out = (struct verify_result) { 0 };
-	if (cache_open(AT_FDCWD, path, trust, 0, &cache, &err) < 0) {
-		find(out, &err, true);
-		return;
-	}
-	out->serial = cache.statement.serial;
-	out->root = trust->version;
-	out->trust = cache.trust.version;
-	if (out->serial < least_serial) {
-		err_set(&err, ERR_STALE, "serial %llu is below %llu",
-			(unsigned long long)out->serial, (unsigned long long)least_serial);
-		find(out, &err, false);
-	}
-	check_tables(&check);
-	tdestroy(check.seen, free);
-	blob_scratch_free(&check.scratch);
-}
-
-void verify_result_free(struct verify_result *result)
-{
-	free(result->finding);
-	result->finding = NULL;
-	result->finding_count = 0;
-}
-
-json_t *verify_json(const char *path, const struct verify_result *result)
-{
-	json_t *findings = json_array();
-
-	for (size_t i = 0; i < result->finding_count; i++)
-		json_array_append_new(findings, json_pack("{s:s, s:s}", "finding",
-							  code_name(result->finding[i].code),
-							  "text", result->finding[i].text));
-	return json_pack("{s:s, s:s, s:i, s:I, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:o}", "cache",
-			 path, "verdict", code_name(result->code), "code", result->code,
-			 "serial", (json_int_t)result->serial, "trust", "root",
-			 (json_int_t)result->root, "version", (json_int_t)result->trust,
-			 "bundles", (json_int_t)result->bundles, "carried",
-			 (json_int_t)result->carried, "blobs", (json_int_t)result->blobs,
-			 "bytes", (json_int_t)result->bytes, "findings", findings);
-}
-
-void verify_print(const char *path, const struct verify_result *result, FILE *to)
-{
-	for (size_t i = 0; i < result->finding_count; i++)
-		fprintf(to, "%-10s %s\n", code_name(result->finding[i].code),
-			result->finding[i].text);
-	fprintf(to, "%s: %s", path, code_name(result->code));
-	if (result->serial)
-		fprintf(to,
-			", serial %llu, %zu of %zu bundles carried, %zu blobs read (%.1f MB)",
-			(unsigned long long)result->serial, result->carried, result->bundles,
-			result->blobs, (double)result->bytes / 1e6);
-	if (result->trust > result->root)
-		fprintf(to, ", version %llu of the trust root proven from version %llu",
-			(unsigned long long)result->trust, (unsigned long long)result->root);
-	fputc('\n', to);
+	verify_cache(path, &options, out);
 }

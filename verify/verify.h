@@ -1,41 +1,35 @@
-/* verify.h - every signed byte of a cache that is here, checked. */
+/* verify.h - every signed byte of a cache that is here, checked.
+ *
+ * Findings (result.h) are about what is signed, and give the exit code. Remarks are about the layout, which nobody
+ * signs: files that nothing leads to, documents other than larder writes them. A verifier of FORMAT.md section 8
+ * does not look at them; they give the exit code only where verify_options.layout asks for it. */
 #ifndef LARDER_VERIFY_H
 #define LARDER_VERIFY_H
 
-#include <stdio.h>
-
-#include "cache/base/json.h"
+#include "cache/base/log.h"
+#include "cache/select.h"
 #include "cache/trust.h"
+#include "verify/result.h"
 
-enum verify_code {
-	VERIFY_CLEAN = 0,
-	VERIFY_DAMAGED = 3,
-	VERIFY_UNTRUSTED = 4,
-	VERIFY_INCOMPLETE = 5,
-	VERIFY_STALE = 6,
+/* All but trust may be zero. */
+struct verify_options {
+	const struct trust *trust; /* borrowed: the root */
+	uint64_t least_serial;
+	const struct select *select; /* borrowed: only these tables and rows are read, and the
+				      * layout is not looked at; NULL: everything */
+	unsigned threads; /* 0: one for each core */
+	bool layout; /* remarks count */
+	const char *base; /* of a delta: where the rest is; or NULL */
+	bool plain_http; /* for registries */
+	struct log *log; /* borrowed; NULL: says nothing */
 };
 
-struct verify_finding {
-	enum verify_code code;
-	char text[ERR_TEXT_MAX];
-};
+/* path: a folder, our tar, or oci://HOST/NAME:TAG. Never fails: what cannot be read is a finding. */
+void verify_cache(const char *path, const struct verify_options *options,
+		  struct verify_result *out);
 
-struct verify_result {
-	int code; /* the worst finding's; 1 when there was nothing to check */
-	uint64_t serial;
-	uint64_t root, trust; /* versions: the one that was given, the newest proven from it */
-	size_t bundles, carried, blobs;
-	uint64_t bytes; /* of the blobs that were read */
-	struct verify_finding *finding; /* owned */
-	size_t finding_count;
-};
-
-/* Never fails: what cannot be read is a finding. */
+/* The same on one thread, with nothing asked for. */
 void verify_folder(const char *path, const struct trust *trust, uint64_t least_serial,
 		   struct verify_result *out);
-void verify_result_free(struct verify_result *result);
-
-json_t *verify_json(const char *path, const struct verify_result *result);
-void verify_print(const char *path, const struct verify_result *result, FILE *to);
 
 #endif

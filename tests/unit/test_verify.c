@@ -1,6 +1,13 @@
 #include "tests/unit/made_cache.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+
+#include "verify/report.h"
+#include "verify/seen.h"
 #include "verify/verify.h"
+#include "verify/work.h"
 
 static void verify(const struct made_cache *made, uint64_t least, struct verify_result *out)
 {
@@ -149,15 +156,467 @@ static void test_output(void **state)
 
 	made_damage(made, &made->blob[1], DAMAGE_FLIP);
 	verify(made, 0, &result);
-	root = verify_json("C", &result);
+	root = report_json("C", &result);
 	assert_string_equal(json_string_value(json_object_get(root, "verdict")), "damaged");
 	assert_int_equal(json_integer_value(json_object_get(root, "code")), 3);
 	assert_int_equal(json_array_size(json_object_get(root, "findings")), 1);
 	to = open_memstream(&text, &size);
-	verify_print("C", &result, to);
+	report_print("C", &result, false, to);
 	fclose(to);
-	assert_non_null(strstr(text, "damaged    b.ko: blob "));
+	assert_non_null(strstr(text, "damaged     b.ko: blob "));
 	assert_non_null(strstr(text, "C: damaged, serial 7, 2 of 2 bundles carried"));
+	verify_result_free(&result);
+}
+
+/* --- the layout ----------------------------------------------------------------------------------- */
+
+/* The layout anew, as larder writes it: a bundle's blobs by digest. */
+static void rewrite(const struct made_cache *made)
+{
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	struct err err = { 0 };
+
+	check_good(cache_open(made->folder->fd, "cache", NULL, 0, &cache, &err), &err, "open");
+	check_good(inventory_read(&cache, &inventory, &err), &err, "inventory");
+	check_good(
+		inventory_write(&cache.layout, &cache.statement, &cache.hint, &inventory, &err),
+		&err, "write");
+}
+
+static void put_extra(const struct made_cache *made)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	struct digest_size id;
+	struct err err = { 0 };
+
+	check_good(layout_open(made->folder->fd, "cache", &layout, &err), &err, "open");
+	check_good(layout_put(&layout, "extra", 5, &id, &err), &err, "put");
+}
+
+static void put_foreign(const struct made_cache *made)
+{
+	put_text(made->folder->fd, "cache/README", "x");
+}
+
+static void put_foreign_blob(const struct made_cache *made)
+{
+	put_text(made->folder->fd, "cache/blobs/sha256/README", "x");
+}
+
+static void put_draft(const struct made_cache *made)
+{
+	put_text(made->folder->fd, "cache/blobs/sha256/.x.draft", "x");
+}
+
+static void put_sha512(const struct made_cache *made)
+{
+	assert_int_equal(mkdirat(made->folder->fd, "cache/blobs/sha512", 0755), 0);
+}
+
+static void put_fifo(const struct made_cache *made)
+{
+	AUTO_FREE char *name = must_printf("cache/blobs/sha256/%064d", 7);
+
+	assert_int_equal(mkfifoat(made->folder->fd, name, 0600), 0);
+}
+
+static void put_layout_link(const struct made_cache *made)
+{
+	assert_int_equal(unlinkat(made->folder->fd, "cache/oci-layout", 0), 0);
+	assert_int_equal(symlinkat("index.json", made->folder->fd, "cache/oci-layout"), 0);
+}
+
+static void put_layout_text(const struct made_cache *made)
+{
+	put_text(made->folder->fd, "cache/oci-layout", "{}");
+}
+
+static void drop_layout(const struct made_cache *made)
+{
+	assert_int_equal(unlinkat(made->folder->fd, "cache/oci-layout", 0), 0);
+}
+
+static void put_top_space(const struct made_cache *made)
+{
+	size_t size;
+	AUTO_FREE char *text = get_file(made->folder->fd, "cache/index.json", &size);
+	AUTO_FREE char *longer = must_printf("%s\n", text);
+
+	put_text(made->folder->fd, "cache/index.json", longer);
+}
+
+static void drop_blob(const struct made_cache *made)
+{
+	made_damage(made, &made->blob[1], DAMAGE_GONE);
+}
+
+static void drop_config(const struct made_cache *made)
+{
+	struct digest_size id;
+
+	digest_of("{}", 2, &id.digest);
+	made_damage(made, &id, DAMAGE_GONE);
+}
+
+static void change_config(const struct made_cache *made)
+{
+	struct digest_size id;
+
+	digest_of("{}", 2, &id.digest);
+	made_damage(made, &id, DAMAGE_FLIP);
+}
+
+/* What changes, the kind of the first remark, a part of its text, and the exit code where remarks count. */
+static const struct {
+	const char *name;
+	void (*change)(const struct made_cache *made);
+	enum verify_layout kind;
+	const char *text;
+	int code;
+} odd_layouts[] = {
+	{ "extra", put_extra, VERIFY_EXTRA, "nothing leads there", 3 },
+	{ "foreign", put_foreign, VERIFY_FOREIGN, "README: no file of a cache", 3 },
+	{ "blob", put_foreign_blob, VERIFY_FOREIGN, "blobs/sha256/README: no digest", 3 },
+	{ "draft", put_draft, VERIFY_FOREIGN, ".x.draft: a draft", 3 },
+	{ "sha512", put_sha512, VERIFY_FOREIGN, "blobs/sha512: no file of a cache", 3 },
+	{ "fifo", put_fifo, VERIFY_FOREIGN, "7: no regular file", 3 },
+	{ "link", put_layout_link, VERIFY_FOREIGN, "oci-layout: no regular file", 3 },
+	{ "text", put_layout_text, VERIFY_MODIFIED, "oci-layout: not what", 3 },
+	{ "no oci-layout", drop_layout, VERIFY_MISSING, "oci-layout", 5 },
+	{ "index.json", put_top_space, VERIFY_MODIFIED, "index: not what", 3 },
+	{ "a listed blob", drop_blob, VERIFY_MODIFIED, "index: not what", 3 },
+	{ "no config", drop_config, VERIFY_MISSING, "empty config", 5 },
+	{ "config", change_config, VERIFY_MODIFIED, "empty config", 3 },
+};
+
+static void test_layout(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(odd_layouts); i++) {
+		const char *name = odd_layouts[i].name;
+		AUTO_FREE char *path = NULL;
+		struct made_cache *made = NULL;
+		struct verify_options options = { .threads = 1, .layout = true };
+		struct verify_result result;
+
+		made_cache_make((void **)&made);
+		path = must_printf("%s/cache", made->folder->path);
+		options.trust = &made->trust;
+		rewrite(made);
+		verify_cache(path, &options, &result);
+		CHECK(result.code == VERIFY_CLEAN && result.layout_whole, "%s: before", name);
+		verify_result_free(&result);
+		odd_layouts[i].change(made);
+		verify(made, 0, &result);
+		CHECK(result.code == VERIFY_CLEAN && result.finding_count == 0, "%s: code %d",
+		      name, result.code);
+		CHECK(result.remark_count >= 1, "%s: no remark", name);
+		CHECK(result.remark[0].kind == odd_layouts[i].kind, "%s: kind %d, %s", name,
+		      (int)result.remark[0].kind, result.remark[0].text);
+		CHECK(strstr(result.remark[0].text, odd_layouts[i].text), "%s: %s", name,
+		      result.remark[0].text);
+		verify_result_free(&result);
+		verify_cache(path, &options, &result);
+		CHECK(result.code == odd_layouts[i].code, "%s: strictly %d", name, result.code);
+		verify_result_free(&result);
+		made_cache_drop((void **)&made);
+	}
+}
+
+/* A slice lists what it carries; a blob that the index says is here, and is not, is missing. */
+static void test_listed_and_gone(void **state)
+{
+	const struct made_cache *made = *state;
+	struct verify_result result;
+
+	rewrite(made);
+	drop_blob(made);
+	verify(made, 0, &result);
+	assert_int_equal(result.remark_count, 2);
+	assert_int_equal(result.remark[1].kind, VERIFY_MISSING);
+	assert_non_null(strstr(result.remark[1].text, "one 1.0 (x): the index lists it"));
+	verify_result_free(&result);
+}
+
+/* Where a table cannot be read, nobody knows what is extra. */
+static void test_names_alone(void **state)
+{
+	const struct made_cache *made = *state;
+	struct verify_result result;
+
+	put_extra(made);
+	put_foreign(made);
+	made_damage(made, &made->table, DAMAGE_FLIP);
+	verify(made, 0, &result);
+	assert_int_equal(result.code, VERIFY_DAMAGED);
+	assert_false(result.layout_whole);
+	assert_int_equal(result.remark_count, 1);
+	assert_int_equal(result.remark[0].kind, VERIFY_FOREIGN);
+	verify_result_free(&result);
+}
+
+/* More than anybody reads is counted, and not kept. */
+static void test_many_remarks(void **state)
+{
+	const struct made_cache *made = *state;
+	struct verify_result result;
+
+	rewrite(made);
+	for (int i = 0; i < VERIFY_MAX_FINDINGS + 7; i++) {
+		AUTO_FREE char *name = must_printf("cache/blobs/sha256/x%d", i);
+
+		put_text(made->folder->fd, name, "");
+	}
+	verify(made, 0, &result);
+	assert_int_equal(result.remark_count, VERIFY_MAX_FINDINGS);
+	assert_int_equal(result.more_remarks, 7);
+	verify_result_free(&result);
+}
+
+/* --- threads -------------------------------------------------------------------------------------- */
+
+static int threads_left = -1; /* that can still be had; negative: any number */
+
+/* The verifier's calls come here, not to libc. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+		   void *context)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = NULL;
+
+	if (threads_left == 0)
+		return EAGAIN;
+	if (threads_left > 0)
+		threads_left--;
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(thread, attributes, start, context);
+}
+
+#define MANY 300
+
+/* A folder of blobs, and one question for each; big ones have chunks. */
+struct many {
+	struct folder *folder;
+	struct digest_size id[MANY];
+	size_t size[MANY];
+};
+
+static void make_many(struct many *many)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO_FREE char *data = NULL;
+		char name[DIGEST_HEX_MAX];
+
+		many->size[i] = i % 100 == 50 ? (size_t)9 * RECORD_CHUNK_BYTES + i : 1 + i * 7;
+		data = noise(many->size[i], (uint32_t)i + 1);
+		digest_of(data, many->size[i], &many->id[i].digest);
+		many->id[i].size = many->size[i];
+		put_file(many->folder->fd, digest_hex(&many->id[i].digest, name), data,
+			 many->size[i]);
+	}
+}
+
+static void add_many(const struct many *many, struct work *work)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO_FREE char *data = noise(many->size[i], (uint32_t)i + 1);
+		AUTO_FREE char *path = must_printf("file%zu", i);
+		struct record_file file = {
+			.path = path, .mode = 0644, .size = many->size[i], .blob = many->id[i]
+		};
+
+		file.chunk_count = record_chunks_of(many->size[i]);
+		file.chunk = must_calloc(file.chunk_count, sizeof(*file.chunk));
+		for (size_t j = 0; j < file.chunk_count; j++) {
+			size_t at = j * RECORD_CHUNK_BYTES, left = many->size[i] - at;
+
+			digest_of(data + at,
+				  left < RECORD_CHUNK_BYTES ? left : RECORD_CHUNK_BYTES,
+				  &file.chunk[j]);
+		}
+		work_add(work, &file, i);
+	}
+}
+
+/* Every seventh blob in two places, and each of the big ones in its last byte. */
+static void spoil_many(const struct many *many)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		char name[DIGEST_HEX_MAX];
+		size_t size;
+		AUTO_FREE char *data = NULL;
+
+		if (i % 7 != 0 && i % 100 != 50)
+			continue;
+		data = get_file(many->folder->fd, digest_hex(&many->id[i].digest, name), &size);
+		data[0] ^= i % 7 == 0;
+		data[size - 1] ^= 2;
+		put_file(many->folder->fd, name, data, size);
+	}
+}
+
+static void note(void *context, const struct work_question *question, const struct err *err)
+{
+	fprintf(context, "%llu %s\n", (unsigned long long)question->order, err->text);
+}
+
+static char *found_by(const struct many *many, const struct blobs *blobs, unsigned threads)
+{
+	struct log silent = { .progress = LOG_PROGRESS_NONE };
+	AUTO_WORK struct work work = { .blobs = blobs, .log = &silent, .threads = threads };
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	const struct work_finder finder = { .find = note, .context = to };
+
+	add_many(many, &work);
+	assert_true(work.piece_count > MANY);
+	work_run(&work, &finder);
+	assert_int_equal(work.question_count, 0);
+	assert_int_equal(work.done, work.total);
+	fclose(to);
+	return text;
+}
+
+/* However many threads: the same findings, in the same order, each once. */
+static void test_threads_change_nothing(void **state)
+{
+	struct many many = { .folder = *state };
+	struct blobs blobs = blobs_in_folder(dup(many.folder->fd));
+	AUTO_FREE char *one = NULL, *none = NULL;
+	size_t lines = 0;
+
+	make_many(&many);
+	none = found_by(&many, &blobs, 3);
+	assert_string_equal(none, "");
+	spoil_many(&many);
+	one = found_by(&many, &blobs, 1);
+	for (const char *at = one; *at; at++)
+		lines += *at == '\n';
+	assert_int_equal(lines,
+			 43 + 3); /* of 300 every seventh; 50, 150 and 250 are not among them */
+	for (unsigned threads = 2; threads <= WORK_MAX_THREADS; threads *= 2) {
+		AUTO_FREE char *many_found = found_by(&many, &blobs, threads);
+
+		assert_string_equal(many_found, one);
+	}
+	blobs_close(&blobs);
+}
+
+/* No thread can be had, or few: the work is done all the same. */
+static void test_few_threads(void **state)
+{
+	struct many many = { .folder = *state };
+	struct blobs blobs = blobs_in_folder(dup(many.folder->fd));
+
+	make_many(&many);
+	for (threads_left = 2; threads_left >= 0; threads_left--) {
+		int had = threads_left;
+		AUTO_FREE char *found = found_by(&many, &blobs, WORK_MAX_THREADS);
+
+		assert_string_equal(found, "");
+		assert_int_equal(threads_left, 0);
+		threads_left = had;
+	}
+	assert_int_equal(threads_left, -1);
+	blobs_close(&blobs);
+}
+
+/* The queue is bounded, whatever the records hold. */
+static void test_full(void **state)
+{
+	struct log silent = { .progress = LOG_PROGRESS_NONE };
+	AUTO_WORK struct work work = { .log = &silent, .threads = 1 };
+	size_t i = 0;
+
+	(void)state;
+	for (; !work_is_full(&work); i++) {
+		struct record_file file = { .path = "x",
+					    .blob.size = RECORD_FILE_MAX_BYTES,
+					    .chunk_count = 16384 };
+
+		file.chunk = must_calloc(file.chunk_count, sizeof(*file.chunk));
+		work_add(&work, &file, i);
+		assert_int_equal(file.chunk_count, 0);
+	}
+	assert_in_range(i, 1, 4);
+	assert_in_range(work_cores(), 1, WORK_MAX_THREADS);
+}
+
+/* --- a set ---------------------------------------------------------------------------------------- */
+
+static void test_seen(void **state)
+{
+	AUTO_SEEN struct seen seen = { 0 };
+	struct digest digest = { 0 };
+
+	(void)state;
+	assert_false(seen_has(&seen, &digest));
+	assert_false(seen_add(&seen, &digest));
+	assert_true(seen_add(&seen, &digest)); /* all zeros is one as any */
+	for (uint32_t i = 1; i < 10000; i++) {
+		digest_of(&i, sizeof(i), &digest);
+		assert_false(seen_has(&seen, &digest));
+		assert_false(seen_add(&seen, &digest));
+		assert_true(seen_add(&seen, &digest));
+	}
+	for (uint32_t i = 1; i < 10000; i++) {
+		digest_of(&i, sizeof(i), &digest);
+		assert_true(seen_has(&seen, &digest));
+	}
+	assert_int_equal(seen.count, 9999);
+	assert_true(seen.room <= 16384); /* 52 bytes for each */
+	memset(&digest, 0, sizeof(digest));
+	for (uint8_t i = 1; i < 200; i++) { /* all in one place */
+		digest.byte[31] = i;
+		assert_false(seen_add(&seen, &digest));
+	}
+	assert_true(seen_has(&seen, &digest));
+}
+
+/* --- selection, withdrawal, tar ------------------------------------------------------------------- */
+
+/* What is not selected is not even looked at. */
+static void test_select(void **state)
+{
+	const struct made_cache *made = *state;
+	AUTO_FREE char *path = must_printf("%s/cache", made->folder->path);
+	const char *arch = "aarch64";
+	struct select_lists lists = { .arches = { .item = &arch, .count = 1 } };
+	const struct select select = { .lists = &lists };
+	const struct verify_options options = { .trust = &made->trust, .select = &select };
+	struct verify_result result;
+
+	made_damage(made, &made->blob[1], DAMAGE_FLIP);
+	put_foreign(made);
+	verify_cache(path, &options, &result);
+	assert_int_equal(result.code, VERIFY_CLEAN);
+	assert_int_equal(result.bundles, 0);
+	assert_int_equal(result.remark_count, 0);
+	verify_result_free(&result);
+	arch = "x86_64";
+	verify_cache(path, &options, &result);
+	assert_int_equal(result.code, VERIFY_DAMAGED);
+	assert_int_equal(result.bundles, 2);
+	verify_result_free(&result);
+}
+
+static void test_states(void **state)
+{
+	const struct made_cache *made = *state;
+	struct verify_result result;
+
+	made_damage(made, &made->blob[1], DAMAGE_FLIP);
+	made_damage(made, &made->blob[2], DAMAGE_GONE);
+	verify(made, 0, &result);
+	assert_int_equal(result.bundle_count, 2);
+	assert_true(result.bundle[0].damaged && result.bundle[0].carried);
+	assert_false(result.bundle[1].damaged || result.bundle[1].carried);
+	verify_result_free(&result);
+	made_damage(made, &made->blob[0], DAMAGE_FLIP); /* shared */
+	verify(made, 0, &result);
+	assert_true(result.bundle[0].damaged && result.bundle[1].damaged);
+	assert_int_equal(result.finding_count, 2);
 	verify_result_free(&result);
 }
 
@@ -170,6 +629,16 @@ int main(void)
 		cache_test(test_stale_untrusted_nothing),
 		cache_test(test_hints_change_nothing),
 		cache_test(test_output),
+		cmocka_unit_test(test_layout),
+		cache_test(test_listed_and_gone),
+		cache_test(test_names_alone),
+		cache_test(test_many_remarks),
+		folder_test(test_threads_change_nothing),
+		folder_test(test_few_threads),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_seen),
+		cache_test(test_select),
+		cache_test(test_states),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

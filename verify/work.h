@@ -1,0 +1,60 @@
+/* work.h - blobs checked on all cores: whoever is free takes the next piece. */
+#ifndef LARDER_WORK_H
+#define LARDER_WORK_H
+
+#include "cache/base/log.h"
+#include "cache/blob.h"
+
+#define WORK_MAX_THREADS 64
+#define WORK_PIECE_CHUNKS 4 /* of a large blob: so many chunks are one piece */
+
+/* What is asked of a blob. Its own copy of the file. */
+struct work_question {
+	struct record_file file; /* path and chunk: owned */
+	uint64_t order;
+};
+
+/* A part of a question; errors are rare, and take memory only then. */
+struct work_piece {
+	size_t question;
+	size_t first, count; /* chunks; 0 of them: the blob is unpacked as a whole */
+	struct err *err; /* owned; NULL: good */
+};
+
+struct work {
+	const struct blobs *blobs; /* borrowed */
+	struct log *log; /* borrowed */
+	unsigned threads; /* 1 to WORK_MAX_THREADS */
+	bool whole; /* a blob is opened once: where opening fetches it */
+
+	struct work_question *question; /* owned */
+	struct work_piece *piece; /* owned */
+	size_t question_count, piece_count;
+	size_t weight; /* bytes of memory, about */
+	uint64_t done, total; /* bytes of blobs, since the beginning */
+	struct blob_scratch scratch; /* of the thread that calls */
+};
+#define AUTO_WORK __attribute__((cleanup(work_free)))
+void work_free(struct work *work);
+
+/* How many threads this process may run at once: its cores, by its affinity. */
+unsigned work_cores(void);
+
+/* Takes the chunks of file, and copies the rest. */
+void work_add(struct work *work, struct record_file *file, uint64_t order);
+
+/* Is there so much that it should be done first? */
+bool work_is_full(const struct work *work);
+
+/* Who hears of blobs that are not as they were signed, from work_run's own thread. */
+struct work_finder {
+	void (*find)(void *context, const struct work_question *question,
+		     const struct err *err);
+	void *context;
+};
+
+/* Does all that was added, and forgets it. The finder is called in the order of adding, once for each bad
+ * blob, with its first bad piece: threads change nothing. */
+void work_run(struct work *work, const struct work_finder *finder);
+
+#endif
