@@ -4,6 +4,7 @@
 #include "bake/verbs.h"
 #include "cache/base/fs.h"
 #include "cache/base/json.h"
+#include "cache/base/process.h"
 
 #define AGENT_INSTALLED "/usr/libexec/larder/larder-firstboot"
 
@@ -27,21 +28,6 @@ static const struct cli_option options[] = {
 	  CLI_TEXT },
 	{ 0 },
 };
-
-/* Beside our own program, as in a build folder, else where it is installed. The caller frees. */
-static char *find_agent(void)
-{
-	char path[FS_PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	AUTO_FREE char *beside = NULL;
-
-	if (length <= 0)
-		return must_strdup(AGENT_INSTALLED);
-	path[length] = '\0';
-	*strrchr(path, '/') = '\0';
-	beside = must_printf("%s/larder-firstboot", path);
-	return access(beside, R_OK) == 0 ? take_ptr(&beside) : must_strdup(AGENT_INSTALLED);
-}
 
 static void report(const struct embed_args *args, const struct embed_result *result)
 {
@@ -69,7 +55,9 @@ static int run_embed(const void *arguments, const struct cli_operands *operands,
 		     struct err *err)
 {
 	const struct embed_args *args = arguments;
-	AUTO_FREE char *agent = args->agent ? must_strdup(args->agent) : find_agent();
+	AUTO_FREE char *agent = args->agent
+					? must_strdup(args->agent)
+					: process_beside("larder-firstboot", AGENT_INSTALLED);
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };

@@ -3,6 +3,7 @@
 
 #include "cache/base/cli.h"
 #include "cache/base/process.h"
+#include "verify/far.h"
 #include "verify/report.h"
 #include "verify/verify.h"
 #include "verify/work.h"
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
 		  .run = run_verify },
 		{ 0 },
 	};
+	struct err err = { 0 };
 	const struct cli_program program = {
 		.name = "larder-verify",
 		.summary = "checks that a cache is what its signers signed",
@@ -135,5 +137,9 @@ int main(int argc, char **argv)
 	};
 
 	process_open_streams();
+	if (far_hand_over(argv, &err) < 0) {
+		fprintf(stderr, "larder-verify: %s\n", err.text);
+		return 1;
+	}
 	return cli_main(&program, argc, argv);
 }

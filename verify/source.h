@@ -4,10 +4,8 @@
 
 #include "cache/base/log.h"
 #include "cache/layout.h"
-#include "cache/net/registry.h"
 
 struct source {
-	struct registry *registry; /* owned; NULL: none is asked */
 	struct layout layout; /* may be taken; before source_close it has to be closed */
 	bool remote; /* to open a blob is to fetch it */
 };

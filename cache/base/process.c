@@ -1,8 +1,10 @@
 #include "cache/base/process.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/base/fs.h"
 
@@ -18,6 +20,20 @@ void process_open_streams(void)
 		if (opened != fd)
 			abort();
 	}
+}
+
+char *process_beside(const char *name, const char *installed)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	AUTO_FREE char *beside = NULL;
+
+	if (length <= 0)
+		return must_strdup(installed);
+	path[length] = '\0';
+	*strrchr(path, '/') = '\0';
+	beside = must_printf("%s/%s", path, name);
+	return access(beside, R_OK) == 0 ? take_ptr(&beside) : must_strdup(installed);
 }
 
 void process_hold_sigterm(void)

@@ -9,6 +9,10 @@
  * opened later is taken for a standard stream. */
 void process_open_streams(void);
 
+/* The file of this name beside our own program, as in a build folder, else installed, which says where it lies once
+ * it is installed. The caller frees. */
+char *process_beside(const char *name, const char *installed);
+
 /* Holds SIGTERM back: from here on it only answers process_is_ending, and the process ends itself. */
 void process_hold_sigterm(void);
 
