@@ -1,5 +1,6 @@
 /* larder-verify: is a cache what its signers signed? */
 #include <fcntl.h>
+#include <openssl/crypto.h>
 
 #include "cache/base/cli.h"
 #include "cache/base/process.h"
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
 	};
 
 	process_open_streams();
+	/* The judgement depends on no configuration of the machine that judges. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	if (far_hand_over(argv, &err) < 0) {
 		fprintf(stderr, "larder-verify: %s\n", err.text);
 		return 1;

@@ -4,12 +4,15 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "verify/mapped.h"
+
 #define FULL_QUESTIONS 8192
 #define FULL_BYTES (2 << 20)
 
 struct run {
 	struct work *work;
-	atomic_size_t next; /* piece */
+	size_t *turn; /* pieces, the largest first: so that all threads end together */
+	atomic_size_t next; /* turn */
 	atomic_ullong done; /* bytes */
 };
 
@@ -61,13 +64,14 @@ static void add_piece(struct work *work, size_t first, size_t count)
 
 static void add_pieces(struct work *work, const struct record_file *file)
 {
-	if (work->whole || file->encoding != RECORD_IDENTITY ||
-	    file->chunk_count <= WORK_PIECE_CHUNKS) {
+	size_t count = file->chunk_count ? file->chunk_count : 1;
+
+	if (work->whole || file->encoding != RECORD_IDENTITY) {
 		add_piece(work, 0, 0);
 		return;
 	}
-	for (size_t i = 0; i < file->chunk_count; i += WORK_PIECE_CHUNKS) {
-		size_t left = file->chunk_count - i;
+	for (size_t i = 0; i < count; i += WORK_PIECE_CHUNKS) {
+		size_t left = count - i;
 
 		add_piece(work, i, left < WORK_PIECE_CHUNKS ? left : WORK_PIECE_CHUNKS);
 	}
@@ -108,7 +112,7 @@ static int check(const struct work *work, const struct work_piece *piece,
 		return blob_unpack(scratch, &blob, file, -1, err);
 	if (blob_check_size(&blob, file, err) < 0)
 		return err_wrap(err, "%s", file->path);
-	return blob_check_chunks(scratch, &blob, file, piece->first, piece->count, err);
+	return mapped_check_chunks(scratch, &blob, file, piece->first, piece->count, err);
 }
 
 /* How many bytes of its blob a piece has. */
@@ -128,7 +132,7 @@ static void take_pieces(struct run *run, struct blob_scratch *scratch, struct lo
 	size_t i;
 
 	while (i = atomic_fetch_add(&run->next, 1), i < work->piece_count) {
-		struct work_piece *piece = &work->piece[i];
+		struct work_piece *piece = &work->piece[run->turn[i]];
 		uint64_t bytes = bytes_of(work, piece);
 		struct err err = { 0 };
 
@@ -164,13 +168,37 @@ static void tell(const struct work *work, const struct work_finder *finder)
 	}
 }
 
+static int by_bytes(const void *left, const void *right, void *context)
+{
+	const struct work *work = context;
+	const size_t *one = left, *other = right;
+	uint64_t bytes = bytes_of(work, &work->piece[*one]);
+	uint64_t others = bytes_of(work, &work->piece[*other]);
+
+	if (bytes != others)
+		return bytes > others ? -1 : 1;
+	return *one < *other ? -1 : 1;
+}
+
+static size_t *turns_of(struct work *work)
+{
+	size_t *turn = must_calloc(work->piece_count, sizeof(*turn));
+
+	for (size_t i = 0; i < work->piece_count; i++)
+		turn[i] = i;
+	qsort_r(turn, work->piece_count, sizeof(*turn), by_bytes, work);
+	return turn;
+}
+
 /* A thread that cannot be had is done without. */
 void work_run(struct work *work, const struct work_finder *finder)
 {
-	struct run run = { .work = work };
+	AUTO_FREE size_t *turn = turns_of(work);
+	struct run run = { .work = work, .turn = turn };
 	pthread_t helper[WORK_MAX_THREADS];
 	unsigned helpers = 0;
 
+	mapped_prepare();
 	atomic_init(&run.next, 0);
 	atomic_init(&run.done, work->done);
 	while (helpers + 1 < work->threads && helpers + 1 < work->piece_count &&

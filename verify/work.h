@@ -6,7 +6,7 @@
 #include "cache/blob.h"
 
 #define WORK_MAX_THREADS 64
-#define WORK_PIECE_CHUNKS 4 /* of a large blob: so many chunks are one piece */
+#define WORK_PIECE_CHUNKS 2 /* so many chunks of a blob are one piece */
 
 /* What is asked of a blob. Its own copy of the file. */
 struct work_question {
