@@ -4,7 +4,7 @@
 
 #include "cache/inventory.h"
 #include "verify/shape.h"
-#include "verify/source.h"
+#include "verify/origin.h"
 #include "verify/work.h"
 
 struct check {
@@ -216,16 +216,16 @@ static void check_cache(const struct cache *cache, const struct verify_options *
 
 /* Its statement is not asked for: what its blobs are, the delta signs. */
 static int open_base(const struct verify_options *options, const struct layout_delta *delta,
-		     struct source *source, struct cache *out_cache, struct err *err)
+		     struct origin *origin, struct cache *out_cache, struct err *err)
 {
 	struct log silent = { .progress = LOG_PROGRESS_NONE };
 	AUTO_CACHE struct cache base = { .layout = LAYOUT_NONE };
 
 	if (!delta->is)
 		return err_set(err, ERR_USAGE, "--base %s: this is no delta", options->base);
-	if (source_open(options->base, options->plain_http,
-			options->log ? options->log : &silent, source, err) < 0 ||
-	    cache_open_layout(&source->layout, options->base, NULL, 0, &base, err) < 0) {
+	if (origin_open(options->base, options->plain_http,
+			options->log ? options->log : &silent, origin, err) < 0 ||
+	    cache_open_layout(&origin->layout, options->base, NULL, 0, &base, err) < 0) {
 		err->kind = ERR_USAGE;
 		return err_wrap(err, "--base");
 	}
@@ -268,25 +268,25 @@ static int verify(const char *path, const struct verify_options *options,
 		  struct verify_result *out, struct err *err)
 {
 	struct log silent = { .progress = LOG_PROGRESS_NONE };
-	AUTO_SOURCE struct source source = SOURCE_NONE, base_source = SOURCE_NONE;
+	AUTO_ORIGIN struct origin origin = ORIGIN_NONE, base_origin = ORIGIN_NONE;
 	AUTO_CACHE struct cache base = { .layout = LAYOUT_NONE };
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
 	struct layout_delta delta;
 
-	if (source_open(path, options->plain_http, options->log ? options->log : &silent,
-			&source, err) < 0)
+	if (origin_open(path, options->plain_http, options->log ? options->log : &silent,
+			&origin, err) < 0)
 		return -1;
-	delta = source.layout.delta;
+	delta = origin.layout.delta;
 	if (options->base) {
-		if (open_base(options, &delta, &base_source, &base, err) < 0)
+		if (open_base(options, &delta, &base_origin, &base, err) < 0)
 			return -1;
-		source.layout.blobs.next = &base.layout.blobs;
+		origin.layout.blobs.next = &base.layout.blobs;
 	}
 	note_delta(&delta, options->base != NULL, out);
-	if (cache_open_layout(&source.layout, path, options->trust, 0, &cache, err) < 0)
+	if (cache_open_layout(&origin.layout, path, options->trust, 0, &cache, err) < 0)
 		return -1;
 	check_serial(&cache, options, out);
-	check_cache(&cache, options, source.remote || base_source.remote, out);
+	check_cache(&cache, options, origin.remote || base_origin.remote, out);
 	return 0;
 }
 
