@@ -13,10 +13,17 @@
  * not follow from it, or is damaged, is as if it were not there. */
 void kept_walk(const struct machine *machine, struct trust *newest);
 
-/* Keeps the chain of a cache, found in blobs and proven once more from the root alone: only then it will
- * be again next time. */
-MUST_USE int kept_save(const struct machine *machine, const struct trust *root,
-		       const struct layout_chain *chain, const struct blobs *blobs,
+/* What a cache proved. */
+struct kept_news {
+	const struct trust *root; /* of /etc */
+	uint64_t version; /* the newest that is proven */
+	const struct layout_chain *chain; /* that the cache brought */
+	const struct blobs *blobs; /* where it lies */
+};
+
+/* Keeps what was kept and what the cache adds to it, in one walk from the root: only then it will be proven again next
+ * time. ERR_REFUSED: there is no such walk to that version. */
+MUST_USE int kept_save(const struct machine *machine, const struct kept_news *news,
 		       struct err *err);
 
 #endif

@@ -258,8 +258,9 @@ static int choose(struct source *source, struct candidate *carried, struct candi
 
 	if (!may_serve(carried) && !may_serve(stored))
 		return none_serves(carried, stored, err);
-	source->is_stored = use_stored || (both && digest_equal(&carried->cache.envelope,
-								&stored->cache.envelope));
+	source->is_stored =
+		use_stored || (both && stored_is_whole(&stored->cache) &&
+			       digest_equal(&carried->cache.envelope, &stored->cache.envelope));
 	if (use_stored)
 		tell_carried(source, carried);
 	take_chosen(source, carried, stored, use_stored);
@@ -290,22 +291,26 @@ enum reason source_open(const struct machine *machine, const struct facts *facts
 	return REASON_DONE;
 }
 
+/* One that cannot be kept does not keep the other from being kept. */
 int source_remember(const struct machine *machine, struct source *source,
 		    const struct facts *facts, struct err *err)
 {
 	const struct cache *cache = &source->cache;
-	const struct blobs *carried = &source->carried.blobs;
+	const struct kept_news news = { .root = &source->root,
+					.version = cache->trust.version,
+					.chain = &cache->chain,
+					.blobs = &source->carried.blobs };
+	int result = 0;
 
-	if (cache->trust.version > source->known &&
-	    kept_save(machine, &source->root, &cache->chain, carried, err) < 0)
-		return -1;
+	if (cache->trust.version > source->known)
+		result = kept_save(machine, &news, err);
 	if (source->is_stored)
-		return 0;
-	if (stored_save(machine, cache, carried, facts, err) < 0)
+		return result;
+	if (stored_save(machine, cache, news.blobs, facts, err) < 0)
 		return err_wrap(err, "/" MACHINE_STATE);
 	source->is_stored = true;
 	source->serial.stored = cache->statement.serial;
-	return 0;
+	return result;
 }
 
 /* Where the statement could not be stored, an older one may be: it keeps what it has. */

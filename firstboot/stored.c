@@ -91,7 +91,7 @@ static int prove(const struct machine *machine, const struct trust *trust, uint6
 {
 	AUTO_BLOBS struct blobs blobs = BLOBS_NONE;
 	AUTO_FREE char *data = NULL;
-	struct err none = { 0 };
+	struct err none = { 0 }, why = { 0 };
 	size_t size;
 	int folder;
 
@@ -101,7 +101,21 @@ static int prove(const struct machine *machine, const struct trust *trust, uint6
 		blobs = blobs_in_folder(folder);
 	if (cache_open_envelope(data, size, trust, floor, &blobs, cache, err) < 0)
 		return -1;
-	return prove_tables(cache, facts, err);
+	/* Its serial counts whatever became of its tables: else a change of the facts, or of a bit here, would
+	 * let an older statement in. What is wrong with our copies, the cache that is carried may have. */
+	if (prove_tables(cache, facts, &why) < 0) {
+		if (why.kind == ERR_SYSTEM) {
+			*err = why;
+			return -1;
+		}
+		blobs_close(&cache->layout.blobs);
+	}
+	return 0;
+}
+
+bool stored_is_whole(const struct cache *cache)
+{
+	return cache->layout.blobs.kind != NULL;
 }
 
 int stored_open(const struct machine *machine, const struct trust *trust, uint64_t floor,

@@ -17,13 +17,16 @@
 #define STORED_ENVELOPE "envelope"
 #define STORED_PATH "/" MACHINE_STATE "/" STORED_STATEMENT "/" STORED_ENVELOPE
 
-/* Proves it as a cache is proven, by its signatures, and then its tables, by their digests; nothing is
- * believed for its place, and no link is followed. The cache has no folder, and the blobs of
- * /var/lib/larder/blobs alone.
- * ERR_MISSING: nothing is stored. ERR_STALE: below the floor. Others: not proven, or not whole. */
+/* Proves it as a cache is proven, by its signatures; nothing is believed for its place, and no link is followed. The
+ * cache has no folder, and the blobs of /var/lib/larder/blobs alone; where a table for these facts is not there, or
+ * is damaged, none of them. Its serial counts even so: a change of the facts must not let an older statement in.
+ * ERR_MISSING: nothing is stored. ERR_STALE: below the floor. Others: not proven. */
 MUST_USE int stored_open(const struct machine *machine, const struct trust *trust,
 			 uint64_t floor, const struct facts *facts, struct cache *out_cache,
 			 struct err *err);
+
+/* Are the tables of an open one there? Else it has to be stored anew. */
+bool stored_is_whole(const struct cache *cache);
 
 /* The digest of the envelope's bytes, unproven; of nothing, where there is none. */
 void stored_digest(const struct machine *machine, struct digest *out);

@@ -390,7 +390,8 @@ def test_hostile_memory_is_no_memory(ages, root, tmp_path, what, kind):
 
 @pytest.mark.parametrize("what", ["statement/envelope", "table", "record"])
 def test_a_damaged_memory_and_an_older_cache(ages, root, what):
-    """The memory is gone, and the log says so; the floor alone decides. A record costs only its bundle."""
+    """Without its envelope the memory is gone, and the log says so; the floor alone decides. A table or a record
+    costs what it describes, and lets nothing older in."""
     bring(root, ages.new)
     firstboot(root)
     bring(root, ages.old)
@@ -400,7 +401,7 @@ def test_a_damaged_memory_and_an_older_cache(ages, root, what):
     path = root / STATE / names.get(what, what)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     code, status = firstboot(root)
-    if what == "record":
+    if what in ("table", "record"):
         assert (code, status["reason"]) == (14, "not_carried") and serials(root) == (5, 7, None)
     else:
         assert (code, status["statement"]["serial"]) == (0, 5), status
@@ -520,3 +521,318 @@ def test_a_machine_that_never_stored_anything_may_die_anywhere(ages, root, tmp_p
         code, status = firstboot(machine)
         assert (code, status["reason"]) == (0, "done") and memory(machine) == right, (call, status)
         shutil.rmtree(machine)
+
+
+def test_another_version_of_the_os_lets_nothing_older_in(tmp_path):
+    """What was seen last is known by the stored envelope, not by a table that these facts need."""
+    shop = Workshop(tmp_path / "shop")
+
+    def both(document):
+        only_files(document)
+        del document["template"]["os"]
+        bundle = document["bundles"][0]
+        bundle["os"] = ["debian:12"]
+        document["bundles"].append({**bundle, "id": "next", "rank": 51, "os": ["debian:13"]})
+
+    caches = {}
+    for number in (5, 7):
+        shop.files["vendor/nic.conf"] = b"serial %d\n" % number
+        shop.archive = shop.folder / f"v{number}.tar.gz"
+        shop.archive.write_bytes(tar_gz(shop.files))
+        shop.write_manifest(both)
+        shop.cache = caches[number] = shop.folder / f"c{number}"
+        key = shop.keys()
+        shop.fetch()
+        good("larder", *shop.bake_args("--key", key, "--serial", number))
+    root = make_root(tmp_path / "root")
+    shop.embed(root, caches[7])
+    assert firstboot(root)[0] == 0
+    bring(root, caches[5])
+    (root / "etc/os-release").write_text('ID=debian\nVERSION_ID="13"\n')
+    (root / "etc/larder/floor").write_text("0\n")
+    code, status = firstboot(root)
+    assert (code, status["reason"], status["statement"]["serial"]) == (14, "not_carried", 7), status
+    bring(root, caches[7])
+    assert firstboot(root)[0] == 0
+    assert installed(root)["nic.conf"] == b"serial 7\n"
+
+
+@pytest.mark.parametrize("first", [2, 1, 0], ids=["cut", "whole", "more"])
+def test_a_cut_chain_is_remembered_like_a_whole_one(tmp_path, first):
+    """Who leaves out of a cache the versions that a machine has cannot keep it from remembering the next."""
+    fleet = Fleet(tmp_path / "fleet")
+    versions = fleet.rotate()
+    fleet.bake_with("a", versions[1])
+    old = shutil.copytree(fleet.cache, tmp_path / "old")
+    root = tmp_path / "root"
+    fleet.machine(root, fleet.first)
+    assert firstboot(root)[0] == 0 and kept(root) == [2]
+    fleet.fetch()
+    good("larder", *fleet.bake_args("--key", fleet.key("b"), "--serial", 5, "--trust-chain",
+                                    ",".join(map(str, versions))))
+    fleet.move_cache(root)
+    code, status = firstboot(root)
+    assert (code, status["statement"]["serial"]) == (0, 5) and kept(root) == [2, 3], status
+    assert serials(root) == (5, 5, 1)
+    bring(root, None)
+    assert firstboot(root)[0] == 0 and serials(root) == (None, 5, 1)  # proven by the kept chain alone
+
+
+@pytest.mark.parametrize("how, reason", [("envelope", "untrusted"), ("index", "damaged")])
+def test_a_refused_cache_is_said_whatever_is_stored(ages, root, how, reason):
+    bring(root, ages.new)
+    firstboot(root)
+    ages.cache = ages.newest
+    bring(root, ages.newest)
+    path = root / BROUGHT / "cache" / ("index.json" if how == "index" else ages.envelope_path().relative_to(ages.newest))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if how == "envelope" else b"{")
+    uninstall(root)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, reason) and not installed(root), status
+
+
+def make_hostile(path, kind, outside):
+    """Something of this kind at path, where a file or a folder of ours stood."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to(outside)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        (path / "deep/deeper").mkdir(parents=True)
+    elif kind == "huge":
+        with path.open("wb") as file:
+            file.truncate(1 << 33)
+    elif kind == "garbage":
+        path.write_bytes(os.urandom(700))
+    elif kind == "empty":
+        path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "huge", "garbage", "empty", "gone"])
+@pytest.mark.parametrize("what", ["statement", "blobs", "envelope", "table", "record", "draft", "stranger"])
+def test_hostile_memory_is_no_memory(ages, root, tmp_path, what, kind):
+    """Never obeyed, never followed, and no lock-out: what is carried serves, and the next run finds no litter."""
+    bring(root, ages.new)
+    firstboot(root)
+    right = memory(root)
+    ages.cache = ages.new
+    table = ages.statement()["subject"][0]["digest"]["sha256"]
+    record = ages.table()["rows"][0]["record"]["digest"].split(":")[1]
+    path = root / STATE / {"statement": "statement", "blobs": "blobs", "envelope": "statement/envelope",
+                           "table": f"blobs/{table}", "record": f"blobs/{record}",
+                           "draft": "statement/.envelope.draft", "stranger": "blobs/" + "0" * 64}[what]
+    outside = tmp_path / "outside"  # a link leads to what would be good, if it were followed
+    if path.is_dir():
+        shutil.copytree(path, outside)
+    else:
+        outside.write_bytes(path.read_bytes() if path.exists() else b"outside")
+    before = sorted(outside.rglob("*"))
+    make_hostile(path, kind, outside)
+    uninstall(root)
+    prefix = ("timeout", "-s", "KILL", "20")
+    assert json.loads(run("larder-firstboot", "plan", "--sysroot", root, "--json",
+                          prefix=prefix).stdout)["reason"] == "done"
+    code, status = firstboot(root, prefix=prefix)
+    assert (code, status["reason"]) == (0, "done") and has(ages, root, 7), status
+    assert memory(root) == right
+    assert outside.exists() and sorted(outside.rglob("*")) == before
+    assert firstboot(root)[1]["state"] == "idle"
+
+
+@pytest.mark.parametrize("what", ["statement/envelope", "table", "record"])
+def test_a_damaged_memory_and_an_older_cache(ages, root, what):
+    """Without its envelope the memory is gone, and the log says so; the floor alone decides. A table or a record
+    costs what it describes, and lets nothing older in."""
+    bring(root, ages.new)
+    firstboot(root)
+    bring(root, ages.old)
+    ages.cache = ages.new
+    names = {"table": "blobs/" + ages.statement()["subject"][0]["digest"]["sha256"],
+             "record": "blobs/" + ages.table()["rows"][0]["record"]["digest"].split(":")[1]}
+    path = root / STATE / names.get(what, what)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    code, status = firstboot(root)
+    if what in ("table", "record"):
+        assert (code, status["reason"]) == (14, "not_carried") and serials(root) == (5, 7, None)
+    else:
+        assert (code, status["statement"]["serial"]) == (0, 5), status
+        assert "the stored statement counts as none" in log(root)
+        assert serials(root) == (5, 5, None)
+
+
+@pytest.mark.parametrize("carried", ["again", "newest", "old"])
+def test_a_state_folder_that_cannot_be_written(ages, root, tmp_path, carried):
+    """The statement in use is the same as ever; only what has to be installed needs the folder."""
+    bring(root, ages.new)
+    firstboot(root)
+    right = memory(root)
+    again = shutil.copytree(ages.new, tmp_path / "again")
+    good("larder", "sign", again, "--key", ages.folder / "other.key")
+    bring(root, {"again": again, "newest": ages.newest, "old": ages.old}[carried])
+    state = root / STATE
+    code, status = firstboot(root, prefix=(
+        "unshare", "-m", "sh", "-c", f'mount --bind {state} {state} && mount -o remount,bind,ro {state} && exec "$0" "$@"'))
+    assert status["statement"]["serial"] == (9 if carried == "newest" else 7)
+    assert (code, status["reason"]) == ((14, "read_only") if carried == "newest" else (0, "done")), status
+    assert ("statement not stored" in log(root)) == (carried != "old")
+    assert memory(root) == right
+    code, status = firstboot(root)
+    assert (code, status["state"]) == (0, "done") and has(ages, root, 9 if carried == "newest" else 7), status
+    assert (memory(root) == right) == (carried == "old")
+
+
+# What is written while a statement is remembered, and every way in which one of these calls may fail.
+
+CALLS = "write,fsync,renameat,mkdirat,unlinkat,openat,fchmod"
+
+
+def written(root, tmp_path):
+    """The calls that change the stored statement, as (name, how many of that name came before it, and itself)."""
+    trace = tmp_path / "trace"
+    firstboot(root, prefix=("strace", "-f", "-y", "-o", trace, "-e", f"trace={CALLS}"))
+    count, found = {}, []
+    begun = done = False
+    for line in trace.read_text().splitlines():
+        call = re.match(r"(?:\d+ +)?(\w+)\((.*)", line)
+        if not call:  # "+++ exited with 0 +++"
+            continue
+        name = call[1]
+        count[name] = count.get(name, 0) + 1
+        begun |= "cache verified" in line
+        done |= "planned" in line
+        ours = re.search(rf"{STATE}(>|/statement|/blobs)", call[2])
+        if begun and not done and ours and not (name == "openat" and "O_CREAT" not in line):
+            found.append((name, count[name]))
+    return found
+
+
+@pytest.fixture
+def before(ages, root):
+    """A machine that stored serial 5, and carries 7 now."""
+    bring(root, ages.old)
+    firstboot(root)
+    bring(root, ages.new)
+    return root
+
+
+def fault(root, call, how, tmp_path):
+    """One run in which one call fails so; its code, 137 where that kills it."""
+    trace = tmp_path / "fault"
+    done = subprocess.run(
+        ["strace", "-f", "-o", trace, "-e", f"trace={call[0]}", "-e", f"inject={call[0]}:{how}:when={call[1]}",
+         BUILD / "larder-firstboot", "run", "--sysroot", root], capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, check=False)
+    assert "Sanitizer" not in done.stderr, done.stderr
+    assert ("killed by SIGKILL" if how == "signal=KILL" else "(INJECTED)") in trace.read_text(), (call, how)
+    return 137 if done.returncode == -9 else done.returncode
+
+
+def check_after(ages, root, what, right):
+    """Old or new, each whole: without the cache, and with it; then the next run ends it all."""
+    cache, away = root / BROUGHT / "cache", root / BROUGHT / "away"
+    cache.rename(away)
+    reason, text = plan(root)
+    away.rename(cache)
+    assert reason in ("done", "not_carried") and "no cache" not in text, (what, reason, text)
+    assert plan(root)[0] == "done", what
+    code, status = firstboot(root)
+    assert code == 0 and status["reason"] == "done" and has(ages, root, 7), (what, status)
+    assert memory(root) == right, what
+    assert firstboot(root)[1]["state"] == "idle", what
+
+
+@pytest.mark.parametrize("how", ["signal=KILL", "error=ENOSPC", "error=EIO"])
+def test_every_call_may_fail(ages, before, tmp_path, how):
+    pristine = shutil.copytree(before, tmp_path / "pristine", symlinks=True)
+    calls = written(before, tmp_path)
+    right = memory(before)
+    names = [call[0] for call in calls]
+    assert all(names.count(name) >= least for name, least in
+               {"write": 3, "fsync": 6, "renameat": 3, "unlinkat": 3, "openat": 3}.items()), calls
+    for call in calls:
+        root = tmp_path / "machine"
+        shutil.copytree(pristine, root, symlinks=True)
+        code = fault(root, call, how, tmp_path)
+        assert code == (137 if how == "signal=KILL" else 0), (call, how)  # what cannot be kept holds nothing up
+        check_after(ages, root, (call, how), right)
+        shutil.rmtree(root)
+
+
+def test_a_machine_that_never_stored_anything_may_die_anywhere(ages, root, tmp_path):
+    bring(root, ages.new)
+    pristine = shutil.copytree(root, tmp_path / "pristine", symlinks=True)
+    calls = written(root, tmp_path)
+    right = memory(root)
+    assert [call[0] for call in calls].count("mkdirat") >= 2
+    for call in calls:
+        machine = tmp_path / "machine"
+        shutil.copytree(pristine, machine, symlinks=True)
+        fault(machine, call, "signal=KILL", tmp_path)
+        assert plan(machine)[0] == "done", call
+        code, status = firstboot(machine)
+        assert (code, status["reason"]) == (0, "done") and memory(machine) == right, (call, status)
+        shutil.rmtree(machine)
+
+
+def test_another_version_of_the_os_lets_nothing_older_in(tmp_path):
+    """What was seen last is known by the stored envelope, not by a table that these facts need."""
+    shop = Workshop(tmp_path / "shop")
+
+    def both(document):
+        only_files(document)
+        del document["template"]["os"]
+        bundle = document["bundles"][0]
+        bundle["os"] = ["debian:12"]
+        document["bundles"].append({**bundle, "id": "next", "rank": 51, "os": ["debian:13"]})
+
+    caches = {}
+    for number in (5, 7):
+        shop.files["vendor/nic.conf"] = b"serial %d\n" % number
+        shop.archive = shop.folder / f"v{number}.tar.gz"
+        shop.archive.write_bytes(tar_gz(shop.files))
+        shop.write_manifest(both)
+        shop.cache = caches[number] = shop.folder / f"c{number}"
+        key = shop.keys()
+        shop.fetch()
+        good("larder", *shop.bake_args("--key", key, "--serial", number))
+    root = make_root(tmp_path / "root")
+    shop.embed(root, caches[7])
+    assert firstboot(root)[0] == 0
+    bring(root, caches[5])
+    (root / "etc/os-release").write_text('ID=debian\nVERSION_ID="13"\n')
+    (root / "etc/larder/floor").write_text("0\n")
+    code, status = firstboot(root)
+    assert (code, status["reason"], status["statement"]["serial"]) == (14, "not_carried", 7), status
+    bring(root, caches[7])
+    assert firstboot(root)[0] == 0
+    assert installed(root)["nic.conf"] == b"serial 7\n"
+
+
+@pytest.mark.parametrize("first", [2, 1, 0], ids=["cut", "whole", "more"])
+def test_a_cut_chain_is_remembered_like_a_whole_one(tmp_path, first):
+    """Who leaves out of a cache the versions that a machine has cannot keep it from remembering the next."""
+    fleet = Fleet(tmp_path / "fleet")
+    versions = fleet.rotate()
+    fleet.bake_with("a", versions[1])
+    old = shutil.copytree(fleet.cache, tmp_path / "old")
+    root = tmp_path / "root"
+    fleet.machine(root, fleet.first)
+    assert firstboot(root)[0] == 0 and kept(root) == [2]
+    fleet.fetch()
+    chain = {"cut": versions[2:3], "whole": versions[1:3], "first": versions[0:3]}
+    good("larder", *fleet.bake_args("--key", fleet.key("b"), "--trust-chain",
+                                    ",".join(map(str, versions[first:3])), "--serial", "2"))
+    fleet.move_cache(root)
+    code, status = firstboot(root)
+    assert (code, status["statement"]["serial"]) == (0, 2), status
+    assert kept(root) == [2, 3] and firstboot(root)[1]["state"] == "idle"
+    shutil.rmtree(root / "usr/lib/larder/cache")
+    shutil.copytree(old, root / "usr/lib/larder/cache")
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "untrusted"), status

@@ -174,7 +174,8 @@ static void test_damaged_memory(void **state)
 	} rows[] = {
 		{ "var/lib/larder/statement", "envelope", "", "counts as none" },
 		{ "var/lib/larder/statement", "envelope", "{}", "counts as none" },
-		{ "var/lib/larder/blobs", NULL, "", "is cut short" },
+		{ "var/lib/larder/blobs", NULL, "",
+		  "older than 7" }, /* it has the table, too */
 		{ "var/lib/larder/blobs", "stranger", "x", "older than 7" },
 	};
 	const struct world *world = *state;
@@ -183,7 +184,7 @@ static void test_damaged_memory(void **state)
 		AUTO_SOURCE struct source source = SOURCE_NONE;
 		char hex[DIGEST_HEX_MAX];
 		struct err err = { 0 };
-		bool is_damaged = i < 3;
+		bool is_damaged = i < 2;
 
 		store(world, 7, world->made->key);
 		carry(world, 5, world->made->key);
