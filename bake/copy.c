@@ -36,13 +36,23 @@ static enum target target_of(const char *word)
 	return strcmp(word, "-") == 0 || ends_with(word, ".tar") ? TARGET_TAR : TARGET_FOLDER;
 }
 
-static int check_same_folder(const struct copy_inputs *inputs, struct err *err)
+/* By whatever path. */
+static bool is_same_file(const char *left, const char *right)
 {
-	struct stat from, to;
+	struct stat a, b;
 
-	if (stat(inputs->from, &from) == 0 && stat(inputs->to, &to) == 0 &&
-	    from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+	return stat(left, &a) == 0 && stat(right, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+static int check_same(const struct copy_inputs *inputs, struct err *err)
+{
+	if (is_same_file(inputs->from, inputs->to))
 		return err_set(err, ERR_USAGE, "SRC and DST are the same");
+	if (inputs->since && is_same_file(inputs->since, inputs->to))
+		return err_set(err, ERR_USAGE,
+			       "--since and DST are the same: a part does not replace what it "
+			       "continues");
 	return 0;
 }
 
@@ -61,7 +71,7 @@ static int check(const struct job *job, struct err *err)
 			       "larder copy %s DIR, then larder copy DIR %s",
 			       strcmp(inputs->from, "-") == 0 ? "standard input" : inputs->from,
 			       inputs->from, inputs->to);
-	return check_same_folder(inputs, err);
+	return check_same(inputs, err);
 }
 
 static struct place_options options_of(struct job *job, const struct blobs *next)
@@ -97,9 +107,7 @@ static int wrong_base(const struct job *job, const struct layout_delta *delta,
 		       digest_text(&base->envelope, has));
 }
 
-/* newest: the envelope that the delta brings. A folder that has it took the delta before. */
-static int check_base(struct job *job, const struct layout_delta *delta,
-		      const struct digest *newest, struct err *err)
+static int open_base(struct job *job, const struct layout_delta *delta, struct err *err)
 {
 	struct err why = { 0 };
 
@@ -108,41 +116,33 @@ static int check_base(struct job *job, const struct layout_delta *delta,
 			       "%s is a part that continues serial %llu: copy it into the "
 			       "folder that holds that one, then copy the folder",
 			       job->inputs->from, (unsigned long long)delta->serial);
-	if (cache_open(AT_FDCWD, job->inputs->to, NULL, 0, &job->base.cache, &why) < 0) {
-		if (why.kind == ERR_MISSING)
-			return wrong_base(job, delta, &why, err);
-		*err = why;
-		return -1;
-	}
+	if (cache_open(AT_FDCWD, job->inputs->to, NULL, 0, &job->base.cache, &why) == 0)
+		return 0;
+	if (why.kind == ERR_MISSING)
+		return wrong_base(job, delta, &why, err);
+	*err = why;
+	return -1;
+}
+
+/* newest: the envelope that the delta brings. A folder that has it took the delta before. */
+static int check_base(const struct job *job, const struct layout_delta *delta,
+		      const struct digest *newest, struct err *err)
+{
 	if (digest_equal(&job->base.cache.envelope, &delta->base) ||
 	    digest_equal(&job->base.cache.envelope, newest))
 		return 0;
 	return wrong_base(job, delta, NULL, err);
 }
 
-/* What the index lists is carried, though the folder may have the blobs of more. */
-static int keep_listed(struct job *job, struct err *err)
-{
-	AUTO_RECORDS struct layout_records records = { 0 };
-
-	if (layout_read_records(&job->from.cache.layout, &records, err) < 0)
-		return err_wrap(err, "%s", job->inputs->from);
-	inventory_keep(&job->from.inventory, &records);
-	return 0;
-}
-
 static int open_delta(struct job *job, struct layout *layout, struct err *err)
 {
 	struct place_options options = options_of(job, &job->base.cache.layout.blobs);
-	struct layout_hints hints;
+	const struct layout_delta delta = layout->delta;
 
-	if (layout_read_hints(layout, &hints, err) < 0)
-		return err_wrap(err, "%s", job->inputs->from);
-	if (check_base(job, &layout->delta, &hints.envelope.digest, err) < 0)
+	if (open_base(job, &delta, err) < 0 ||
+	    place_open_layout(layout, job->inputs->from, &options, &job->from, err) < 0)
 		return -1;
-	if (place_open_layout(layout, job->inputs->from, &options, &job->from, err) < 0)
-		return -1;
-	return keep_listed(job, err);
+	return check_base(job, &delta, &job->from.cache.envelope, err);
 }
 
 static int open_source(struct job *job, struct err *err)
@@ -287,6 +287,28 @@ static int put(struct job *job, struct err *err)
 
 /* --- a source that is read once ----------------------------------------------------------------- */
 
+static bool came_whole(const struct intake *intake, const struct inventory_bundle *bundle)
+{
+	bool whole = intake_came(intake, &bundle->row->record.digest);
+
+	for (size_t i = 0; whole && i < bundle->blob_count; i++)
+		whole = intake_came(intake, &bundle->blobs[i].digest);
+	return whole;
+}
+
+/* A whole cache replaces what the folder carried: what did not come goes. A delta adds to it. What its index lists
+ * is nobody's word. */
+static void keep_what_came(struct job *job, const struct intake *intake)
+{
+	struct inventory *inventory = &job->from.inventory;
+
+	for (size_t i = 0; !intake->delta.is && i < inventory->bundle_count; i++) {
+		struct inventory_bundle *bundle = &inventory->bundles[i];
+
+		bundle->carried = bundle->carried && came_whole(intake, bundle);
+	}
+}
+
 /* Its blobs lie in the folder by now, where nothing leads to them yet: from here on it is a source as any. */
 static int take_over(struct job *job, struct intake *intake, const struct layout *to,
 		     struct err *err)
@@ -296,8 +318,13 @@ static int take_over(struct job *job, struct intake *intake, const struct layout
 	AUTO_SINK struct sink sink = { .kind = NULL };
 
 	if (intake_layout(intake, to, &layout, err) < 0 ||
-	    place_open_layout(&layout, job->inputs->from, &options, &job->from, err) < 0 ||
-	    keep_listed(job, err) < 0 || plan(job, err) < 0)
+	    place_open_layout(&layout, job->inputs->from, &options, &job->from, err) < 0)
+		return -1;
+	if (intake->delta.is &&
+	    check_base(job, &intake->delta, &job->from.cache.envelope, err) < 0)
+		return -1;
+	keep_what_came(job, intake);
+	if (plan(job, err) < 0)
 		return -1;
 	sink = sink_folder(to);
 	return go(job, &sink, err);
@@ -319,6 +346,26 @@ static void count_intake(struct job *job, const struct intake *intake)
 	}
 }
 
+/* The blob that stands first should be its envelope, which is not known yet; take_over looks again. */
+static int check_front(struct job *job, const struct intake *intake, struct err *err)
+{
+	if (!intake->delta.is)
+		return 0;
+	if (open_base(job, &intake->delta, err) < 0)
+		return -1;
+	return check_base(job, &intake->delta, &intake->blob, err);
+}
+
+static int receive(struct job *job, struct intake *intake, const struct layout *to,
+		   struct err *err)
+{
+	if (intake_blobs(intake, to, job->inputs->log, err) == 0 &&
+	    take_over(job, intake, to, err) == 0)
+		return 0;
+	intake_undo(intake, to);
+	return -1;
+}
+
 static int copy_stream(struct job *job, struct err *err)
 {
 	AUTO_INLET struct inlet inlet = INLET_NONE;
@@ -326,13 +373,10 @@ static int copy_stream(struct job *job, struct err *err)
 	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
 
 	if (inlet_open(job->inputs->from, &inlet, err) < 0 ||
-	    intake_begin(&inlet, &intake, err) < 0)
-		return -1;
-	if (intake.delta.is && check_base(job, &intake.delta, &intake.blob, err) < 0)
+	    intake_begin(&inlet, &intake, err) < 0 || check_front(job, &intake, err) < 0)
 		return -1;
 	if (layout_create(AT_FDCWD, job->inputs->to, &to, err) < 0 ||
-	    intake_blobs(&intake, &to, job->inputs->log, err) < 0 ||
-	    take_over(job, &intake, &to, err) < 0)
+	    receive(job, &intake, &to, err) < 0)
 		return -1;
 	count_intake(job, &intake);
 	return 0;

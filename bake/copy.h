@@ -24,8 +24,9 @@ struct copy_result {
 	size_t parts; /* files of the tar that was cut; else 0 */
 };
 
-/* The place that is written to offers what it did before, or the new. ERR_REFUSED: a delta whose base is not
- * there. ERR_DAMAGED: a blob with other bytes. */
+/* The place that is written to offers what it did before, or the new; but of a tar that is cut, the list of its parts
+ * goes first and comes last: until then it offers nothing. Of a source that is read once, what came is carried (a
+ * delta: and what its base carried), whatever the index lists. ERR_REFUSED: a delta whose base is not there. ERR_DAMAGED: a blob with other bytes. */
 MUST_USE int copy(const struct copy_inputs *inputs, struct copy_result *out_result,
 		  struct err *err);
 

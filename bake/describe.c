@@ -9,21 +9,18 @@ static json_t *digest_json(const struct digest *digest)
 	return json_string(digest_text(digest, text));
 }
 
-/* The tables that have a row with this record. */
+/* The tables that have a row with this record, each once. */
 static json_t *tables_of(const struct place *place, const struct digest *record)
 {
 	json_t *names = json_array();
+	size_t count;
+	const struct inventory_row *rows = inventory_rows_of(&place->inventory, record, &count);
 
-	for (size_t i = 0; i < place->inventory.table_count; i++) {
-		const struct table *table = &place->inventory.tables[i];
-
-		for (size_t j = 0; j < table->count; j++) {
-			if (!digest_equal(&table->row[j].record.digest, record))
-				continue;
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || rows[i].table != rows[i - 1].table)
 			json_array_append_new(
-				names, json_string(place->cache.statement.table[i].name));
-			break;
-		}
+				names,
+				json_string(place->cache.statement.table[rows[i].table].name));
 	}
 	return names;
 }

@@ -155,16 +155,6 @@ static bool same_key(const json_t *left, const json_t *right, const char *key)
 	return json_equal(json_object_get(left, key), json_object_get(right, key));
 }
 
-/* Among those of one name, version and id: by record, then by kernels, then whichever is left. */
-static bool may_pair(const json_t *left, const json_t *right, int attempt)
-{
-	return same_key(left, right, "name") && same_key(left, right, "version") &&
-	       same_key(left, right, "id") &&
-	       (attempt > 0 || same_key(left, right, "record")) &&
-	       (attempt != 1 || same_key(left, right, "kernels"));
-}
-
-#define PAIR_ATTEMPTS 3
 #define UNPAIRED ((size_t)-1)
 
 /* For each bundle of from: its like in to. */
@@ -179,19 +169,89 @@ static void pairs_free(struct pairs *pairs)
 	free(pairs->taken);
 }
 
-static void pair_one(struct pairs *pairs, const json_t *bundle, size_t i, const json_t *to,
-		     int attempt)
+/* A bundle, and what it may be paired by. */
+struct candidate {
+	char *key; /* owned */
+	size_t at;
+};
+
+struct candidates {
+	struct candidate *item; /* owned; by key, then by place */
+	size_t count;
+};
+
+static void candidates_free(struct candidates *list)
 {
-	for (size_t j = 0; pairs->of[i] == UNPAIRED && j < json_array_size(to); j++) {
-		if (pairs->taken[j] || !may_pair(bundle, json_array_get(to, j), attempt))
-			continue;
-		pairs->of[i] = j;
-		pairs->taken[j] = true;
+	for (size_t i = 0; i < list->count; i++)
+		free(list->item[i].key);
+	free(list->item);
+}
+
+static int by_key(const void *left, const void *right)
+{
+	const struct candidate *a = left, *b = right;
+	int order = strcmp(a->key, b->key);
+
+	return order ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+/* Name, version and id, and one key more, or none. */
+static char *key_of(const json_t *bundle, const char *more)
+{
+	json_t *const values[] = { json_object_get(bundle, "name"),
+				   json_object_get(bundle, "version"),
+				   json_object_get(bundle, "id"),
+				   more ? json_object_get(bundle, more) : NULL };
+	AUTO_JSON json_t *key = json_array();
+	size_t size;
+
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		json_array_append_new(key, values[i] ? json_incref(values[i]) : json_null());
+	return json_text(key, &size);
+}
+
+static bool is_taken(const struct pairs *pairs, bool is_to, size_t at)
+{
+	return is_to ? pairs->taken[at] : pairs->of[at] != UNPAIRED;
+}
+
+static void find_candidates(const struct pairs *pairs, const json_t *bundles, bool is_to,
+			    const char *more, struct candidates *out)
+{
+	out->item = must_calloc(json_array_size(bundles), sizeof(*out->item));
+	for (size_t i = 0; i < json_array_size(bundles); i++) {
+		if (!is_taken(pairs, is_to, i))
+			out->item[out->count++] =
+				(struct candidate) { key_of(json_array_get(bundles, i), more),
+						     i };
+	}
+	qsort(out->item, out->count, sizeof(*out->item), by_key);
+}
+
+/* Those that are left on both sides, and have the same key: the first with the first. */
+static void pair_by(struct pairs *pairs, const json_t *from, const json_t *to, const char *more)
+{
+	AUTO(candidates_free) struct candidates old = { 0 }, new = { 0 };
+	size_t i = 0, j = 0;
+
+	find_candidates(pairs, from, false, more, &old);
+	find_candidates(pairs, to, true, more, &new);
+	while (i < old.count && j < new.count) {
+		int order = strcmp(old.item[i].key, new.item[j].key);
+
+		if (order == 0) {
+			pairs->of[old.item[i].at] = new.item[j].at;
+			pairs->taken[new.item[j].at] = true;
+		}
+		i += order <= 0;
+		j += order >= 0;
 	}
 }
 
+/* Among those of one name, version and id: by record, then by kernels, then whichever is left. */
 static struct pairs find_pairs(const json_t *from, const json_t *to)
 {
+	static const char *const attempts[] = { "record", "kernels", NULL };
 	struct pairs pairs = {
 		.of = must_calloc(json_array_size(from), sizeof(*pairs.of)),
 		.taken = must_calloc(json_array_size(to), sizeof(*pairs.taken)),
@@ -199,10 +259,8 @@ static struct pairs find_pairs(const json_t *from, const json_t *to)
 
 	for (size_t i = 0; i < json_array_size(from); i++)
 		pairs.of[i] = UNPAIRED;
-	for (int attempt = 0; attempt < PAIR_ATTEMPTS; attempt++) {
-		for (size_t i = 0; i < json_array_size(from); i++)
-			pair_one(&pairs, json_array_get(from, i), i, to, attempt);
-	}
+	for (size_t i = 0; i < COUNT_OF(attempts); i++)
+		pair_by(&pairs, from, to, attempts[i]);
 	return pairs;
 }
 

@@ -2,14 +2,16 @@
 
 #include "bake/describe.h"
 #include "bake/diff.h"
+#include "bake/plain.h"
 
 /* How lines begin: for a terminal, and in Markdown. */
 struct style {
 	const char *heading, *item, *detail;
+	const char *quote; /* around what others wrote */
 };
 
-static const struct style plain = { "", "  ", "      " };
-static const struct style markdown = { "## ", "- ", "  - " };
+static const struct style plain = { "", "  ", "      ", "" };
+static const struct style markdown = { "## ", "- ", "  - ", "`" };
 
 struct printer {
 	FILE *to;
@@ -41,7 +43,8 @@ static void print_bundles(const struct printer *printer, const char *heading,
 		AUTO_FREE char *title = describe_title(bundle);
 		char size[DESCRIBE_BYTES_MAX];
 
-		fprintf(printer->to, "%s%s, %s, %s\n", printer->style->item, title,
+		fprintf(printer->to, "%s%s%s%s, %s, %s\n", printer->style->item,
+			printer->style->quote, title, printer->style->quote,
 			describe_bytes((uint64_t)number_of(bundle, "bytes"), size),
 			describe_state(bundle));
 	}
@@ -51,9 +54,9 @@ static void print_file(const struct printer *printer, const char *sign, const js
 {
 	char size[DESCRIBE_BYTES_MAX];
 
-	fprintf(printer->to, "%sfile %s %s (%s)\n", printer->style->detail, sign,
-		json_string_value(json_object_get(file, "path")),
-		describe_bytes((uint64_t)number_of(file, "size"), size));
+	fprintf(printer->to, "%sfile %s %s%s%s (%s)\n", printer->style->detail, sign,
+		printer->style->quote, json_string_value(json_object_get(file, "path")),
+		printer->style->quote, describe_bytes((uint64_t)number_of(file, "size"), size));
 }
 
 static void print_files(const struct printer *printer, const json_t *files)
@@ -74,8 +77,9 @@ static void print_files(const struct printer *printer, const json_t *files)
 		const json_t *to = json_object_get(file, "to");
 		char old[DESCRIBE_BYTES_MAX], new[DESCRIBE_BYTES_MAX];
 
-		fprintf(printer->to, "%sfile ~ %s (%s, now %s)\n", printer->style->detail,
-			json_string_value(json_object_get(to, "path")),
+		fprintf(printer->to, "%sfile ~ %s%s%s (%s, now %s)\n", printer->style->detail,
+			printer->style->quote, json_string_value(json_object_get(to, "path")),
+			printer->style->quote,
 			describe_bytes((uint64_t)number_of(from, "size"), old),
 			describe_bytes((uint64_t)number_of(to, "size"), new));
 	}
@@ -91,20 +95,30 @@ static void print_texts(const struct printer *printer, const char *begin, const 
 	for (size_t list = 0; list < COUNT_OF(lists); list++) {
 		json_array_foreach(json_object_get(change, lists[list][0]), i, item)
 		{
-			fprintf(printer->to, "%s%s%s%s %s\n", begin, key, *key ? " " : "",
-				lists[list][1], json_string_value(item));
+			fprintf(printer->to, "%s%s%s%s %s%s%s\n", begin, key, *key ? " " : "",
+				lists[list][1], printer->style->quote, json_string_value(item),
+				printer->style->quote);
 		}
 	}
 }
 
+/* Numbers and the like are as they are. */
+static void print_value(const struct printer *printer, const json_t *value)
+{
+	AUTO_FREE char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	bool quoted = json_is_string(value) || json_is_array(value) || json_is_object(value);
+	const char *quote = quoted ? printer->style->quote : "";
+
+	fprintf(printer->to, "%s%s%s", quote, text, quote);
+}
+
 static void print_values(const struct printer *printer, const char *key, const json_t *change)
 {
-	const json_t *from = json_object_get(change, "from"),
-		     *to = json_object_get(change, "to");
-	AUTO_FREE char *old = json_dumps(from, JSON_COMPACT | JSON_ENCODE_ANY);
-	AUTO_FREE char *new = json_dumps(to, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	fprintf(printer->to, "%s%s: %s, now %s\n", printer->style->detail, key, old, new);
+	fprintf(printer->to, "%s%s: ", printer->style->detail, key);
+	print_value(printer, json_object_get(change, "from"));
+	fputs(", now ", printer->to);
+	print_value(printer, json_object_get(change, "to"));
+	fputs("\n", printer->to);
 }
 
 static void print_fields(const struct printer *printer, json_t *fields)
@@ -132,8 +146,9 @@ static void print_changed(const struct printer *printer, const json_t *changed)
 		print_heading(printer, "changed");
 	json_array_foreach(changed, i, bundle)
 	{
-		fprintf(printer->to, "%s%s\n", printer->style->item,
-			json_string_value(json_object_get(bundle, "bundle")));
+		fprintf(printer->to, "%s%s%s%s\n", printer->style->item, printer->style->quote,
+			json_string_value(json_object_get(bundle, "bundle")),
+			printer->style->quote);
 		print_fields(printer, json_object_get(bundle, "fields"));
 	}
 }
@@ -153,11 +168,14 @@ static void print_top(const struct printer *printer, const json_t *diff)
 	const json_t *name = json_object_get(diff, "name");
 	const char *from = json_string_value(json_object_get(name, "from"));
 	const char *to = json_string_value(json_object_get(name, "to"));
+	const char *quote = printer->style->quote;
 
-	fprintf(printer->to, "%s%s serial %lld", printer->style == &markdown ? "# " : "", from,
+	fprintf(printer->to, "%s%s%s%s serial %lld, now ",
+		printer->style == &markdown ? "# " : "", quote, from, quote,
 		(long long)number_of(serial, "from"));
-	fprintf(printer->to, ", now %s%sserial %lld%s\n", strcmp(from, to) ? to : "",
-		strcmp(from, to) ? " " : "", (long long)number_of(serial, "to"),
+	if (strcmp(from, to) != 0)
+		fprintf(printer->to, "%s%s%s ", quote, to, quote);
+	fprintf(printer->to, "serial %lld%s\n", (long long)number_of(serial, "to"),
 		json_is_true(json_object_get(diff, "same"))
 			? ": the same offer, and the same of it carried"
 			: "");
@@ -180,10 +198,14 @@ static void print_all(const struct printer *printer, const json_t *diff)
 
 void diff_print_text(FILE *to, const json_t *diff)
 {
-	print_all(&(struct printer) { to, &plain }, diff);
+	AUTO_JSON json_t *texts = plain_texts(diff);
+
+	print_all(&(struct printer) { to, &plain }, texts);
 }
 
 void diff_print_markdown(FILE *to, const json_t *diff)
 {
-	print_all(&(struct printer) { to, &markdown }, diff);
+	AUTO_JSON json_t *texts = plain_spans(diff);
+
+	print_all(&(struct printer) { to, &markdown }, texts);
 }

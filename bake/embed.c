@@ -184,9 +184,10 @@ static int put_cache(struct job *job, struct err *err)
 
 	if (carry_plan_make(&job->cache, &job->inventory, &plan, err) < 0)
 		return err_wrap(err, "%s", job->inputs->cache);
-	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0 ||
-	    layout_create(dir, ".", &to, err) < 0)
+	if (fs_open_dir_in_root(job->root, "usr/lib/larder/cache", true, &dir, err) < 0)
 		return -1;
+	if (layout_create(dir, ".", &to, err) < 0)
+		return err_wrap(err, "/usr/lib/larder/cache");
 	sink = sink_folder(&to);
 	if (carry(&plan, &sink, &progress, err) < 0)
 		return err_wrap(err, "%s", job->inputs->cache);

@@ -89,12 +89,22 @@ static int check_parts(const struct inlet *inlet, struct err *err)
 	return 0;
 }
 
+/* A pipe would hold whoever opens it. A link may lead there: a user named it. */
+static int read_sums(const char *path, char **out_data, size_t *out_size, struct err *err)
+{
+	struct stat info;
+
+	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+		return err_set(err, ERR_INVALID, "%s: not a regular file", path);
+	return fs_read_at(AT_FDCWD, path, INLET_SUMS_MAX_BYTES, out_data, out_size, err);
+}
+
 static int open_parts(const char *path, struct inlet *inlet, struct err *err)
 {
 	AUTO_FREE char *data = NULL;
 	size_t size;
 
-	if (fs_read_at(AT_FDCWD, path, INLET_SUMS_MAX_BYTES, &data, &size, err) < 0)
+	if (read_sums(path, &data, &size, err) < 0)
 		return -1;
 	if (outlet_split_path(path, &inlet->dir, &inlet->name, err) < 0)
 		return -1;

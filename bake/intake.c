@@ -10,6 +10,9 @@ void intake_close(struct intake *intake)
 {
 	free(intake->top);
 	free(intake->wrote);
+	free(intake->added);
+	free(intake->came);
+	free(intake->old_top);
 	*intake = (struct intake) { .inlet = NULL };
 }
 
@@ -155,8 +158,6 @@ struct receipt {
 	struct digest_stream *stream;
 	struct blob_scratch scratch;
 	char *step; /* owned: STEP_BYTES */
-	struct digest *came; /* owned */
-	size_t came_count;
 };
 
 static void receipt_free(struct receipt *receipt)
@@ -164,7 +165,6 @@ static void receipt_free(struct receipt *receipt)
 	digest_stream_free(&receipt->stream);
 	blob_scratch_free(&receipt->scratch);
 	free(receipt->step);
-	free(receipt->came);
 }
 
 static void append(struct digest **list, size_t *count, const struct digest *digest)
@@ -224,14 +224,16 @@ static int take_blob(struct receipt *receipt, struct err *err)
 	    take_bytes(receipt, &id, draft.fd, err) < 0)
 		return -1;
 	append(&intake->wrote, &intake->wrote_count, &id.digest);
+	if (!fs_exists(receipt->to->blobs.dir, name))
+		append(&intake->added, &intake->added_count, &id.digest);
 	return fs_draft_commit(&draft, err);
 }
 
-static int note(struct receipt *receipt, struct err *err)
+static int note(struct intake *intake, struct err *err)
 {
-	if (receipt->came_count == LAYOUT_TAR_MAX_FILES)
+	if (intake->came_count == LAYOUT_TAR_MAX_FILES)
 		return err_set(err, ERR_DAMAGED, "more than %d files", LAYOUT_TAR_MAX_FILES);
-	append(&receipt->came, &receipt->came_count, &receipt->intake->blob);
+	append(&intake->came, &intake->came_count, &intake->blob);
 	return 0;
 }
 
@@ -246,16 +248,33 @@ static void sort(struct digest *list, size_t count)
 		qsort(list, count, sizeof(*list), by_digest);
 }
 
-static int check_once(struct receipt *receipt, struct err *err)
+static bool has(const struct digest *list, size_t count, const struct digest *digest)
+{
+	return count && bsearch(digest, list, count, sizeof(*list), by_digest);
+}
+
+static int check_once(struct intake *intake, struct err *err)
 {
 	char hex[DIGEST_HEX_MAX];
 
-	sort(receipt->came, receipt->came_count);
-	for (size_t i = 1; i < receipt->came_count; i++) {
-		if (by_digest(&receipt->came[i - 1], &receipt->came[i]) == 0)
+	sort(intake->came, intake->came_count);
+	for (size_t i = 1; i < intake->came_count; i++) {
+		if (by_digest(&intake->came[i - 1], &intake->came[i]) == 0)
 			return err_set(err, ERR_DAMAGED, "blob %.12s stands there twice",
-				       digest_hex(&receipt->came[i], hex));
+				       digest_hex(&intake->came[i], hex));
 	}
+	return 0;
+}
+
+/* *out_top NULL: there is none. */
+static int read_top(const struct layout *to, char **out_top, size_t *out_size, struct err *err)
+{
+	*out_top = NULL;
+	*out_size = 0;
+	if (fs_read_at(to->dir, LAYOUT_TOP_NAME, LAYOUT_TOP_MAX_BYTES, out_top, out_size, err) <
+		    0 &&
+	    err->kind != ERR_MISSING)
+		return -1;
 	return 0;
 }
 
@@ -265,24 +284,53 @@ int intake_blobs(struct intake *intake, const struct layout *to, struct log *log
 	AUTO(receipt_free) struct receipt receipt = { .intake = intake, .to = to, .log = log };
 	enum layout_tar_part part = LAYOUT_TAR_BLOB;
 
+	if (read_top(to, &intake->old_top, &intake->old_top_size, err) < 0)
+		return -1;
 	receipt.stream = digest_stream_new();
 	receipt.step = must_calloc(1, STEP_BYTES);
 	while (!intake->at_end) {
 		if (part != LAYOUT_TAR_BLOB)
 			return err_set(err, ERR_DAMAGED, "%s: not at its place",
 				       intake->entry.path);
-		if (note(&receipt, err) < 0 || take_blob(&receipt, err) < 0 ||
+		if (note(intake, err) < 0 || take_blob(&receipt, err) < 0 ||
 		    read_header(intake, &part, err) < 0)
 			return -1;
 	}
 	sort(intake->wrote, intake->wrote_count);
-	return check_once(&receipt, err);
+	return check_once(intake, err);
 }
 
 bool intake_wrote(const struct intake *intake, const struct digest *blob)
 {
-	return intake->wrote_count &&
-	       bsearch(blob, intake->wrote, intake->wrote_count, sizeof(*blob), by_digest);
+	return has(intake->wrote, intake->wrote_count, blob);
+}
+
+bool intake_came(const struct intake *intake, const struct digest *blob)
+{
+	return has(intake->came, intake->came_count, blob);
+}
+
+/* Does the folder offer what it did before? */
+static bool is_as_before(const struct intake *intake, const struct layout *to)
+{
+	AUTO_FREE char *top = NULL;
+	size_t size;
+	struct err none = { 0 };
+
+	if (read_top(to, &top, &size, &none) < 0 || size != intake->old_top_size ||
+	    !top != !intake->old_top)
+		return false;
+	return !top || memcmp(top, intake->old_top, size) == 0;
+}
+
+void intake_undo(const struct intake *intake, const struct layout *to)
+{
+	char name[DIGEST_HEX_MAX];
+
+	if (!is_as_before(intake, to))
+		return;
+	for (size_t i = 0; i < intake->added_count; i++)
+		unlinkat(to->blobs.dir, digest_hex(&intake->added[i], name), 0);
 }
 
 int intake_layout(struct intake *intake, const struct layout *to, struct layout *out_layout,

@@ -16,6 +16,13 @@ struct intake {
 	bool at_end; /* there is none */
 	struct digest *wrote; /* owned: the blobs that the folder had not, sorted at the end */
 	size_t wrote_count;
+	struct digest
+		*added; /* owned: those of them of which the folder had not even the name */
+	size_t added_count;
+	struct digest *came; /* owned: all blobs of the tar, sorted at the end */
+	size_t came_count;
+	char *old_top; /* owned: the folder's index.json before; NULL: it had none */
+	size_t old_top_size;
 	uint64_t done; /* bytes, for progress */
 };
 #define AUTO_INTAKE __attribute__((cleanup(intake_close)))
@@ -32,6 +39,13 @@ MUST_USE int intake_blobs(struct intake *intake, const struct layout *to, struct
 			  struct err *err);
 /* Did the folder lack this blob before? */
 bool intake_wrote(const struct intake *intake, const struct digest *blob);
+
+/* Did this blob come? */
+bool intake_came(const struct intake *intake, const struct digest *blob);
+
+/* Takes back what intake_blobs added, as far as it can; nothing, if the folder offers something else by now. to is
+ * still locked. */
+void intake_undo(const struct intake *intake, const struct layout *to);
 
 /* What came, as a layout that reads the blobs of the folder. The caller closes it. */
 MUST_USE int intake_layout(struct intake *intake, const struct layout *to,

@@ -73,7 +73,8 @@ int place_open_layout(struct layout *layout, const char *word,
 	if (cache_open_layout(layout, word, options->trust ? &trust : NULL, options->floor,
 			      &place->cache, err) < 0)
 		return -1;
-	if (inventory_read(&place->cache, &place->inventory, err) < 0)
+	if ((options->records ? inventory_read_records
+			      : inventory_read)(&place->cache, &place->inventory, err) < 0)
 		return err_wrap(err, "%s", word);
 	return 0;
 }

@@ -9,6 +9,7 @@ struct place_options {
 	const char *trust; /* FILE that proves it; NULL: signatures are not looked at */
 	uint64_t floor; /* the least serial */
 	bool plain_http;
+	bool records; /* keep them in the inventory, for describe */
 	const struct blobs *next; /* borrowed: what the blobs of a delta continue; or NULL */
 	struct carry_progress
 		*progress; /* borrowed: what comes from a registry counts; or NULL */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "bake/plain.h"
+
 #define COLUMN 12 /* of the values */
 
 static const char *text_of(const json_t *object, const char *key)
@@ -55,8 +57,10 @@ static void print_bundles(FILE *to, const json_t *bundles)
 	}
 }
 
-void show_cache(FILE *to, const char *word, const json_t *document)
+void show_cache(FILE *to, const char *word, const json_t *described)
 {
+	AUTO_JSON json_t *document = plain_texts(described);
+
 	fprintf(to, "%-*s%s\n", COLUMN, "cache", word);
 	fprintf(to, "%-*s%s\n", COLUMN, "name", text_of(document, "name"));
 	fprintf(to, "%-*s%lld\n", COLUMN, "serial", (long long)number_of(document, "serial"));
@@ -116,8 +120,9 @@ static void print_record(FILE *to, const json_t *bundle)
 	fprintf(to, "%-*s%s\n", COLUMN, "licence", text_of(bundle, "licence"));
 }
 
-void show_bundle(FILE *to, const json_t *bundle)
+void show_bundle(FILE *to, const json_t *described)
 {
+	AUTO_JSON json_t *bundle = plain_texts(described);
 	AUTO_FREE char *title = describe_title(bundle);
 	char size[DESCRIBE_BYTES_MAX];
 

@@ -53,7 +53,9 @@ static int read_place(const char *word, const struct diff_args *args, json_t **o
 {
 	AUTO_PLACE struct place place = PLACE_NONE;
 	struct log log = { 0 };
-	const struct place_options asked = { .plain_http = args->plain_http, .log = &log };
+	const struct place_options asked = { .plain_http = args->plain_http,
+					     .records = true,
+					     .log = &log };
 
 	if (place_open(word, &asked, &place, err) < 0)
 		return -1;

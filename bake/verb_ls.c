@@ -1,4 +1,5 @@
 #include "bake/describe.h"
+#include "bake/plain.h"
 #include "bake/verbs.h"
 
 struct ls_args {
@@ -26,8 +27,9 @@ static void print_line(const json_t *bundle)
 	       describe_bytes((uint64_t)bytes, size), describe_state(bundle));
 }
 
-static void print_all(const char *word, const json_t *document)
+static void print_all(const char *word, const json_t *said)
 {
+	AUTO_JSON json_t *document = plain_texts(said);
 	const json_t *bundles = json_object_get(document, "bundles"), *bundle;
 	size_t i, carried = 0;
 

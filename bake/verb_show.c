@@ -105,7 +105,9 @@ static int show_place(const char *word, const char *asked, const struct show_arg
 	AUTO_PLACE struct place place = PLACE_NONE;
 	AUTO_JSON json_t *document = NULL;
 	struct log log = { 0 };
-	const struct place_options options = { .plain_http = args->plain_http, .log = &log };
+	const struct place_options options = { .plain_http = args->plain_http,
+					       .records = true,
+					       .log = &log };
 
 	if (place_open(word, &options, &place, err) < 0 || describe(&place, &document, err) < 0)
 		return -1;

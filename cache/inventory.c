@@ -11,6 +11,7 @@ void inventory_free(struct inventory *inventory)
 		free(inventory->bundles[i].blobs);
 	}
 	free(inventory->tables);
+	free(inventory->rows);
 	free(inventory->bundles);
 	*inventory = (struct inventory) { 0 };
 }
@@ -53,19 +54,24 @@ static int look_at_blob(const struct layout *layout, const struct digest_size *b
 	return 0;
 }
 
-static int add_bundle(const struct cache *cache, const struct table_row *row,
+static int add_bundle(const struct cache *cache, const struct table_row *row, bool keep,
 		      struct inventory *inventory, struct err *err)
 {
 	struct inventory_bundle *bundle = &inventory->bundles[inventory->bundle_count];
+	AUTO_RECORD struct record record = { .document = NULL };
 
 	bundle->row = row;
 	bundle->selected = true;
 	snprintf(bundle->title, sizeof(bundle->title), "%s %s %s", row->name, row->version,
 		 row->id);
 	inventory->bundle_count++;
-	if (cache_record(cache, row, &bundle->record, err) < 0)
+	if (cache_record(cache, row, &record, err) < 0)
 		return err->kind == ERR_MISSING ? 0 : -1;
-	bundle->blob_count = inventory_blobs_of(&bundle->record, &bundle->blobs);
+	bundle->blob_count = inventory_blobs_of(&record, &bundle->blobs);
+	if (keep) {
+		bundle->record = record;
+		record = (struct record) { .document = NULL };
+	}
 	bundle->carried = true;
 	for (size_t i = 0; i < bundle->blob_count; i++) {
 		if (look_at_blob(&cache->layout, &bundle->blobs[i], &bundle->carried, err) < 0)
@@ -74,49 +80,123 @@ static int add_bundle(const struct cache *cache, const struct table_row *row,
 	return 0;
 }
 
-static bool is_known(const struct inventory *inventory, const struct table_row *row)
+static int read_tables(const struct cache *cache, struct inventory *inventory, struct err *err)
 {
-	for (size_t i = 0; i < inventory->bundle_count; i++) {
-		if (digest_equal(&inventory->bundles[i].row->record.digest,
-				 &row->record.digest))
-			return true;
+	size_t count = cache->statement.table_count;
+
+	inventory->tables = must_calloc(count, sizeof(*inventory->tables));
+	while (inventory->table_count < count) {
+		struct table *table = &inventory->tables[inventory->table_count];
+
+		if (cache_table(cache, inventory->table_count, table, err) < 0)
+			return -1;
+		inventory->table_count++;
+		inventory->row_count += table->count;
 	}
-	return false;
+	return 0;
 }
 
-static int add_table(const struct cache *cache, struct inventory *inventory, struct err *err)
+/* Rows of one table are in one array. */
+static int by_record(const void *left, const void *right)
 {
-	struct table *table = &inventory->tables[inventory->table_count];
+	const struct inventory_row *a = left, *b = right;
+	int order = by_digest(&a->row->record.digest, &b->row->record.digest);
 
-	if (cache_table(cache, inventory->table_count, table, err) < 0)
-		return -1;
-	inventory->table_count++;
-	inventory->bundles =
-		must_realloc(inventory->bundles, inventory->bundle_count + table->count,
-			     sizeof(*inventory->bundles));
-	memset(inventory->bundles + inventory->bundle_count, 0,
-	       table->count * sizeof(*inventory->bundles));
-	for (size_t i = 0; i < table->count; i++) {
-		if (is_known(inventory, &table->row[i]))
-			continue;
-		if (add_bundle(cache, &table->row[i], inventory, err) < 0)
-			return -1;
+	if (order == 0)
+		order = (a->table > b->table) - (a->table < b->table);
+	return order ? order : (a->row > b->row) - (a->row < b->row);
+}
+
+static void sort_rows(struct inventory *inventory)
+{
+	size_t count = 0;
+
+	inventory->rows = must_calloc(inventory->row_count, sizeof(*inventory->rows));
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		for (size_t j = 0; j < inventory->tables[i].count; j++)
+			inventory->rows[count++] =
+				(struct inventory_row) { &inventory->tables[i].row[j], i };
 	}
+	qsort(inventory->rows, count, sizeof(*inventory->rows), by_record);
+}
+
+/* Where the rows of this record begin, or would. */
+static size_t rows_begin(const struct inventory *inventory, const struct digest *record)
+{
+	size_t low = 0, high = inventory->row_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_digest(&inventory->rows[middle].row->record.digest, record) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct inventory_row *inventory_rows_of(const struct inventory *inventory,
+					      const struct digest *record, size_t *out_count)
+{
+	size_t begin = rows_begin(inventory, record), end = begin;
+
+	while (end < inventory->row_count &&
+	       digest_equal(&inventory->rows[end].row->record.digest, record))
+		end++;
+	*out_count = end - begin;
+	return inventory->rows + begin;
+}
+
+static int add_bundles(const struct cache *cache, bool keep, struct inventory *inventory,
+		       struct err *err)
+{
+	inventory->bundles = must_calloc(inventory->row_count, sizeof(*inventory->bundles));
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		const struct table *table = &inventory->tables[i];
+
+		for (size_t j = 0; j < table->count; j++) {
+			const struct table_row *row = &table->row[j];
+			size_t first = rows_begin(inventory, &row->record.digest);
+
+			if (inventory->rows[first].row == row &&
+			    add_bundle(cache, row, keep, inventory, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int read_all(const struct cache *cache, bool keep, struct inventory *inventory,
+		    struct err *err)
+{
+	if (read_tables(cache, inventory, err) < 0)
+		return -1;
+	sort_rows(inventory);
+	return add_bundles(cache, keep, inventory, err);
+}
+
+static int read_or_not(const struct cache *cache, bool keep, struct inventory *out,
+		       struct err *err)
+{
+	AUTO_INVENTORY struct inventory inventory = { .chain = cache->chain };
+	int code = read_all(cache, keep, &inventory, err);
+
+	if (layout_check_unchanged(&cache->layout, err) < 0 || code < 0)
+		return -1;
+	*out = inventory;
+	inventory = (struct inventory) { 0 };
 	return 0;
 }
 
 int inventory_read(const struct cache *cache, struct inventory *out, struct err *err)
 {
-	AUTO_INVENTORY struct inventory inventory = { .chain = cache->chain };
+	return read_or_not(cache, false, out, err);
+}
 
-	inventory.tables = must_calloc(cache->statement.table_count, sizeof(*inventory.tables));
-	while (inventory.table_count < cache->statement.table_count) {
-		if (add_table(cache, &inventory, err) < 0)
-			return -1;
-	}
-	*out = inventory;
-	inventory = (struct inventory) { 0 };
-	return 0;
+int inventory_read_records(const struct cache *cache, struct inventory *out, struct err *err)
+{
+	return read_or_not(cache, true, out, err);
 }
 
 /* What a layout says of the inventory; borrows its titles and blobs. */
@@ -191,16 +271,13 @@ size_t inventory_carried(const struct inventory *inventory)
 static bool is_selected(const struct inventory *inventory, const struct statement *statement,
 			const struct select *select, const struct digest *record)
 {
-	for (size_t i = 0; i < inventory->table_count; i++) {
-		const struct table *table = &inventory->tables[i];
+	size_t count;
+	const struct inventory_row *rows = inventory_rows_of(inventory, record, &count);
 
-		if (!select_table(select, statement->table[i].name))
-			continue;
-		for (size_t j = 0; j < table->count; j++) {
-			if (digest_equal(&table->row[j].record.digest, record) &&
-			    select_row(select, &table->row[j]))
-				return true;
-		}
+	for (size_t i = 0; i < count; i++) {
+		if (select_table(select, statement->table[rows[i].table].name) &&
+		    select_row(select, rows[i].row))
+			return true;
 	}
 	return false;
 }
@@ -232,14 +309,4 @@ int inventory_must_select(struct inventory *inventory, const struct statement *s
 		return 0;
 	text = select_text(select);
 	return err_set(err, ERR_INVALID, "%s: no bundle of the cache is selected", text);
-}
-
-void inventory_keep(struct inventory *inventory, const struct layout_records *records)
-{
-	for (size_t i = 0; i < inventory->bundle_count; i++) {
-		struct inventory_bundle *bundle = &inventory->bundles[i];
-
-		bundle->carried = bundle->carried &&
-				  layout_records_have(records, &bundle->row->record.digest);
-	}
 }

@@ -63,7 +63,7 @@ int layout_open_folder(int folder, const char *path, struct layout *out_layout, 
 
 	if (fs_open_dir(folder, ".", &layout.dir, err) < 0)
 		return err_wrap(err, "%s", path);
-	if (!fs_exists(layout.dir, "index.json"))
+	if (fstatat(layout.dir, LAYOUT_TOP_NAME, &layout.top_status, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(err, ERR_MISSING, "%s: no cache in this folder (no index.json)",
 			       path);
 	if (open_blobs(layout.dir, &blobs, &why) < 0)
@@ -74,26 +74,21 @@ int layout_open_folder(int folder, const char *path, struct layout *out_layout, 
 	return 0;
 }
 
-int layout_create(int dir, const char *path, struct layout *out_layout, struct err *err)
+/* A writer puts a new file in its place, and removes nothing before. */
+int layout_check_unchanged(const struct layout *layout, struct err *err)
 {
-	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
-	int blobs = -1;
+	const struct stat *before = &layout->top_status;
+	struct stat now;
 
-	if (fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
-		return -1;
-	if (fs_make_dir_beneath(layout.dir, "blobs/sha256", 0755, &blobs, err) < 0)
-		return err_wrap(err, "%s", path);
-	layout.blobs = blobs_in_folder(blobs);
-	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",
-			       path);
-	if (!fs_exists(layout.dir, "oci-layout") &&
-	    fs_replace(layout.dir, "oci-layout", LAYOUT_FILE_TEXT, strlen(LAYOUT_FILE_TEXT),
-		       0644, err) < 0)
-		return err_wrap(err, "%s", path);
-	*out_layout = layout;
-	layout = (struct layout)LAYOUT_NONE;
-	return 0;
+	if (layout->dir < 0 || layout->top || !before->st_ino)
+		return 0;
+	if (fstatat(layout->dir, LAYOUT_TOP_NAME, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    now.st_ino == before->st_ino && now.st_size == before->st_size &&
+	    now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+		return 0;
+	return err_set(err, ERR_TIMEOUT,
+		       "another process wrote this cache while it was read; run again");
 }
 
 /* The digest and size of a descriptor; other keys belong to OCI and are not looked at. */
@@ -134,6 +129,72 @@ static int find_index(const struct layout *layout, struct digest_size *out, stru
 	    json_read_at(layout->dir, "index.json", LAYOUT_TOP_MAX_BYTES, &top, err) < 0)
 		return -1;
 	return first_descriptor(top, "manifests", out, err);
+}
+
+/* The document that index.json leads to first: a manifest, straight or by way of an index. */
+static int find_first(const struct layout *layout, json_t **out_manifest, struct err *err)
+{
+	AUTO_JSON json_t *index = NULL;
+	struct digest_size id;
+
+	if (find_index(layout, &id, err) < 0 || read_manifest(layout, &id, &index, err) < 0)
+		return -1;
+	if (!json_object_get(index, "manifests")) {
+		*out_manifest = json_incref(index);
+		return 0;
+	}
+	if (first_descriptor(index, "manifests", &id, err) < 0)
+		return -1;
+	return read_manifest(layout, &id, out_manifest, err);
+}
+
+/* Images of somebody else's are no litter. A cache that is damaged leads nowhere, and can be mended. */
+static int check_ours(int dir, const char *path, struct err *err)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+	AUTO_JSON json_t *manifest = NULL;
+	struct err none = { 0 };
+	const char *type;
+
+	if (layout_open_folder(dir, path, &layout, &none) < 0 ||
+	    find_first(&layout, &manifest, &none) < 0)
+		return 0;
+	type = json_string_value(json_object_get(manifest, "artifactType"));
+	if (type && strcmp(type, LAYOUT_TYPE_CACHE) == 0)
+		return 0;
+	return err_set(err, ERR_REFUSED,
+		       "%s: this folder holds another OCI layout; choose another folder", path);
+}
+
+static int make_skeleton(struct layout *layout, struct err *err)
+{
+	int blobs = -1;
+
+	if (fs_make_dir_beneath(layout->dir, "blobs/sha256", 0755, &blobs, err) < 0)
+		return -1;
+	layout->blobs = blobs_in_folder(blobs);
+	if (fs_exists(layout->dir, LAYOUT_FILE_NAME))
+		return 0;
+	return fs_replace(layout->dir, LAYOUT_FILE_NAME, LAYOUT_FILE_TEXT,
+			  strlen(LAYOUT_FILE_TEXT), 0644, err);
+}
+
+int layout_create(int dir, const char *path, struct layout *out_layout, struct err *err)
+{
+	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+	if (fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
+		return -1;
+	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",
+			       path);
+	if (check_ours(layout.dir, path, err) < 0)
+		return -1;
+	if (make_skeleton(&layout, err) < 0)
+		return err_wrap(err, "%s", path);
+	*out_layout = layout;
+	layout = (struct layout)LAYOUT_NONE;
+	return 0;
 }
 
 /* The first descriptor of an index. An index of larder's begins in one way; there, nothing behind that
@@ -248,22 +309,55 @@ static int by_digest(const void *left, const void *right)
 	return memcmp(left, right, DIGEST_BYTES);
 }
 
-/* The record that a bundle's manifest names. */
-static int read_record_id(const struct layout *layout, const json_t *entry,
-			  struct layout_records *records, struct err *err)
+/* The manifests of bundles that an index lists, each once, sorted. */
+struct listed {
+	struct digest_size *id; /* owned */
+	size_t count;
+};
+
+static void listed_free(struct listed *listed)
+{
+	free(listed->id);
+}
+
+/* The first descriptor is the cache's own. */
+static int list_bundles(const json_t *index, struct listed *out, struct err *err)
+{
+	const json_t *list = json_object_get(index, "manifests");
+	size_t count = json_array_size(list), kept = 0;
+
+	out->id = must_calloc(count, sizeof(*out->id));
+	for (size_t i = 1; i < count; i++) {
+		if (read_descriptor(json_array_get(list, i), &out->id[out->count++], err) < 0)
+			return -1;
+	}
+	qsort(out->id, out->count, sizeof(*out->id), by_digest);
+	for (size_t i = 0; i < out->count; i++) {
+		if (kept == 0 || by_digest(&out->id[kept - 1], &out->id[i]) != 0)
+			out->id[kept++] = out->id[i];
+	}
+	out->count = kept;
+	return 0;
+}
+
+/* The record that a bundle's manifest names. bytes: of the manifests that were read so far. */
+static int read_record_id(const struct layout *layout, const struct digest_size *id,
+			  uint64_t *bytes, struct layout_records *records, struct err *err)
 {
 	AUTO_JSON json_t *manifest = NULL;
-	struct digest_size id, record;
+	struct digest_size record;
 	struct err why = { 0 };
 
-	if (read_descriptor(entry, &id, err) < 0)
-		return -1;
-	if (read_manifest(layout, &id, &manifest, &why) < 0) {
+	if (read_manifest(layout, id, &manifest, &why) < 0) {
 		if (why.kind == ERR_MISSING)
 			return 0;
 		*err = why;
 		return -1;
 	}
+	*bytes += id->size;
+	if (*bytes > LAYOUT_LISTED_MAX_BYTES)
+		return err_set(err, ERR_DAMAGED, "manifests of more than %llu bytes",
+			       (unsigned long long)LAYOUT_LISTED_MAX_BYTES);
 	if (first_descriptor(manifest, "layers", &record, err) < 0)
 		return -1;
 	records->digest[records->count++] = record.digest;
@@ -274,16 +368,17 @@ int layout_read_records(const struct layout *layout, struct layout_records *out,
 			struct err *err)
 {
 	AUTO_RECORDS struct layout_records records = { 0 };
+	AUTO(listed_free) struct listed listed = { 0 };
 	AUTO_JSON json_t *index = NULL;
 	struct digest_size id;
-	const json_t *list;
+	uint64_t bytes = 0;
 
-	if (find_index(layout, &id, err) < 0 || read_manifest(layout, &id, &index, err) < 0)
+	if (find_index(layout, &id, err) < 0 || read_manifest(layout, &id, &index, err) < 0 ||
+	    list_bundles(index, &listed, err) < 0)
 		return leads_nowhere(err);
-	list = json_object_get(index, "manifests");
-	records.digest = must_calloc(json_array_size(list), sizeof(*records.digest));
-	for (size_t i = 1; i < json_array_size(list); i++) {
-		if (read_record_id(layout, json_array_get(list, i), &records, err) < 0)
+	records.digest = must_calloc(listed.count, sizeof(*records.digest));
+	for (size_t i = 0; i < listed.count; i++) {
+		if (read_record_id(layout, &listed.id[i], &bytes, &records, err) < 0)
 			return leads_nowhere(err);
 	}
 	qsort(records.digest, records.count, sizeof(*records.digest), by_digest);

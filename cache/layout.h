@@ -4,13 +4,15 @@
 #ifndef LARDER_LAYOUT_H
 #define LARDER_LAYOUT_H
 
+#include <sys/stat.h>
+
 #include "cache/blobs.h"
 
 #define LAYOUT_TOP_MAX_BYTES (UINT32_C(64) << 10) /* index.json: it has one descriptor */
 #define LAYOUT_INDEX_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
 #define LAYOUT_ENTRY_MAX_BYTES 4096 /* of the first descriptor in an index of ours */
 #define LAYOUT_MAX_VALUES 131072 /* in a manifest or index: a descriptor has six, or nine */
-#define LAYOUT_MAX_BUNDLES 8192
+#define LAYOUT_LISTED_MAX_BYTES (UINT64_C(256) << 20) /* of the manifests of all bundles */
 #define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */
 
 /* A part of a cache: what its base lacks. */
@@ -26,6 +28,7 @@ struct layout {
 	char *top; /* owned: the bytes of index.json; NULL: they are read from dir */
 	size_t top_size;
 	struct layout_delta delta;
+	struct stat top_status; /* of index.json in a folder, when it was opened; else zero */
 };
 #define LAYOUT_NONE                                                                            \
 	{                                                                                      \
@@ -40,9 +43,14 @@ MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, s
 MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out_layout,
 				struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
- * ERR_TIMEOUT: another process writes there. */
+ * ERR_TIMEOUT: another process writes there. ERR_REFUSED: an OCI layout that is not larder's; nothing is changed.
+ * One that is damaged, and does not say what it was, is taken for a cache. */
 MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
 			   struct err *err);
+
+/* ERR_TIMEOUT: another process put a new index.json there since the folder was opened. What was missing before this
+ * answered 0 was missing in the cache that was opened; a tar or a registry cannot be asked, and passes. */
+MUST_USE int layout_check_unchanged(const struct layout *layout, struct err *err);
 
 /* The versions of the trust root that came with the cache, oldest first. */
 struct layout_chain {
@@ -59,7 +67,7 @@ struct layout_hints {
 MUST_USE int layout_read_hints(const struct layout *layout, struct layout_hints *out,
 			       struct err *err);
 
-/* The records of the bundles that the index lists as carried whole, sorted. */
+/* The records of the bundles that the index lists as carried whole, each manifest once, sorted. */
 struct layout_records {
 	struct digest *digest; /* owned */
 	size_t count;
@@ -67,7 +75,8 @@ struct layout_records {
 #define AUTO_RECORDS __attribute__((cleanup(layout_records_free)))
 void layout_records_free(struct layout_records *records);
 
-/* A manifest that is not here lists nothing. ERR_DAMAGED: one that is none. */
+/* A manifest that is not here lists nothing; one that the index has many times is read once. ERR_DAMAGED: one that is
+ * none, or more than LAYOUT_LISTED_MAX_BYTES of them: nobody has signed an index. */
 MUST_USE int layout_read_records(const struct layout *layout, struct layout_records *out,
 				 struct err *err);
 bool layout_records_have(const struct layout_records *records, const struct digest *record);
@@ -111,7 +120,8 @@ struct layout_docs {
 #define AUTO_DOCS __attribute__((cleanup(layout_docs_free)))
 void layout_docs_free(struct layout_docs *docs);
 
-/* Pure: the same contents give the same bytes. ERR_INVALID: more than registries take. */
+/* Pure: the same contents give the same bytes. ERR_INVALID: more than registries take, or than
+ * layout_read_records does. */
 MUST_USE int layout_compose(const struct layout_contents *contents,
 			    struct layout_docs *out_docs, struct err *err);
 

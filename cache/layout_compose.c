@@ -104,12 +104,19 @@ int layout_compose(const struct layout_contents *contents, struct layout_docs *o
 	AUTO_JSON json_t *index = json_pack("{s:i, s:s, s:o}", "schemaVersion", 2, "mediaType",
 					    LAYOUT_TYPE_INDEX, "manifests", manifests);
 	const struct digest_size *id;
+	uint64_t bytes = 0;
 
 	add_doc(&docs, LAYOUT_TYPE_EMPTY, must_strdup("{}"), 2);
 	add_cache_manifest(&docs, contents, manifests);
 	for (size_t i = 0; i < contents->bundle_count; i++)
 		add_bundle_manifest(&docs, &contents->bundles[i], manifests);
+	for (size_t i = 0; i < docs.count; i++)
+		bytes += docs.doc[i].id.size;
 	id = add_json(&docs, LAYOUT_TYPE_INDEX, index);
+	if (bytes > LAYOUT_LISTED_MAX_BYTES)
+		return err_set(err, ERR_INVALID,
+			       "manifests of %llu bytes: more than readers take",
+			       (unsigned long long)bytes);
 	if (id->size > LAYOUT_INDEX_MAX_BYTES)
 		return err_set(err, ERR_INVALID,
 			       "index of %llu bytes: more than registries take",

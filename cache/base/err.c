@@ -4,14 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The bytes of a character that steers: a C1 control (U+0080 to U+009F), or one that turns the direction of what
+ * follows (U+202A to U+202E, U+2066 to U+2069). 0: at is none. */
+static size_t steers(const unsigned char *at)
+{
+	if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+		return 2;
+	if (at[0] == 0xe2 && ((at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae) ||
+			      (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9)))
+		return 3;
+	return 0;
+}
+
 /* Texts quote what others wrote: no control character of theirs reaches a terminal or a log. */
 void err_clean(char *text)
 {
 	for (unsigned char *at = (unsigned char *)text; *at; at++) {
 		if (*at < 0x20 || *at == 0x7f)
 			*at = '?';
-		if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
-			at[0] = at[1] = '?'; /* U+0080 to U+009F */
+		memset(at, '?', steers(at));
 	}
 }
 

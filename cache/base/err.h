@@ -38,7 +38,8 @@ int err_errno(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Puts "format: " in front of the text that err already holds; kind and number stay. */
 int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Replaces control characters, in place: text that others wrote reaches a terminal or a log. */
+/* Replaces control characters, and what turns the direction of text, in place: text that others wrote reaches a
+ * terminal or a log. */
 void err_clean(char *text);
 
 /* A stable word for the kind: "missing", "refused", ... */

@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,9 @@ from larder import BUILD, Workshop, good, refused, run
 from registry_server import DockerRegistry, Registry, TokenServer, write_login
 from test_select import Family
 from test_sweep import Job, serial, sweep
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
+from made_tar import BLOBS, END, header, padded  # noqa: E402
 
 ENV = {"SOURCE_DATE_EPOCH": "1700000000"}
 
@@ -233,6 +238,63 @@ def test_slice_streamed_into_the_whole(family, tmp_path):
     assert tree(tmp_path / "b") == tree(tmp_path / "slice")
 
 
+def without_list(cache):
+    """The cache's index, which nobody signed, lists no bundle."""
+    blobs, top = cache / BLOBS, json.loads((cache / "index.json").read_text())
+    index = json.loads((blobs / top["manifests"][0]["digest"].split(":")[1]).read_text())
+    index["manifests"] = index["manifests"][:1]
+    data = json.dumps(index).encode()
+    name = hashlib.sha256(data).hexdigest()
+    (blobs / name).write_bytes(data)
+    top["manifests"][0].update(digest=f"sha256:{name}", size=len(data))
+    (cache / "index.json").write_text(json.dumps(top))
+
+
+def pack(path, files):
+    """A tar of (name, bytes)."""
+    path.write_bytes(b"".join(header(name, len(data)) + padded(data) for name, data in files) + END)
+
+
+def unpack(path):
+    """(name, bytes) of each file, in order."""
+    with tarfile.open(path) as tar:
+        return [(member.name, tar.extractfile(member).read()) for member in tar.getmembers()]
+
+
+def test_index_that_lists_nothing(family, tmp_path):
+    """What came is carried, whatever an index says that nobody signed."""
+    copy(family.cache, tmp_path / "whole")
+    shutil.copytree(family.cache, tmp_path / "bare")
+    without_list(tmp_path / "bare")
+    first = [(name, (tmp_path / "bare" / name).read_bytes()) for name in ("oci-layout", "index.json")]
+    pack(tmp_path / "bare.tar", first + [(BLOBS + path.name, path.read_bytes())
+                                         for path in sorted((tmp_path / "bare" / BLOBS).iterdir())])
+    for target in (tmp_path / "whole", tmp_path / "new"):
+        done = pipe_in(tmp_path / "bare.tar", target, "--trust", family.trust)
+        assert done.returncode == 0 and "3 of 3 bundles carried" in done.stdout, done
+        assert tree(target) == tree(family.cache)
+
+
+def test_delta_that_lists_nothing(grown, tmp_path):
+    family, old, cache = grown
+    bare = tmp_path / "bare"
+    shutil.copytree(cache, bare)
+    without_list(bare)
+    files = [(name, (bare / name).read_bytes() if name == "index.json" else data)
+             for name, data in unpack(delta_of(grown, tmp_path))]
+    index = json.loads((bare / "index.json").read_text())["manifests"][0]["digest"].split(":")[1]
+    pack(tmp_path / "bare.tar", files + [(BLOBS + index, (bare / BLOBS / index).read_bytes())])
+    for streams in (False, True):
+        target = tmp_path / f"target-{streams}"
+        shutil.copytree(old, target)
+        if streams:
+            assert pipe_in(tmp_path / "bare.tar", target).returncode == 0
+        else:
+            copy(tmp_path / "bare.tar", target)
+        assert tree(target) == tree(cache)
+        clean(target, family.trust)
+
+
 def test_ls(family, tmp_path):
     copy(family.cache, tmp_path / "slice.tar", "--nic", "cx5")
     lines = good("larder", "ls", tmp_path / "slice.tar").splitlines()
@@ -298,7 +360,7 @@ def test_cut_streams(grown, tmp_path):
         (tmp_path / "cut").write_bytes(data[:cut])
         done = pipe_in(tmp_path / "cut", target)
         assert done.returncode == 1 and "cut short" in done.stderr, (cut, done.stderr)
-        assert {name: data for name, data in tree(target).items() if name in before} == before, cut
+        assert tree(target) == before, cut
     clean(target, family.trust)
     (tmp_path / "cut").write_bytes(data + b"\0")
     assert "does not end where it says" in pipe_in(tmp_path / "cut", target).stderr
@@ -331,7 +393,7 @@ def test_streams_that_are_none(grown, tmp_path, change, text):
     assert done.returncode == 1, done
     if text != "damaged":
         assert text in done.stderr, done.stderr
-    assert {name: data for name, data in tree(target).items() if name in before} == before
+    assert tree(target) == before
     clean(target, family.trust)
 
 
@@ -344,8 +406,19 @@ def test_untrusted_stream(grown, tmp_path):
     copy(cache, tmp_path / "a.tar")
     done = pipe_in(tmp_path / "a.tar", target, "--trust", tmp_path / "other.json")
     assert done.returncode == 1 and "does not know" in done.stderr
-    assert (target / "index.json").read_bytes() == (old / "index.json").read_bytes()
-    clean(target, family.trust)
+    assert tree(target) == tree(old)
+
+
+def test_refused_stream_mends(grown, tmp_path):
+    """What it brings of the old cache stays."""
+    family, old, cache = grown
+    target = tmp_path / "target"
+    shutil.copytree(old, target)
+    (target / BLOBS / hashlib.sha256(family.files["cx5"].read_bytes()).hexdigest()).write_bytes(b"x" * 300)
+    copy(cache, tmp_path / "a.tar")
+    done = pipe_in(tmp_path / "a.tar", target, "--serial-at-least", "3")
+    assert done.returncode == 1 and "below 3" in done.stderr
+    assert tree(target) == tree(old)
 
 
 # parts
@@ -397,6 +470,26 @@ def test_bad_parts(grown, tmp_path, harm, text):
     shutil.copytree(old, target)
     refused(text, "larder", "copy", tmp_path / "usb/x.tar.sha256", target)
     assert (target / "index.json").read_bytes() == (old / "index.json").read_bytes()
+
+
+@pytest.mark.parametrize("name, text", [("x.tar.sha256", "not a regular file"), ("x.tar.000", "x.tar.000")])
+def test_parts_that_are_pipes(family, tmp_path, name, text):
+    copy(family.cache, tmp_path / "x.tar", "--split", "1M")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    done = subprocess.run([BUILD / "larder", "copy", tmp_path / "x.tar.sha256", tmp_path / "b"], capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 1 and text in done.stderr, done
+
+
+def test_parts_by_a_link(family, tmp_path):
+    (tmp_path / "usb").mkdir()
+    copy(family.cache, tmp_path / "x.tar", "--split", "1M")
+    (tmp_path / "x.tar.000").rename(tmp_path / "usb/x.tar.000")
+    (tmp_path / "x.tar.sha256").rename(tmp_path / "sums")
+    (tmp_path / "usb/x.tar.sha256").symlink_to("../sums")
+    copy(tmp_path / "usb/x.tar.sha256", tmp_path / "b")
+    assert tree(tmp_path / "b") == tree(family.cache)
 
 
 def test_too_many_parts(grown, tmp_path):
@@ -495,6 +588,34 @@ def test_delta_needs_its_base(grown, tmp_path, streams):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_delta_with_a_foreign_front(grown, tmp_path, streams):
+    """The first blob is the envelope of another cache, which the folder holds."""
+    family, old, cache = grown
+    files = unpack(delta_of(grown, tmp_path))
+    other = tmp_path / "other"
+    family.bake("--serial", "9", cache=other)
+    name = BLOBS + envelope_of(other).split(":")[1]
+    pack(tmp_path / "x.tar", files[:3] + [(name, (other / name).read_bytes())] + files[3:])
+    before = tree(other)
+    done = pipe_in(tmp_path / "x.tar", other) if streams else run("larder", "copy", tmp_path / "x.tar", other)
+    assert done.returncode == 1 and f"holds serial 9 ({envelope_of(other)})" in done.stderr, done
+    assert tree(other) == before
+
+
+def test_delta_does_not_replace_its_base(grown, tmp_path):
+    _, old, cache = grown
+    copy(old, tmp_path / "old.tar")
+    before = (tmp_path / "old.tar").read_bytes()
+    (tmp_path / "link.tar").symlink_to("old.tar")
+    os.link(tmp_path / "old.tar", tmp_path / "hard.tar")
+    for since, to in (("old.tar", "old.tar"), ("old.tar", "../" + tmp_path.name + "/old.tar"),
+                      ("link.tar", "old.tar"), ("old.tar", "link.tar"), ("old.tar", "hard.tar")):
+        refused("--since and DST are the same", "larder", "copy", cache, tmp_path / to, "--since", tmp_path / since,
+                code=2)
+    assert (tmp_path / "old.tar").read_bytes() == before
+
+
 def test_delta_elsewhere(grown, tmp_path):
     _, old, cache = grown
     delta = delta_of(grown, tmp_path)
@@ -518,14 +639,14 @@ def test_delta_split_since_tar(grown, tmp_path):
 
 
 def test_delta_of_a_slice(grown, tmp_path):
-    """What the base has of bundles that the new slice leaves out goes."""
+    """It adds to what the base has: that the slice leaves a bundle out is said by its index alone."""
     family, old, cache = grown
     delta = delta_of(grown, tmp_path, "--nic", "cx5")
     for streams in (False, True):
         target = tmp_path / f"target-{streams}"
         shutil.copytree(old, target)
         assert pipe_in(delta, target).returncode == 0 if streams else copy(delta, target)
-        assert family.carried(target) == {"cx5", "shared"}
+        assert family.carried(target) == {"cx5", "cx6", "shared"}
         clean(target, family.trust)
 
 

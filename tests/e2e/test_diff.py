@@ -2,11 +2,16 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 from larder import good, refused, run
 from test_select import CX5, Family
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
+from made import make  # noqa: E402
 
 
 def diff(old, new, code=3):
@@ -155,10 +160,50 @@ def test_markdown(family):
     change(family, edit_rank)
     done = run("larder", "diff", family.old, family.cache, "--report", "markdown")
     assert done.returncode == 3
-    assert done.stdout == ("# nics serial 1, now serial 2\n\n## changed\n\n- nics 1.0 cx5\n"
-                           "  - rank: 50, now 70\n").replace("# nics", done.stdout.split(" serial")[0])
+    assert done.stdout == ("# `nics` serial 1, now serial 2\n\n## changed\n\n- `nics 1.0 cx5`\n"
+                           "  - rank: 50, now 70\n").replace("# `nics`", done.stdout.split(" serial")[0])
     refused("expected markdown or json, got 'html'", "larder", "diff", family.old, family.cache, "--report", "html",
             code=2)
+
+
+HOSTILE = "x\n\n# forged \x9b31mred\u202egpj\u2066 ` <img src=x> ![x](https://evil.example/t.png)"
+SHOWN = "x??# forged ??31mred???gpj??? {} <img src=x> ![x](https://evil.example/t.png)"
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """(a cache, the same whose record says what it should not)."""
+    def record(value):
+        value["licence"] = HOSTILE
+        value["origins"][0]["from"] = HOSTILE
+        return value
+
+    def row(value):
+        value["kernels"] = ["*", "</summary><h1>`x"]
+        return value
+    make(tmp_path / "good", tmp_path / "t.json", {})
+    make(tmp_path / "evil", tmp_path / "t2.json", {"record": record, "row": row})
+    return tmp_path / "good", tmp_path / "evil"
+
+
+def test_texts_steer_no_terminal(hostile):
+    shown = SHOWN.format("`")
+    for text in (run("larder", "diff", *hostile).stdout, good("larder", "show", hostile[1], "nic")):
+        assert not {"\x9b", "\u202e", "\u2066"} & set(text) and "\n#" not in text
+        assert text.count(shown) == 2, text
+
+
+def test_texts_are_no_markdown(hostile):
+    """Outside of code spans there is nothing of theirs."""
+    text = run("larder", "diff", *hostile, "--report", "markdown").stdout
+    assert not {"\x9b", "\u202e", "\u2066"} & set(text)
+    shown = SHOWN.format("'")
+    assert f"licence: `\"GPL-2.0-only\"`, now `\"{shown}\"`\n" in text
+    assert "  - kernels + `</summary><h1>'x`\n" in text
+    assert "\n- `nic 1.0 nic`\n" in text and text.startswith("# `test` serial 7, now serial 7\n")
+    for line in text.splitlines():
+        outside = "".join(line.split("`")[::2])
+        assert line.count("`") % 2 == 0 and not set("<>[]!") & set(outside), line
 
 
 def test_not_a_cache(family, tmp_path):

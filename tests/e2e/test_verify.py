@@ -263,6 +263,27 @@ def test_what_a_slice_leaves_out_is_not_odd(baked, tmp_path):
     assert ("missing", "nics 1.0 (cx5): the index lists it, and it is not all here") in remarks(said)
 
 
+def test_an_index_costs_what_it_has_once(cache, baked):
+    """One large manifest, listed again and again: it is read once."""
+    top = json.loads((cache / "index.json").read_bytes())
+    index = json.loads(index_of(cache).read_bytes())
+    large = b'{"layers":[{"digest":"sha256:%s","size":1}],"x":[%s]' % (b"0" * 64, b",".join([b"{}"] * 60000))
+    large += b" " * (4 * MIB - len(large) - 1) + b"}"
+
+    def add(data):
+        (cache / "blobs/sha256" / sha(data)).write_bytes(data)
+        return {"digest": "sha256:" + sha(data), "size": len(data)}
+
+    index["manifests"] += [add(large)] * 40000
+    top["manifests"][0].update(add(json.dumps(index, separators=(",", ":")).encode()))
+    (cache / "index.json").write_text(json.dumps(top))
+    before = os.times()
+    said = audit(cache, baked.trust)
+    after = os.times()
+    assert ("modified", "index: lists 1 bundles that no table has") in remarks(said)
+    assert after.children_user - before.children_user < 20
+
+
 # --- routes ---------------------------------------------------------------------------------------
 
 

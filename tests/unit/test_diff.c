@@ -1,6 +1,8 @@
 #include "bake/diff.h"
 #include "tests/unit/support.h"
 
+#include <time.h>
+
 /* A bundle NAME 1 x with these kernels and this record. */
 #define BUNDLE(name, kernels, record)                                                          \
 	"{\"name\":\"" name "\",\"version\":\"1\",\"id\":\"x\",\"tables\":[\"t\"],"            \
@@ -90,11 +92,41 @@ static void test_top(void **state)
 	}
 }
 
+/* Bundles of one title, in two orders: two lists are sorted, not each searched for each. */
+static json_t *many(size_t count, bool backwards)
+{
+	json_t *bundles = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FREE char *record = must_printf("%06zu", backwards ? count - i : i + 1);
+
+		json_array_append_new(bundles,
+				      json_pack("{s:s, s:s, s:s, s:s}", "name", "a", "version",
+						"1", "id", "x", "record", record));
+	}
+	return json_pack("{s:s, s:o}", "name", "c", "bundles", bundles);
+}
+
+static void test_many(void **state)
+{
+	AUTO_JSON json_t *from = many(8192, false);
+	AUTO_JSON json_t *to = many(8192, true);
+	AUTO_JSON json_t *diff = NULL;
+	clock_t begin = clock();
+
+	(void)state;
+	diff = diff_documents(from, to);
+	assert_true(json_is_true(json_object_get(diff, "same")));
+	CHECK(clock() - begin < 3 * CLOCKS_PER_SEC, "%ld s",
+	      (long)((clock() - begin) / CLOCKS_PER_SEC));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,12 @@ static void test_no_control_characters(void **state)
 		  "2J",
 		  "??2J" }, /* CSI, one of the C1 controls */
 		{ "\xc2\xa0", "\xc2\xa0" },
+		{ "\xc2\x80\xc2\x9f", "????" },
+		{ "\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf",
+		  "\xe2\x80\xa9??????\xe2\x80\xaf" }, /* directions: U+202A to U+202E */
+		{ "\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa",
+		  "\xe2\x81\xa5??????\xe2\x81\xaa" }, /* U+2066 to U+2069 */
+		{ "\xe2\x80", "\xe2\x80" }, /* cut short */
 	};
 	struct err err = { 0 };
 

@@ -12,7 +12,7 @@ static void test_whole(void **state)
 {
 	const struct made_cache *made = *state;
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
-	AUTO_INVENTORY struct inventory inventory = { 0 };
+	AUTO_INVENTORY struct inventory inventory = { 0 }, kept = { 0 };
 	struct err err = { 0 };
 
 	open_good(made, &cache);
@@ -22,8 +22,12 @@ static void test_whole(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		assert_true(inventory.bundles[i].carried);
 		assert_int_equal(inventory.bundles[i].blob_count, 2);
+		assert_null(inventory.bundles[i].record.document);
 	}
 	assert_string_equal(inventory.bundles[1].title, "two 1.0 x");
+	check_good(inventory_read_records(&cache, &kept, &err), &err, "records");
+	assert_non_null(kept.bundles[1].record.document);
+	assert_int_equal(kept.bundles[1].record.file_count, 2);
 }
 
 /* What is damaged or gone decides which of the two bundles are carried. */
@@ -95,6 +99,10 @@ static void test_write_slice(void **state)
 	assert_false(fs_exists(made->folder->fd, made_path(&made->record[0], path)));
 	assert_true(fs_exists(made->folder->fd, made_path(&made->record[1], path)));
 	assert_true(fs_exists(made->folder->fd, made_path(&made->blob[0], path)));
+	/* Who reads on sees that somebody wrote. */
+	check_err(inventory_read(&cache, &again, &err), &err, ERR_TIMEOUT, "run again", "old");
+	cache_close(&cache);
+	open_good(made, &cache);
 	check_good(inventory_read(&cache, &again, &err), &err, "again");
 	assert_int_equal(again.bundle_count, 2);
 	assert_false(again.bundles[0].carried);
@@ -133,7 +141,9 @@ static void test_same_record_twice(void **state)
 	struct table table = { .row = twice, .count = 2 };
 	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
 	AUTO_INVENTORY struct inventory inventory = { 0 };
+	const struct inventory_row *rows_of;
 	struct err err = { 0 };
+	size_t count;
 
 	for (size_t i = 0; i < 2; i++)
 		twice[i] = (struct table_row) { .name = "one",
@@ -147,9 +157,15 @@ static void test_same_record_twice(void **state)
 	open_good(made, &cache);
 	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
 	assert_int_equal(inventory.bundle_count, 1);
+	rows_of = inventory_rows_of(&inventory, &made->record[0].digest, &count);
+	assert_int_equal(count, 2);
+	assert_ptr_equal(rows_of[0].row, inventory.bundles[0].row);
+	assert_ptr_equal(rows_of[1].row, &inventory.tables[0].row[1]);
+	(void)inventory_rows_of(&inventory, &made->record[1].digest, &count);
+	assert_int_equal(count, 0);
 }
 
-/* What the index lists is kept; what is not selected is not. */
+/* What is not selected is left out. */
 static void test_left_out(void **state)
 {
 	const struct made_cache *made = *state;
@@ -167,21 +183,50 @@ static void test_left_out(void **state)
 	assert_int_equal(records.count, 2);
 	assert_true(layout_records_have(&records, &made->record[1].digest));
 	assert_false(layout_records_have(&records, &made->table.digest));
-	inventory_keep(&inventory, &records);
 	assert_int_equal(inventory_carried(&inventory), 2);
 	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 2);
 	lists.kernels = (struct cli_list) { &kernel, 1 };
 	check_good(select_from_lists(&lists, &select, &err), &err, "kernel");
 	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 2);
 	assert_int_equal(inventory_carried(&inventory), 2);
-	records.count = 1;
-	inventory_keep(&inventory, &records);
-	assert_int_equal(inventory_carried(&inventory), 1);
 	lists.os = (struct cli_list) { &none, 1 };
 	check_good(select_from_lists(&lists, &select, &err), &err, "os");
 	assert_int_equal(inventory_select(&inventory, &cache.statement, &select), 0);
 	assert_int_equal(inventory_carried(&inventory), 0);
 	select_free(&select);
+}
+
+/* Many rows in two tables: what is the same record is found by its digest, not by looking through all. */
+static void test_many_rows(void **state)
+{
+	struct made_cache *made = *state;
+	const size_t count = TABLE_MAX_ROWS;
+	const char *devices[] = { "pci:v000015B3*" };
+	AUTO_FREE struct table_row *many = must_calloc(count, sizeof(*many));
+	AUTO_FREE char *ids = must_calloc(count, 8);
+	struct table table = { .row = many, .count = count };
+	AUTO_CACHE struct cache cache = { .layout = LAYOUT_NONE };
+	AUTO_INVENTORY struct inventory inventory = { 0 };
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(ids + i * 8, 8, "i%05zu", i);
+		many[i] = (struct table_row) { .name = "one",
+					       .version = "1",
+					       .id = ids + i * 8,
+					       .devices = { devices, 1 },
+					       .record = made->record[0] };
+		memcpy(many[i].record.digest.byte + 16, &i,
+		       sizeof(i)); /* the front is the same */
+	}
+	free(made->table_json);
+	made->table_json = table_text(&table, &made->table_size);
+	made_cache_seal(made, made->key);
+	open_good(made, &cache);
+	check_good(inventory_read(&cache, &inventory, &err), &err, "read");
+	assert_int_equal(inventory.bundle_count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_ptr_equal(inventory.bundles[i].row, &inventory.tables[0].row[i]);
 }
 
 int main(void)
@@ -193,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_blobs_of),
 		cache_test(test_same_record_twice),
 		cache_test(test_left_out),
+		cache_test(test_many_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "tests/unit/made_cache.h"
 
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* Names, modification times and sizes of everything in the cache, as one text. The caller frees. */
@@ -299,6 +300,216 @@ static void test_too_many_values(void **state)
 		  "index: more than 131072 values", "many");
 }
 
+/* Manifests that are windows on one file of blanks: each of MANY_BYTES, and no two the same. */
+#define MANY_BYTES LAYOUT_INDEX_MAX_BYTES
+#define MANY (LAYOUT_LISTED_MAX_BYTES / MANY_BYTES)
+
+struct many {
+	struct digest_size index, id[MANY + 1];
+	int manifests, top; /* files */
+	size_t opened;
+};
+
+static int open_many(const struct blobs *blobs, const struct digest_size *id,
+		     struct blob *out_blob, struct err *err)
+{
+	struct many *many = blobs->state;
+
+	*out_blob = (struct blob) { .fd = many->top, .size = id->size };
+	if (digest_equal(&id->digest, &many->index.digest))
+		return 0;
+	many->opened++;
+	for (size_t i = 0; i < COUNT_OF(many->id); i++) {
+		if (digest_equal(&id->digest, &many->id[i].digest)) {
+			*out_blob = (struct blob) { many->manifests, i, MANY_BYTES, false };
+			return 0;
+		}
+	}
+	return err_set(err, ERR_MISSING, "not here");
+}
+
+static void close_none(struct blobs *blobs)
+{
+	(void)blobs;
+}
+
+static void make_many(struct many *many)
+{
+	static const char text[] = "{\"layers\":[{\"digest\":\"sha256:"
+				   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785"
+				   "2b855\",\"size\":1}]}";
+	AUTO_FREE char *data = must_calloc(MANY_BYTES + MANY, 1);
+
+	memset(data, ' ', MANY_BYTES + MANY);
+	memcpy(data + MANY, text, strlen(text));
+	many->manifests = memfd_create("manifests", MFD_CLOEXEC);
+	assert_int_equal(write(many->manifests, data, MANY_BYTES + MANY), MANY_BYTES + MANY);
+	for (size_t i = 0; i < COUNT_OF(many->id); i++) {
+		many->id[i].size = MANY_BYTES;
+		digest_of(data + i, MANY_BYTES, &many->id[i].digest);
+	}
+	many->top = -1;
+}
+
+/* An index of count manifests, each as often as said. */
+static void list_many(struct many *many, size_t count, size_t times)
+{
+	json_t *list = json_array();
+	AUTO_JSON json_t *index = json_pack("{s:o}", "manifests", list);
+	AUTO_FREE char *text = NULL;
+	char digest[DIGEST_TEXT_MAX];
+
+	for (size_t i = 0; i < 1 + count * times; i++) {
+		const struct digest_size *id = &many->id[i ? (i - 1) % count : 0];
+
+		json_array_append_new(list, json_pack("{s:s, s:I}", "digest",
+						      digest_text(&id->digest, digest), "size",
+						      (json_int_t)id->size));
+	}
+	text = json_text(index, &many->index.size);
+	digest_of(text, many->index.size, &many->index.digest);
+	if (many->top >= 0)
+		close(many->top);
+	many->top = memfd_create("index", MFD_CLOEXEC);
+	assert_int_equal(write(many->top, text, many->index.size), many->index.size);
+	many->opened = 0;
+}
+
+/* Nobody has signed an index: what it costs is bounded. */
+static void test_listed(void **state)
+{
+	static const struct blobs_kind kind = { .open = open_many, .close = close_none };
+	static const struct {
+		size_t count, times;
+		const char *error;
+	} cases[] = {
+		{ 1, 20000, NULL },
+		{ 3, 100, NULL },
+		{ MANY, 1, NULL },
+		{ MANY + 1, 1, "manifests of more than 268435456 bytes" },
+	};
+	struct many many = { .top = -1 };
+
+	(void)state;
+	make_many(&many);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char hex[DIGEST_HEX_MAX];
+		AUTO_RECORDS struct layout_records records = { 0 };
+		AUTO_FREE char *row = must_printf("row %zu", i);
+		struct layout layout = {
+			.dir = -1, .blobs = { .kind = &kind, .dir = -1, .state = &many }
+		};
+		struct err err = { 0 };
+		int code;
+
+		list_many(&many, cases[i].count, cases[i].times);
+		layout.top = must_printf(
+			"{\"manifests\":[{\"digest\":\"sha256:%s\",\"size\":%llu}]}",
+			digest_hex(&many.index.digest, hex),
+			(unsigned long long)many.index.size);
+		layout.top_size = strlen(layout.top);
+		code = layout_read_records(&layout, &records, &err);
+		CHECK(many.opened == cases[i].count, "%s: %zu read", row, many.opened);
+		if (cases[i].error)
+			check_err(code, &err, ERR_DAMAGED, cases[i].error, row);
+		else
+			check_good(code, &err, row);
+		CHECK(records.count == (cases[i].error ? 0 : cases[i].count), "%s", row);
+		free(layout.top);
+	}
+	close(many.manifests);
+	close(many.top);
+}
+
+/* An OCI layout with one manifest; by way of an index, or straight. */
+static void make_foreign(int dir, const char *manifest, bool nested)
+{
+	AUTO_FREE char *text = must_strdup(manifest);
+	struct digest_size id;
+	char path[128], hex[DIGEST_HEX_MAX];
+
+	if (!fs_exists(dir, "cache"))
+		assert_int_equal(mkdirat(dir, "cache", 0755), 0);
+	if (!fs_exists(dir, "cache/blobs")) {
+		assert_int_equal(mkdirat(dir, "cache/blobs", 0755), 0);
+		assert_int_equal(mkdirat(dir, "cache/blobs/sha256", 0755), 0);
+	}
+	for (int level = 0; level < 1 + nested; level++) {
+		AUTO_FREE char *old = text;
+
+		id.size = strlen(old);
+		digest_of(old, id.size, &id.digest);
+		put_text(dir, made_path(&id, path), old);
+		text = must_printf("{\"manifests\":[{\"digest\":\"sha256:%s\",\"size\":%llu}]}",
+				   digest_hex(&id.digest, hex), (unsigned long long)id.size);
+	}
+	put_text(dir, "cache/index.json", text);
+}
+
+static const struct {
+	const char *manifest;
+	bool nested, ours;
+} foreign[] = {
+	{ "{\"config\":{},\"layers\":[]}", false, false },
+	{ "{\"config\":{},\"layers\":[]}", true, false },
+	{ "{\"artifactType\":\"application/vnd.example\"}", true, false },
+	{ "{\"artifactType\":7}", true, false },
+	{ "{\"artifactType\":\"application/vnd.larder.cache.v1\"}", true, true },
+	{ "no JSON", true, true }, /* it may have been ours */
+};
+
+/* A folder of somebody else's is refused before the first write. */
+static void test_foreign(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+		struct made_cache made = { 0 };
+		AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+		AUTO_FREE char *row = must_printf("row %zu", i), *before = NULL, *after = NULL;
+		struct err err = { 0 };
+		int code;
+
+		folder_make((void **)&made.folder);
+		make_foreign(made.folder->fd, foreign[i].manifest, foreign[i].nested);
+		before = picture(&made);
+		code = layout_create(made.folder->fd, "cache", &layout, &err);
+		after = picture(&made);
+		if (foreign[i].ours) {
+			check_good(code, &err, row);
+		} else {
+			check_err(code, &err, ERR_REFUSED,
+				  "cache: this folder holds another OCI layout; choose another "
+				  "folder",
+				  row);
+			assert_string_equal(before, after);
+		}
+		folder_drop((void **)&made.folder);
+	}
+}
+
+/* A reader asks after it has read; a writer that wrote the same changed nothing. */
+static void test_unchanged(void **state)
+{
+	struct made_cache *made = *state;
+	AUTO_LAYOUT struct layout reader = LAYOUT_NONE, writer = LAYOUT_NONE;
+	struct layout nowhere = LAYOUT_NONE;
+	struct err err = { 0 };
+
+	check_good(layout_open(made->folder->fd, "cache", &reader, &err), &err, "open");
+	check_good(layout_create(made->folder->fd, "cache", &writer, &err), &err, "create");
+	made_cache_write(made, &writer);
+	check_good(layout_check_unchanged(&reader, &err), &err, "the same");
+	made->envelope = made->table;
+	made_cache_write(made, &writer);
+	check_err(layout_check_unchanged(&reader, &err), &err, ERR_TIMEOUT,
+		  "while it was read; run again", "another");
+	assert_int_equal(unlinkat(reader.dir, "index.json", 0), 0);
+	check_err(layout_check_unchanged(&reader, &err), &err, ERR_TIMEOUT, "run again",
+		  "gone");
+	check_good(layout_check_unchanged(&writer, &err), &err, "a writer's own");
+	check_good(layout_check_unchanged(&nowhere, &err), &err, "no folder");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +523,9 @@ int main(void)
 		cache_test(test_index_limit),
 		cache_test(test_hint_limits),
 		cache_test(test_too_many_values),
+		cmocka_unit_test(test_listed),
+		cmocka_unit_test(test_foreign),
+		cache_test(test_unchanged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
