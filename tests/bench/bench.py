@@ -82,7 +82,7 @@ is the peak of the largest. The files are Debian packages that `tests/bench/corp
 {machine}
 
 {table}
-"""
+{left_out}"""
 
 
 def main():
@@ -95,7 +95,10 @@ def main():
     print(machine() + "\n")
     print(as_text(table))
     if "--write" in sys.argv:
-        (TOP / "docs/BENCHMARKS.md").write_text(PAGE.format(pairs=PAIRS, machine=machine(), table=as_markdown(table)))
+        others = [name for name in rows.ROWS if words and name not in words]
+        left_out = f"\nNot measured in this run: {', '.join(others)}.\n" if others else ""
+        (TOP / "docs/BENCHMARKS.md").write_text(
+            PAGE.format(pairs=PAIRS, machine=machine(), table=as_markdown(table), left_out=left_out))
 
 
 if __name__ == "__main__":
