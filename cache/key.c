@@ -50,6 +50,13 @@ static int openssl_error(struct err *err, const char *what)
 	return err_set(err, ERR_INVALID, "%s: %s", what, text);
 }
 
+void key_prepare(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+				    OPENSSL_INIT_NO_ATEXIT,
+			    NULL);
+}
+
 void key_free(struct key **key)
 {
 	if (!*key)
@@ -298,8 +305,9 @@ static int parse_der(const uint8_t *der, size_t size, EVP_PKEY **out_pkey, struc
 						      size - sizeof(ed25519_head));
 	else
 		return other_key(err);
+	ERR_clear_error();
 	if (!pkey)
-		return openssl_error(err, "public key");
+		return err_set(err, ERR_INVALID, "public key: no point of its curve");
 	*out_pkey = pkey;
 	return 0;
 }

@@ -24,6 +24,10 @@ struct key_signature {
 	size_t size;
 };
 
+/* Before all else, in a program that verifies and speaks no TLS: what it judges depends on no openssl.cnf of the machine
+ * (T27). OpenSSL's texts for errors, which take a third of the start, and its tidying at the end are left out. */
+void key_prepare(void);
+
 /* A private key. */
 struct key;
 #define AUTO_KEY __attribute__((cleanup(key_free)))

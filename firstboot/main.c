@@ -1,11 +1,11 @@
 /* larder-firstboot: puts the right driver in place, offline. */
 #include <netdb.h>
 #include <nss.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include "cache/base/process.h"
+#include "cache/key.h"
 #include "firstboot/verbs.h"
 
 #define EXIT_USAGE 1 /* as Azure's extension has it; cli.h says 2 */
@@ -116,7 +116,7 @@ static void pin_libraries(void)
 	__nss_configure_lookup("hosts", "files dns");
 	__nss_configure_lookup("passwd", "files");
 	__nss_configure_lookup("group", "files");
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	key_prepare();
 }
 
 int main(int argc, char **argv)

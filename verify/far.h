@@ -17,6 +17,9 @@ static inline bool far_is(const char *path)
 	return strncmp(path, FAR_PREFIX, strlen(FAR_PREFIX)) == 0;
 }
 
+/* Before all else. */
+void far_prepare(void);
+
 /* Where a word of the command line names a registry: becomes the program that can ask it. Returns 0 where this one
  * will do. */
 MUST_USE int far_hand_over(char *const *argv, struct err *err);

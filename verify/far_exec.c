@@ -1,7 +1,13 @@
 #include "cache/base/process.h"
+#include "cache/key.h"
 #include "verify/far.h"
 
 #define FAR_INSTALLED "/usr/libexec/larder/" FAR_PROGRAM
+
+void far_prepare(void)
+{
+	key_prepare();
+}
 
 int far_hand_over(char *const *argv, struct err *err)
 {

@@ -1,3 +1,5 @@
+#include <openssl/crypto.h>
+
 #include "cache/net/remote.h"
 #include "verify/far.h"
 
@@ -64,6 +66,12 @@ static int open_layout(struct outer *outer, const char *path, bool plain_http, s
 	if (registry_open(&reference, &options, log, &outer->registry, err) < 0)
 		return -1;
 	return remote_open(outer->registry, out_layout, err);
+}
+
+/* TLS needs more of OpenSSL than key_prepare leaves. */
+void far_prepare(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 }
 
 int far_hand_over(char *const *argv, struct err *err)

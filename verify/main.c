@@ -1,6 +1,5 @@
 /* larder-verify: is a cache what its signers signed? */
 #include <fcntl.h>
-#include <openssl/crypto.h>
 
 #include "cache/base/cli.h"
 #include "cache/base/process.h"
@@ -138,8 +137,7 @@ int main(int argc, char **argv)
 	};
 
 	process_open_streams();
-	/* The judgement depends on no configuration of the machine that judges. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	far_prepare();
 	if (far_hand_over(argv, &err) < 0) {
 		fprintf(stderr, "larder-verify: %s\n", err.text);
 		return 1;

@@ -195,17 +195,15 @@ static void check_cache(const struct cache *cache, const struct verify_options *
 	};
 
 	check.stream = digest_stream_new();
-	check.work =
-		(struct work) { .blobs = &cache->layout.blobs,
-				.log = options->log ? options->log : &silent,
-				.threads = options->threads ? options->threads : work_cores(),
-				.whole = remote };
+	work_init(&check.work, &cache->layout.blobs, options->log ? options->log : &silent);
+	check.work.threads = options->threads ? options->threads : work_cores();
+	check.work.whole = remote;
 	for (size_t i = 0; i < cache->statement.table_count; i++)
 		check_table(&check, i);
-	do_work(&check);
-	sum_up(&check);
 	if (is_everything(options))
 		shape_check(cache, check.whole, &check.reached, out);
+	do_work(&check);
+	sum_up(&check);
 	work_free(&check.work);
 	seen_free(&check.reached);
 	seen_free(&check.bad);

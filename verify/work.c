@@ -1,34 +1,44 @@
 #include "verify/work.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 
 #include "verify/mapped.h"
 
 #define FULL_QUESTIONS 8192
 #define FULL_BYTES (2 << 20)
 
-struct run {
-	struct work *work;
-	size_t *turn; /* pieces, the largest first: so that all threads end together */
-	atomic_size_t next; /* turn */
-	atomic_ullong done; /* bytes */
-};
-
 static void forget(struct work *work)
 {
 	for (size_t i = 0; i < work->question_count; i++) {
-		free((char *)(uintptr_t)work->question[i].file.path);
-		free(work->question[i].file.chunk);
+		free((char *)(uintptr_t)work->question[i]->file.path);
+		free(work->question[i]->file.chunk);
+		free(work->question[i]);
 	}
 	for (size_t i = 0; i < work->piece_count; i++)
 		free(work->piece[i].err);
-	work->question_count = work->piece_count = work->weight = 0;
+	work->question_count = work->piece_count = work->next = work->weight = 0;
+}
+
+void work_init(struct work *work, const struct blobs *blobs, struct log *log)
+{
+	*work = (struct work) { .blobs = blobs,
+				.log = log,
+				.threads = 1,
+				.lock = PTHREAD_MUTEX_INITIALIZER,
+				.more = PTHREAD_COND_INITIALIZER,
+				.still = PTHREAD_COND_INITIALIZER };
+	sched_getaffinity(0, sizeof(work->cores), &work->cores);
+	mapped_prepare();
 }
 
 void work_free(struct work *work)
 {
+	pthread_mutex_lock(&work->lock);
+	work->ended = true;
+	pthread_cond_broadcast(&work->more);
+	pthread_mutex_unlock(&work->lock);
+	while (work->helpers > 0)
+		pthread_join(work->helper[--work->helpers], NULL);
 	forget(work);
 	free(work->question);
 	free(work->piece);
@@ -45,65 +55,10 @@ unsigned work_cores(void)
 	return count > WORK_MAX_THREADS ? WORK_MAX_THREADS : (unsigned)count;
 }
 
-/* Room for one more, doubled when it is used up. */
-static bool is_used_up(size_t count)
+static int check(const struct work *work, const struct work_question *question,
+		 const struct work_piece *piece, struct blob_scratch *scratch, struct err *err)
 {
-	return (count & (count - 1)) == 0;
-}
-
-static void add_piece(struct work *work, size_t first, size_t count)
-{
-	if (is_used_up(work->piece_count))
-		work->piece =
-			must_realloc(work->piece, work->piece_count ? work->piece_count * 2 : 1,
-				     sizeof(*work->piece));
-	work->piece[work->piece_count++] = (struct work_piece) {
-		.question = work->question_count - 1, .first = first, .count = count
-	};
-}
-
-static void add_pieces(struct work *work, const struct record_file *file)
-{
-	size_t count = file->chunk_count ? file->chunk_count : 1;
-
-	if (work->whole || file->encoding != RECORD_IDENTITY) {
-		add_piece(work, 0, 0);
-		return;
-	}
-	for (size_t i = 0; i < count; i += WORK_PIECE_CHUNKS) {
-		size_t left = count - i;
-
-		add_piece(work, i, left < WORK_PIECE_CHUNKS ? left : WORK_PIECE_CHUNKS);
-	}
-}
-
-void work_add(struct work *work, struct record_file *file, uint64_t order)
-{
-	struct work_question *question;
-
-	if (is_used_up(work->question_count))
-		work->question = must_realloc(
-			work->question, work->question_count ? work->question_count * 2 : 1,
-			sizeof(*work->question));
-	question = &work->question[work->question_count++];
-	*question = (struct work_question) { .file = *file, .order = order };
-	question->file.path = must_strdup(file->path);
-	file->chunk = NULL;
-	file->chunk_count = 0;
-	add_pieces(work, &question->file);
-	work->weight += sizeof(*question) + question->file.chunk_count * DIGEST_BYTES;
-	work->total += question->file.blob.size;
-}
-
-bool work_is_full(const struct work *work)
-{
-	return work->question_count >= FULL_QUESTIONS || work->weight >= FULL_BYTES;
-}
-
-static int check(const struct work *work, const struct work_piece *piece,
-		 struct blob_scratch *scratch, struct err *err)
-{
-	const struct record_file *file = &work->question[piece->question].file;
+	const struct record_file *file = &question->file;
 	AUTO_BLOB struct blob blob = BLOB_NONE;
 
 	if (blobs_open(work->blobs, &file->blob, &blob, err) < 0)
@@ -118,40 +73,178 @@ static int check(const struct work *work, const struct work_piece *piece,
 /* How many bytes of its blob a piece has. */
 static uint64_t bytes_of(const struct work *work, const struct work_piece *piece)
 {
-	uint64_t size = work->question[piece->question].file.blob.size;
+	uint64_t size = work->question[piece->question]->file.blob.size;
 	uint64_t at = (uint64_t)piece->first * RECORD_CHUNK_BYTES;
 	uint64_t most = (uint64_t)piece->count * RECORD_CHUNK_BYTES;
 
 	return piece->count == 0 || size - at < most ? size - at : most;
 }
 
-/* Takes pieces until none is left. log: of the thread that may write to it, else NULL. */
-static void take_pieces(struct run *run, struct blob_scratch *scratch, struct log *log)
+/* Under the lock, which is open while the piece is checked: what grows meanwhile may move. */
+static void check_piece(struct work *work, size_t i, struct blob_scratch *scratch)
 {
-	struct work *work = run->work;
-	size_t i;
+	const struct work_piece piece = work->piece[i];
+	const struct work_question *question = work->question[piece.question];
+	uint64_t bytes = bytes_of(work, &piece);
+	struct err err = { 0 };
+	int good;
 
-	while (i = atomic_fetch_add(&run->next, 1), i < work->piece_count) {
-		struct work_piece *piece = &work->piece[run->turn[i]];
-		uint64_t bytes = bytes_of(work, piece);
-		struct err err = { 0 };
+	pthread_mutex_unlock(&work->lock);
+	good = check(work, question, &piece, scratch, &err);
+	pthread_mutex_lock(&work->lock);
+	work->done += bytes;
+	if (good == 0)
+		return;
+	work->piece[i].err = must_calloc(1, sizeof(err));
+	*work->piece[i].err = err;
+}
 
-		if (check(work, piece, scratch, &err) < 0) {
-			piece->err = must_calloc(1, sizeof(err));
-			*piece->err = err;
-		}
-		bytes += atomic_fetch_add(&run->done, bytes);
-		if (log)
-			log_step(log, "verify", bytes, work->total);
-	}
+/* Room for one more, doubled when it is used up. */
+static bool is_used_up(size_t count)
+{
+	return (count & (count - 1)) == 0;
+}
+
+static void add_piece(struct work *work, size_t question, size_t first, size_t count)
+{
+	if (is_used_up(work->piece_count))
+		work->piece =
+			must_realloc(work->piece, work->piece_count ? work->piece_count * 2 : 1,
+				     sizeof(*work->piece));
+	work->piece[work->piece_count++] =
+		(struct work_piece) { .question = question, .first = first, .count = count };
+}
+
+/* What is left for the others: the last pieces grow smaller, so that all threads end together. */
+static void halve(struct work *work, size_t i)
+{
+	size_t half = work->piece[i].count / 2;
+
+	if (!work->ending || half == 0 || work->piece_count - i > 2 * (size_t)work->helpers)
+		return;
+	add_piece(work, work->piece[i].question, work->piece[i].first + half,
+		  work->piece[i].count - half);
+	work->piece[i].count = half;
+}
+
+static void take_piece(struct work *work, struct blob_scratch *scratch)
+{
+	size_t i = work->next++;
+
+	halve(work, i);
+	check_piece(work, i, scratch);
 }
 
 static void *help(void *context)
 {
 	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
+	struct work *work = context;
 
-	take_pieces(context, &scratch, NULL);
+	pthread_setaffinity_np(pthread_self(), sizeof(work->cores), &work->cores);
+	pthread_mutex_lock(&work->lock);
+	while (!work->ended) {
+		if (work->next == work->piece_count) {
+			pthread_cond_wait(&work->more, &work->lock);
+			continue;
+		}
+		work->busy++;
+		take_piece(work, &scratch);
+		if (--work->busy == 0)
+			pthread_cond_signal(&work->still);
+	}
+	pthread_mutex_unlock(&work->lock);
 	return NULL;
+}
+
+static void add_pieces(struct work *work, const struct record_file *file)
+{
+	size_t count = file->chunk_count ? file->chunk_count : 1;
+	size_t question = work->question_count - 1;
+
+	if (work->whole || file->encoding != RECORD_IDENTITY) {
+		add_piece(work, question, 0, 0);
+		return;
+	}
+	for (size_t i = 0; i < count; i += WORK_PIECE_CHUNKS) {
+		size_t left = count - i;
+
+		add_piece(work, question, i,
+			  left < WORK_PIECE_CHUNKS ? left : WORK_PIECE_CHUNKS);
+	}
+}
+
+static void add_question(struct work *work, struct work_question *question)
+{
+	if (is_used_up(work->question_count))
+		work->question = must_realloc(
+			work->question, work->question_count ? work->question_count * 2 : 1,
+			sizeof(work->question[0]));
+	work->question[work->question_count++] = question;
+	add_pieces(work, &question->file);
+}
+
+/* The core that is so many steps after this one. */
+static int core_after(const cpu_set_t *cores, unsigned steps)
+{
+	int core = sched_getcpu();
+
+	while (core >= 0 && steps > 0) {
+		core = (core + 1) % CPU_SETSIZE;
+		steps -= CPU_ISSET(core, cores) != 0;
+	}
+	return core;
+}
+
+/* A new thread may have to wait a tick for the core of the one that made it, so it begins on another. */
+static bool start_helper(struct work *work)
+{
+	int core = core_after(&work->cores, work->helpers + 1);
+	bool good = false;
+	pthread_attr_t attr;
+	cpu_set_t one;
+
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	CPU_ZERO(&one);
+	if (core >= 0)
+		CPU_SET(core, &one);
+	if (core < 0 || pthread_attr_setaffinity_np(&attr, sizeof(one), &one) == 0)
+		good = pthread_create(&work->helper[work->helpers], &attr, help, work) == 0;
+	pthread_attr_destroy(&attr);
+	work->helpers += good;
+	return good;
+}
+
+/* One piece is left to the thread that adds, and a helper that cannot be had is done without. */
+static void call_help(struct work *work)
+{
+	while (work->helpers + 1 < work->threads &&
+	       work->piece_count - work->next > work->helpers - work->busy + 1 &&
+	       start_helper(work))
+		;
+	pthread_cond_broadcast(&work->more);
+}
+
+void work_add(struct work *work, struct record_file *file, uint64_t order)
+{
+	struct work_question *question;
+
+	question = must_calloc(1, sizeof(*question));
+	*question = (struct work_question) { .file = *file, .order = order };
+	question->file.path = must_strdup(file->path);
+	file->chunk = NULL;
+	file->chunk_count = 0;
+	work->weight += sizeof(*question) + question->file.chunk_count * DIGEST_BYTES;
+	pthread_mutex_lock(&work->lock);
+	add_question(work, question);
+	work->total += question->file.blob.size;
+	call_help(work);
+	pthread_mutex_unlock(&work->lock);
+}
+
+bool work_is_full(const struct work *work)
+{
+	return work->question_count >= FULL_QUESTIONS || work->weight >= FULL_BYTES;
 }
 
 static void tell(const struct work *work, const struct work_finder *finder)
@@ -164,51 +257,52 @@ static void tell(const struct work *work, const struct work_finder *finder)
 		if (!piece->err || piece->question == told)
 			continue;
 		told = piece->question;
-		finder->find(finder->context, &work->question[told], piece->err);
+		finder->find(finder->context, work->question[told], piece->err);
 	}
 }
 
+/* As they were added. */
+static int by_place(const void *left, const void *right)
+{
+	const struct work_piece *one = left, *other = right;
+
+	if (one->question != other->question)
+		return one->question < other->question ? -1 : 1;
+	return one->first < other->first ? -1 : one->first > other->first;
+}
+
+/* The largest first: so that all threads end together. */
 static int by_bytes(const void *left, const void *right, void *context)
 {
-	const struct work *work = context;
-	const size_t *one = left, *other = right;
-	uint64_t bytes = bytes_of(work, &work->piece[*one]);
-	uint64_t others = bytes_of(work, &work->piece[*other]);
+	uint64_t bytes = bytes_of(context, left), others = bytes_of(context, right);
 
 	if (bytes != others)
 		return bytes > others ? -1 : 1;
-	return *one < *other ? -1 : 1;
+	return by_place(left, right);
 }
 
-static size_t *turns_of(struct work *work)
+/* Under the lock, and again when it ends. */
+static void end_pieces(struct work *work)
 {
-	size_t *turn = must_calloc(work->piece_count, sizeof(*turn));
-
-	for (size_t i = 0; i < work->piece_count; i++)
-		turn[i] = i;
-	qsort_r(turn, work->piece_count, sizeof(*turn), by_bytes, work);
-	return turn;
+	qsort_r(work->piece + work->next, work->piece_count - work->next, sizeof(*work->piece),
+		by_bytes, work);
+	work->ending = true;
+	while (work->next < work->piece_count) {
+		take_piece(work, &work->scratch);
+		log_step(work->log, "verify", work->done, work->total);
+	}
+	while (work->busy > 0)
+		pthread_cond_wait(&work->still, &work->lock);
+	work->ending = false;
 }
 
-/* A thread that cannot be had is done without. */
 void work_run(struct work *work, const struct work_finder *finder)
 {
-	AUTO_FREE size_t *turn = turns_of(work);
-	struct run run = { .work = work, .turn = turn };
-	pthread_t helper[WORK_MAX_THREADS];
-	unsigned helpers = 0;
-
-	mapped_prepare();
-	atomic_init(&run.next, 0);
-	atomic_init(&run.done, work->done);
-	while (helpers + 1 < work->threads && helpers + 1 < work->piece_count &&
-	       pthread_create(&helper[helpers], NULL, help, &run) == 0)
-		helpers++;
-	take_pieces(&run, &work->scratch, work->log);
-	while (helpers > 0)
-		pthread_join(helper[--helpers], NULL);
-	work->done = work->total;
+	pthread_mutex_lock(&work->lock);
+	end_pieces(work);
 	log_step(work->log, "verify", work->done, work->total);
+	qsort(work->piece, work->piece_count, sizeof(*work->piece), by_place);
 	tell(work, finder);
 	forget(work);
+	pthread_mutex_unlock(&work->lock);
 }

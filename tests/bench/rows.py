@@ -82,7 +82,7 @@ def speed_line(work, cache, goal):
     ours, samples, ratios = verifier(cache, CORES), [], []
     size = sum(path.stat().st_size for path in cache.blobs())
     run(ours)
-    for _ in range(PAIRS):
+    for _ in range(2 * PAIRS):
         most = peers.openssl_speed(CORES)
         samples.append(run(ours))
         ratios.append(size / samples[-1].wall / most)
