@@ -17,7 +17,7 @@ void blob_scratch_free(struct blob_scratch *scratch)
 	*scratch = (struct blob_scratch) { 0 };
 }
 
-static void prepare(struct blob_scratch *scratch)
+void blob_scratch_prepare(struct blob_scratch *scratch)
 {
 	if (scratch->step)
 		return;
@@ -167,7 +167,7 @@ int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 {
 	size_t size;
 
-	prepare(scratch);
+	blob_scratch_prepare(scratch);
 	for (size_t i = first; i < first + count; i++) {
 		if (take_chunk(scratch, blob, file, i, &size, err) < 0) {
 			digest_stream_reset(scratch->stream);
@@ -246,7 +246,7 @@ int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
 {
 	struct unpack job = { .file = file, .out_fd = out_fd, .left = file->size };
 
-	prepare(scratch);
+	blob_scratch_prepare(scratch);
 	if (blob_check_size(blob, file, err) < 0)
 		return err_wrap(err, "%s", file->path);
 	if (file->encoding != RECORD_IDENTITY)
@@ -282,7 +282,7 @@ static int pour(struct blob_scratch *scratch, const struct blob *blob,
 int blob_pour(struct blob_scratch *scratch, const struct blob *blob,
 	      const struct digest_size *id, const struct codec_sink *sink, struct err *err)
 {
-	prepare(scratch);
+	blob_scratch_prepare(scratch);
 	if (blob->size != id->size)
 		return wrong_size(err, &id->digest, blob->size, id->size);
 	if (pour(scratch, blob, id, sink, err) == 0)

@@ -16,6 +16,8 @@ struct blob_scratch {
 };
 #define AUTO_SCRATCH __attribute__((cleanup(blob_scratch_free)))
 void blob_scratch_free(struct blob_scratch *scratch);
+/* Makes step and stream, where they are not yet. */
+void blob_scratch_prepare(struct blob_scratch *scratch);
 
 /* Reads a small blob whole. The caller frees; a NUL follows.
  * ERR_MISSING: not here. ERR_DAMAGED: other size or other digest. */

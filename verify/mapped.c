@@ -48,7 +48,8 @@ static bool map_range(const struct blob *blob, uint64_t at, uint64_t size, struc
 }
 
 /* Is every chunk what the record says? */
-static bool chunks_fit(const struct range *range, const struct record_file *file, size_t first)
+static bool chunks_fit(struct digest_stream *stream, const struct range *range,
+		       const struct record_file *file, size_t first)
 {
 	const struct digest *wanted =
 		file->chunk_count ? &file->chunk[first] : &file->blob.digest;
@@ -57,22 +58,28 @@ static bool chunks_fit(const struct range *range, const struct record_file *file
 		uint64_t left = range->size - at;
 		struct digest got;
 
-		digest_of(range->data + at,
-			  left < RECORD_CHUNK_BYTES ? (size_t)left : RECORD_CHUNK_BYTES, &got);
+		digest_stream_add(stream, range->data + at,
+				  left < RECORD_CHUNK_BYTES ? (size_t)left
+							    : RECORD_CHUNK_BYTES);
+		digest_stream_end(stream, &got);
 		if (!digest_equal(&got, wanted++))
 			return false;
 	}
 	return true;
 }
 
-static bool range_fits(const struct range *range, const struct record_file *file, size_t first)
+/* The stream is made before the jump and outlives it, so nothing is lost by it. */
+static bool range_fits(struct digest_stream *stream, const struct range *range,
+		       const struct record_file *file, size_t first)
 {
 	sigjmp_buf here;
 	bool fits = false;
 
 	if (sigsetjmp(here, 1) == 0) {
 		way_out = &here;
-		fits = chunks_fit(range, file, first);
+		fits = chunks_fit(stream, range, file, first);
+	} else {
+		digest_stream_reset(stream);
 	}
 	way_out = NULL;
 	return fits;
@@ -91,7 +98,8 @@ int mapped_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 		size = blob->size - at;
 	if (size < LEAST_BYTES || !map_range(blob, at, size, &range))
 		return blob_check_chunks(scratch, blob, file, first, count, err);
-	fits = range_fits(&range, file, first);
+	blob_scratch_prepare(scratch);
+	fits = range_fits(scratch->stream, &range, file, first);
 	munmap(range.map, range.map_size);
 	/* What does not fit is judged by the one function that says so, and why. */
 	return fits ? 0 : blob_check_chunks(scratch, blob, file, first, count, err);

@@ -284,8 +284,10 @@ static int by_bytes(const void *left, const void *right, void *context)
 /* Under the lock, and again when it ends. */
 static void end_pieces(struct work *work)
 {
-	qsort_r(work->piece + work->next, work->piece_count - work->next, sizeof(*work->piece),
-		by_bytes, work);
+	size_t left = work->piece_count - work->next;
+
+	if (left > 1)
+		qsort_r(work->piece + work->next, left, sizeof(*work->piece), by_bytes, work);
 	work->ending = true;
 	while (work->next < work->piece_count) {
 		take_piece(work, &work->scratch);
@@ -301,7 +303,8 @@ void work_run(struct work *work, const struct work_finder *finder)
 	pthread_mutex_lock(&work->lock);
 	end_pieces(work);
 	log_step(work->log, "verify", work->done, work->total);
-	qsort(work->piece, work->piece_count, sizeof(*work->piece), by_place);
+	if (work->piece_count > 1)
+		qsort(work->piece, work->piece_count, sizeof(*work->piece), by_place);
 	tell(work, finder);
 	forget(work);
 	pthread_mutex_unlock(&work->lock);
