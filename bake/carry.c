@@ -128,7 +128,7 @@ static int check_envelope(const struct cache *cache, struct err *err)
 int carry_plan_make(const struct cache *cache, const struct inventory *inventory,
 		    struct carry_plan *out, struct err *err)
 {
-	AUTO_PLAN struct carry_plan plan = { .cache = cache, .inventory = inventory };
+	AUTO_CARRY_PLAN struct carry_plan plan = { .cache = cache, .inventory = inventory };
 
 	if (check_envelope(cache, err) < 0 ||
 	    inventory_compose(&cache->statement, &cache->hint, inventory, &plan.docs, err) < 0)

@@ -23,7 +23,7 @@ struct carry_plan {
 	uint64_t bytes; /* of the blobs of the bundles, each once */
 	uint64_t total; /* of all items */
 };
-#define AUTO_PLAN __attribute__((cleanup(carry_plan_free)))
+#define AUTO_CARRY_PLAN __attribute__((cleanup(carry_plan_free)))
 void carry_plan_free(struct carry_plan *plan);
 
 /* Pure. The same cache and the same bundles give the same plan. ERR_DAMAGED: the envelope has another digest than its

@@ -164,7 +164,7 @@ static int open_source(struct job *job, struct err *err)
 
 static int leave_out_base(struct job *job, struct err *err)
 {
-	AUTO_PLAN struct carry_plan base = { .item = NULL };
+	AUTO_CARRY_PLAN struct carry_plan base = { .item = NULL };
 	struct place_options options = options_of(job, NULL);
 	const char *since = job->inputs->since;
 	uint64_t old, new = job->from.cache.statement.serial;

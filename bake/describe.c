@@ -27,14 +27,15 @@ static json_t *tables_of(const struct place *place, const struct digest *record)
 
 static json_t *row_json(const struct table_row *row)
 {
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "name",
-			 row->name, "version", row->version, "id", row->id, "rank",
-			 (json_int_t)row->rank, "kernels", json_from_strings(&row->kernels),
-			 "devices", json_from_strings(&row->devices), "sizes",
-			 json_from_strings(&row->sizes), "excludes",
-			 json_from_strings(&row->excludes), "requires",
-			 json_from_strings(&row->requires), "early", row->early, "record",
-			 digest_json(&row->record.digest), "bytes", (json_int_t)row->bytes);
+	return json_pack(
+		"{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o, s:I}",
+		"name", row->name, "version", row->version, "id", row->id, "rank",
+		(json_int_t)row->rank, "kernels", json_from_strings(&row->kernels), "devices",
+		json_from_strings(&row->devices), "sizes", json_from_strings(&row->sizes),
+		"excludes", json_from_strings(&row->excludes), "requires",
+		json_from_strings(&row->requires), "early", row->early, "like", row->like,
+		"secure_boot", row->secure_boot, "link_layer", row->link_layer, "record",
+		digest_json(&row->record.digest), "bytes", (json_int_t)row->bytes);
 }
 
 /* A record as it stands, without the digests of chunks, which say nothing to people. */

@@ -6,7 +6,7 @@
 
 /* The caller owns the document:
  *   name, serial, created, envelope, signatures[], chain[], sources[], withdrawn[], tables[{name,rows,bytes}],
- *   bundles[]: name, version, id, tables[], rank, kernels[], devices[], sizes[], excludes[], requires[], early,
+ *   bundles[]: name, version, id, tables[], rank, kernels[], devices[], sizes[], excludes[], requires[], early, like, secure_boot, link_layer,
  *     record, bytes, carried, selected, withdrawn; and where the record is here, as it stands there without its
  *     chunks: files[], install[], expect, origins[], licence
  * Fields of a row are those of the first row that names the record. */

@@ -131,8 +131,9 @@ static void drop_empty(json_t *fields)
 
 static json_t *diff_bundle(const json_t *from, const json_t *to)
 {
-	static const char *const of_row[] = { "tables", "rank",	    "kernels",	"devices",
-					      "sizes",	"excludes", "requires", "early" };
+	static const char *const of_row[] = { "tables", "rank",	       "kernels",   "devices",
+					      "sizes",	"excludes",    "requires",  "early",
+					      "like",	"secure_boot", "link_layer" };
 	static const char *const of_record[] = { "files", "install", "expect", "origins",
 						 "licence" };
 	bool both = json_object_get(from, "files") && json_object_get(to, "files");

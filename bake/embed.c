@@ -177,7 +177,7 @@ static int put_trust(struct job *job, struct err *err)
 static int put_cache(struct job *job, struct err *err)
 {
 	struct carry_progress progress = { .log = job->inputs->log, .what = "embed" };
-	AUTO_PLAN struct carry_plan plan = { .item = NULL };
+	AUTO_CARRY_PLAN struct carry_plan plan = { .item = NULL };
 	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
 	AUTO_SINK struct sink sink = { .kind = NULL };
 	AUTO_CLOSE int dir = -1;

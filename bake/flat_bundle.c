@@ -8,8 +8,9 @@
 
 /* In the order of the flat document. */
 static const char *const keys[] = {
-	"id",	 "version",	"rank",	    "early",	"os",	 "arch", "kernels", "devices",
-	"sizes", "secure_boot", "excludes", "requires", "build", "take", "install", "expect",
+	"id",	    "version", "rank",	  "early",   "os",	    "like",
+	"arch",	    "kernels", "devices", "sizes",   "secure_boot", "excludes",
+	"requires", "build",   "take",	  "install", "expect",
 };
 
 static const struct {
@@ -33,6 +34,7 @@ static void read_plain_fields(struct json_reader *reader)
 		field_list(reader, lists[i].key, lists[i].rule);
 	field_word(reader, "secure_boot", secure_boot);
 	field_word(reader, "build", build);
+	json_want_bool(reader, "like", false);
 }
 
 /* Only Windows has no kernel releases to tell apart. */

@@ -22,6 +22,7 @@ int main(int argc, char **argv)
 					  verb_sign,
 					  verb_embed,
 					  verb_copy,
+					  verb_plan,
 					  verb_ls,
 					  verb_diff,
 					  { 0 } };

@@ -92,6 +92,13 @@ static struct manifest_take take_of(struct manifest *manifest, const json_t *val
 	};
 }
 
+static bool is_off(const json_t *object, const char *key)
+{
+	const char *text = text_of(object, key);
+
+	return text && strcmp(text, "off") == 0;
+}
+
 static struct manifest_bundle bundle_of(struct manifest *manifest, const json_t *value,
 					json_t *places)
 {
@@ -101,6 +108,8 @@ static struct manifest_bundle bundle_of(struct manifest *manifest, const json_t 
 		.version = text_of(value, "version"),
 		.rank = (uint64_t)json_integer_value(json_object_get(value, "rank")),
 		.early = json_is_true(json_object_get(value, "early")),
+		.like = json_is_true(json_object_get(value, "like")),
+		.secure_boot = !is_off(value, "secure_boot"),
 		.os = list_of(value, "os"),
 		.arch = list_of(value, "arch"),
 		.kernels = list_of(value, "kernels"),

@@ -39,7 +39,7 @@ struct manifest_take {
 struct manifest_bundle {
 	const char *id, *version;
 	uint64_t rank;
-	bool early;
+	bool early, like, secure_boot;
 	struct json_strings os; /* "debian:12", or "any" */
 	struct json_strings arch, kernels, devices, sizes, excludes, requires;
 	struct manifest_take *takes;

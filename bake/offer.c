@@ -14,6 +14,8 @@ char *offer_subject(const char *os, const char *arch)
 
 struct table_row offer_row(const struct manifest *manifest, const struct manifest_bundle *from)
 {
+	const char *link_layer = json_string_value(json_object_get(from->expect, "link_layer"));
+
 	return (struct table_row) { .name = manifest->name,
 				    .version = from->version,
 				    .id = from->id,
@@ -23,7 +25,10 @@ struct table_row offer_row(const struct manifest *manifest, const struct manifes
 				    .sizes = from->sizes,
 				    .excludes = from->excludes,
 				    .requires = from->requires,
-				    .early = from->early };
+				    .early = from->early,
+				    .like = from->like,
+				    .secure_boot = from->secure_boot,
+				    .link_layer = link_layer ? link_layer : "" };
 }
 
 static bool table_selected(const struct select *select, const char *os, const char *arch)

@@ -32,6 +32,24 @@ static const char *need_name(struct json_reader *reader, const char *key)
 	return name;
 }
 
+static bool need_bool(struct json_reader *reader, const char *key)
+{
+	if (!json_want_any(reader, key))
+		json_bad(reader, key, "missing");
+	return json_want_bool(reader, key, false);
+}
+
+static const char *need_link_layer(struct json_reader *reader)
+{
+	const char *text = json_string_value(json_want_any(reader, "link_layer"));
+
+	if (text &&
+	    (!*text || strcmp(text, "InfiniBand") == 0 || strcmp(text, "Ethernet") == 0))
+		return text;
+	json_bad(reader, "link_layer", "expected \"InfiniBand\", \"Ethernet\" or \"\"");
+	return "";
+}
+
 static int parse_record_digest(const json_t *value, const char *path, struct digest_size *out,
 			       struct err *err)
 {
@@ -69,9 +87,10 @@ static int parse_row(const json_t *value, size_t i, struct table_row *row, struc
 					  "a bundle name");
 	row->requires = json_need_strings(&reader, "requires", TABLE_MAX_LIST, name_is_safe,
 					  "a bundle name");
-	row->early = json_want_bool(&reader, "early", false);
-	if (!json_want_any(&reader, "early"))
-		json_bad(&reader, "early", "missing");
+	row->early = need_bool(&reader, "early");
+	row->like = need_bool(&reader, "like");
+	row->secure_boot = need_bool(&reader, "secure_boot");
+	row->link_layer = need_link_layer(&reader);
 	record = json_need_object(&reader, "record");
 	row->bytes = json_need_number(&reader, "bytes", JSON_MAX_INTEGER);
 	if (!reader.bad && row->devices.count == 0)
@@ -120,14 +139,17 @@ static json_t *row_json(const struct table_row *row)
 	char digest[DIGEST_TEXT_MAX];
 
 	digest_text(&row->record.digest, digest);
-	return json_pack(
-		"{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:{s:s, s:I}, s:I}", "name",
-		row->name, "version", row->version, "id", row->id, "rank",
-		(json_int_t)row->rank, "kernels", json_from_strings(&row->kernels), "devices",
-		json_from_strings(&row->devices), "sizes", json_from_strings(&row->sizes),
-		"excludes", json_from_strings(&row->excludes), "requires",
-		json_from_strings(&row->requires), "early", row->early, "record", "digest",
-		digest, "size", (json_int_t)row->record.size, "bytes", (json_int_t)row->bytes);
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s, "
+			 "s:{s:s, s:I}, s:I}",
+			 "name", row->name, "version", row->version, "id", row->id, "rank",
+			 (json_int_t)row->rank, "kernels", json_from_strings(&row->kernels),
+			 "devices", json_from_strings(&row->devices), "sizes",
+			 json_from_strings(&row->sizes), "excludes",
+			 json_from_strings(&row->excludes), "requires",
+			 json_from_strings(&row->requires), "early", row->early, "like",
+			 row->like, "secure_boot", row->secure_boot, "link_layer",
+			 row->link_layer ? row->link_layer : "", "record", "digest", digest,
+			 "size", (json_int_t)row->record.size, "bytes", (json_int_t)row->bytes);
 }
 
 char *table_text(const struct table *table, size_t *out_size)

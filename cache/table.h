@@ -18,6 +18,10 @@ struct table_row {
 	struct json_strings kernels, devices, sizes;
 	struct json_strings excludes, requires; /* bundle names */
 	bool early; /* may be installed before the network is configured */
+	bool like; /* also for OSes that name this table's in their ID_LIKE */
+	bool secure_boot; /* may be used where Secure Boot is on */
+	const char *
+		link_layer; /* "InfiniBand" or "Ethernet": only for devices of it; "": for both */
 	struct digest_size record;
 	uint64_t bytes; /* of all its blobs */
 };

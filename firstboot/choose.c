@@ -6,6 +6,8 @@ void chosen_free(struct chosen *chosen)
 {
 	free(chosen->target);
 	free(chosen->row);
+	free(chosen->gap);
+	plan_free(&chosen->plan);
 	*chosen = (struct chosen) { 0 };
 }
 
@@ -30,7 +32,7 @@ static const struct plan_choice *find(const struct plan *plan,
 				      const struct facts_device *device)
 {
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->choice[i].device == device)
+		if (plan->choice[i].device == device && plan->choice[i].claimed)
 			return &plan->choice[i];
 	}
 	return NULL;
@@ -61,6 +63,8 @@ static void add_target(struct chosen *chosen, const struct facts_device *device,
 
 	*target = (struct choose_target) { .device = *device, .bundle = CHOOSE_NO_BUNDLE };
 	if (now && now->row) {
+		for (size_t i = 0; i < now->need_count; i++)
+			target->need[target->need_count++] = row_index(chosen, now->need[i]);
 		target->bundle = row_index(chosen, now->row);
 	} else if (then && then->row) {
 		target->left = true;
@@ -73,26 +77,28 @@ static void add_target(struct chosen *chosen, const struct facts_device *device,
 }
 
 void choose_targets(const struct facts *facts, const struct statement *statement,
-		    const struct table *tables, size_t table_count, enum plan_moment moment,
-		    struct chosen *out_chosen)
+		    const struct plan_table *tables, size_t table_count,
+		    enum plan_moment moment, struct chosen *out_chosen)
 {
-	const struct table *table[PLAN_MAX_TABLES];
-	AUTO(plan_free) struct plan plan = { 0 }, later = { 0 };
+	AUTO_PLAN struct plan later = { 0 };
 	struct chosen chosen = { 0 };
+	const struct plan *plan = &chosen.plan;
 
-	for (size_t i = 0; i < table_count; i++)
-		table[i] = &tables[i];
-	plan_make(facts, statement, table, table_count, moment, &plan);
-	plan_make(facts, statement, table, table_count, PLAN_MAIN, &later);
+	plan_make(facts, statement, tables, table_count, moment, &chosen.plan);
+	plan_make(facts, statement, tables, table_count, PLAN_MAIN, &later);
 	chosen.target = must_calloc(facts->device_count, sizeof(*chosen.target));
-	chosen.row = must_calloc(facts->device_count, sizeof(struct table_row *));
+	chosen.row = must_calloc(facts->device_count * (1 + PLAN_MAX_NEEDS),
+				 sizeof(struct table_row *));
 	for (size_t i = 0; i < facts->device_count; i++) {
 		const struct facts_device *device = &facts->device[i];
 
-		if (choose_is_dead(device) || (moment == PLAN_MAIN && find(&plan, device)))
-			add_target(&chosen, device, &plan, &later);
+		if (choose_is_dead(device) || (moment == PLAN_MAIN && find(plan, device)))
+			add_target(&chosen, device, plan, &later);
 	}
-	chosen.reason = plan.reason;
-	memcpy(chosen.text, plan.text, sizeof(chosen.text));
+	if (moment == PLAN_MAIN)
+		chosen.gap_count =
+			plan_gaps(facts, statement, tables, table_count, plan, &chosen.gap);
+	chosen.reason = plan->reason;
+	memcpy(chosen.text, plan->text, sizeof(chosen.text));
 	*out_chosen = chosen;
 }

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "cache/name.h"
@@ -9,6 +10,9 @@
 
 #define OS_RELEASE_MAX 65536
 #define KVP_POOL "/var/lib/hyperv/.kvp_pool_0" /* what the host wrote */
+
+#define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+#define AZURE_ASSET_TAG "7783-7084-3265-9085-8269-3286-77"
 
 static const char *const buses[] = { "pci", "vmbus", "virtio", "usb" };
 
@@ -33,6 +37,22 @@ static void take_name(char *value, char out[FACTS_TEXT_MAX])
 	snprintf(out, FACTS_TEXT_MAX, "%s", name_is_release(value) ? value : "");
 }
 
+/* Several names; those that are none are left out. */
+static void take_names(char *value, char out[FACTS_TEXT_MAX])
+{
+	size_t length = 0;
+
+	unquote(value);
+	out[0] = '\0';
+	for (char *word = strsep(&value, " "); word; word = strsep(&value, " ")) {
+		size_t size = strlen(word);
+
+		if (!name_is_release(word) || length + size + 2 > FACTS_TEXT_MAX)
+			continue;
+		length += (size_t)sprintf(out + length, "%s%s", length ? " " : "", word);
+	}
+}
+
 void detect_parse_os_release(char *text, struct facts *facts)
 {
 	for (char *line = strsep(&text, "\n"); line; line = strsep(&text, "\n")) {
@@ -46,12 +66,28 @@ void detect_parse_os_release(char *text, struct facts *facts)
 			take_name(line + 3, facts->os_id);
 		if (strncmp(line, "VERSION_ID=", 11) == 0)
 			take_name(line + 11, facts->os_version);
+		if (strncmp(line, "ID_LIKE=", 8) == 0)
+			take_names(line + 8, facts->os_like);
 	}
+}
+
+void detect_refine_version(const char *release, struct facts *facts)
+{
+	const char *at = strstr(release, "release ");
+	size_t length = at ? strspn(at + 8, "0123456789.") : 0,
+	       known = strlen(facts->os_version);
+
+	if (known == 0 || length <= known + 1 || length >= FACTS_TEXT_MAX ||
+	    strncmp(at + 8, facts->os_version, known) != 0 || at[8 + known] != '.')
+		return;
+	memcpy(facts->os_version, at + 8, length);
+	facts->os_version[length] = '\0';
 }
 
 static void read_os(const struct machine *machine, struct facts *facts)
 {
 	static const char *const paths[] = { "etc/os-release", "usr/lib/os-release" };
+	char release[FACTS_TEXT_MAX];
 
 	for (size_t i = 0; i < COUNT_OF(paths) && facts->os_id[0] == '\0'; i++) {
 		AUTO_FREE char *text = NULL;
@@ -61,6 +97,8 @@ static void read_os(const struct machine *machine, struct facts *facts)
 		if (machine_read(machine, paths[i], OS_RELEASE_MAX, &text, &size, &none) == 0)
 			detect_parse_os_release(text, facts);
 	}
+	machine_attribute(machine, "etc/redhat-release", release, sizeof(release));
+	detect_refine_version(release, facts);
 }
 
 static int read_kernel(const struct machine *machine, struct facts *facts, struct err *err)
@@ -103,13 +141,66 @@ static void read_interface(int device, char *out, size_t out_size)
 		strcpy(out, names.name[0]);
 }
 
+/* Of the first RDMA device and port: the two of one card may differ, then the first is the card's. */
+static void read_link_layer(int device, char *out, size_t out_size)
+{
+	AUTO_NAMES struct fs_names names = { 0 }, ports = { 0 };
+	char path[FS_PATH_MAX];
+	struct err none = { 0 };
+
+	out[0] = '\0';
+	if (fs_list(device, "infiniband", &names, &none) < 0 || names.count == 0)
+		return;
+	snprintf(path, sizeof(path), "infiniband/%s/ports", names.name[0]);
+	if (fs_list(device, path, &ports, &none) < 0 || ports.count == 0)
+		return;
+	snprintf(path, sizeof(path), "infiniband/%s/ports/%s/link_layer", names.name[0],
+		 ports.name[0]);
+	read_whole(device, path, out, out_size);
+}
+
+static void read_dependents(int module, char *out, size_t out_size)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	struct err none = { 0 };
+	size_t length = 0;
+
+	out[0] = '\0';
+	if (fs_list(module, "holders", &names, &none) < 0)
+		return;
+	for (size_t i = 0; i < names.count && length + strlen(names.name[i]) + 2 <= out_size;
+	     i++)
+		length +=
+			(size_t)sprintf(out + length, "%s%s", length ? " " : "", names.name[i]);
+}
+
+/* What the module of the device's driver is. */
+static void read_module(const struct machine *machine, struct facts_device *device)
+{
+	AUTO_CLOSE int driver = -1, module = -1;
+	char path[2 * FACTS_TEXT_MAX], name[64];
+	struct err none = { 0 };
+
+	snprintf(path, sizeof(path), "sys/bus/%s/drivers/%s", device->bus, device->driver);
+	if (!device->driver[0] || machine_open_dir(machine, path, &driver, &none) < 0)
+		return;
+	fs_link_name(driver, "module", name, sizeof(name));
+	snprintf(path, sizeof(path), "sys/module/%s", name);
+	if (!name[0] || machine_open_dir(machine, path, &module, &none) < 0)
+		return;
+	read_whole(module, "srcversion", device->srcversion, sizeof(device->srcversion));
+	read_dependents(module, device->dependents, sizeof(device->dependents));
+}
+
 static void read_state(int dir, struct facts_device *device)
 {
 	fs_link_name(dir, "driver", device->driver, sizeof(device->driver));
 	read_interface(dir, device->interface, sizeof(device->interface));
+	read_link_layer(dir, device->link_layer, sizeof(device->link_layer));
 }
 
-static void add_device(struct facts *facts, const char *bus, int devices, const char *address)
+static void add_device(const struct machine *machine, struct facts *facts, const char *bus,
+		       int devices, const char *address)
 {
 	struct facts_device device = { 0 };
 	AUTO_CLOSE int dir = -1;
@@ -126,6 +217,7 @@ static void add_device(struct facts *facts, const char *bus, int devices, const 
 	snprintf(device.bus, sizeof(device.bus), "%s", bus);
 	snprintf(device.address, sizeof(device.address), "%s", address);
 	read_state(dir, &device);
+	read_module(machine, &device);
 	facts->device = must_realloc(facts->device, facts->device_count + 1, sizeof(device));
 	facts->device[facts->device_count++] = device;
 }
@@ -149,7 +241,7 @@ static void read_bus(const struct machine *machine, const char *bus, struct fact
 	    fs_list(devices, ".", &names, &none) < 0)
 		return;
 	for (size_t i = 0; i < names.count; i++)
-		add_device(facts, bus, devices, names.name[i]);
+		add_device(machine, facts, bus, devices, names.name[i]);
 }
 
 static int by_address(const void *left, const void *right)
@@ -173,6 +265,99 @@ static void read_kvp(const struct machine *machine, struct facts *facts)
 		facts->nd_version[0] = '\0';
 }
 
+/* --- kernels, Secure Boot, DMI ------------------------------------------------------------------ */
+
+static int by_name(const void *left, const void *right)
+{
+	return strcmp(left, right);
+}
+
+/* A folder of modules is an installed kernel once depmod has been there, or a package has put its list there. */
+static bool is_kernel(int modules, const char *release)
+{
+	char path[FS_PATH_MAX];
+	struct stat info;
+
+	snprintf(path, sizeof(path), "%s/modules.order", release);
+	if (fstatat(modules, path, &info, 0) == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/modules.dep", release);
+	return fstatat(modules, path, &info, 0) == 0;
+}
+
+static void read_kernels(const struct machine *machine, struct facts *facts)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_CLOSE int modules = -1;
+	struct err none = { 0 };
+
+	if (machine_open_dir(machine, "lib/modules", &modules, &none) < 0 ||
+	    fs_list(modules, ".", &names, &none) < 0)
+		return;
+	facts->kernels = must_calloc(names.count, sizeof(*facts->kernels));
+	for (size_t i = 0; i < names.count && facts->kernel_count < FACTS_MAX_KERNELS; i++) {
+		if (name_is_release(names.name[i]) && is_kernel(modules, names.name[i]))
+			snprintf(facts->kernels[facts->kernel_count++], FACTS_TEXT_MAX, "%s",
+				 names.name[i]);
+	}
+	if (facts->kernel_count)
+		qsort(facts->kernels, facts->kernel_count, sizeof(*facts->kernels), by_name);
+}
+
+/* Four bytes of attributes, then the value: UEFI specification, 3.3. */
+static enum facts_secure_boot read_secure_boot(const struct machine *machine)
+{
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int efi = -1;
+	struct err none = { 0 };
+	size_t size;
+
+	if (machine_open_dir(machine, "sys/firmware/efi", &efi, &none) < 0)
+		return none.kind == ERR_MISSING ? FACTS_SECURE_BOOT_OFF
+						: FACTS_SECURE_BOOT_UNKNOWN;
+	if (machine_read(machine, SECURE_BOOT, 16, &data, &size, &none) < 0 || size != 5)
+		return FACTS_SECURE_BOOT_UNKNOWN;
+	return data[4] == 1 ? FACTS_SECURE_BOOT_ON : FACTS_SECURE_BOOT_OFF;
+}
+
+/* "none [integrity] confidentiality": the one in brackets holds. */
+static void read_lockdown(const struct machine *machine, char *out, size_t out_size)
+{
+	char text[64];
+	const char *at, *end;
+
+	machine_attribute(machine, "sys/kernel/security/lockdown", text, sizeof(text));
+	at = strchr(text, '[');
+	end = at ? strchr(at, ']') : NULL;
+	out[0] = '\0';
+	if (end && (size_t)(end - at) <= out_size)
+		snprintf(out, out_size, "%.*s", (int)(end - at - 1), at + 1);
+}
+
+static void read_security(const struct machine *machine, struct facts *facts)
+{
+	char enforce[8];
+
+	facts->secure_boot = read_secure_boot(machine);
+	read_lockdown(machine, facts->lockdown, sizeof(facts->lockdown));
+	machine_attribute(machine, "sys/module/module/parameters/sig_enforce", enforce,
+			  sizeof(enforce));
+	facts->sig_enforce = enforce[0] == 'Y';
+}
+
+/* Azure's virtual machines have one asset tag, whatever their generation. */
+static void read_dmi(const struct machine *machine, struct facts *facts)
+{
+	char vendor[FACTS_TEXT_MAX], product[FACTS_TEXT_MAX], tag[FACTS_TEXT_MAX];
+
+	machine_attribute(machine, "sys/class/dmi/id/sys_vendor", vendor, sizeof(vendor));
+	machine_attribute(machine, "sys/class/dmi/id/product_name", product, sizeof(product));
+	machine_attribute(machine, "sys/class/dmi/id/chassis_asset_tag", tag, sizeof(tag));
+	facts->hyperv = strcmp(vendor, "Microsoft Corporation") == 0 &&
+			strcmp(product, "Virtual Machine") == 0;
+	facts->azure = strcmp(tag, AZURE_ASSET_TAG) == 0;
+}
+
 int detect_facts(const struct machine *machine, struct facts *out_facts, struct err *err)
 {
 	AUTO_FACTS struct facts facts = { .family = "linux" };
@@ -183,6 +368,9 @@ int detect_facts(const struct machine *machine, struct facts *out_facts, struct 
 	for (size_t i = 0; i < COUNT_OF(buses); i++)
 		read_bus(machine, buses[i], &facts);
 	read_kvp(machine, &facts);
+	read_kernels(machine, &facts);
+	read_security(machine, &facts);
+	read_dmi(machine, &facts);
 	if (facts.device_count)
 		qsort(facts.device, facts.device_count, sizeof(*facts.device), by_address);
 	*out_facts = facts;

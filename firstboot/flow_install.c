@@ -147,6 +147,24 @@ static enum record_do next_kind(const struct flow_job *job)
 	return job->record.step[job->next_step].kind;
 }
 
+/* What a bundle needs comes before it, and where that failed it is not begun. */
+static void judge_needs(struct flow *flow, size_t job)
+{
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		const struct choose_target *target = &flow->chosen.target[i];
+
+		for (size_t j = 0; target->bundle == job && j < target->need_count; j++) {
+			const struct flow_job *need = &flow->job[target->need[j]];
+			char text[PLAN_TEXT_MAX];
+
+			if (need->reason == REASON_DONE || flow->job[job].reason != REASON_DONE)
+				continue;
+			snprintf(text, sizeof(text), "needs %.200s, which failed", need->name);
+			fail(flow, &flow->job[job], need->reason, text);
+		}
+	}
+}
+
 /* Up to the first load of each bundle: all bundles are in place before the first module is loaded. */
 enum flow_verdict flow_install(struct flow *flow)
 {
@@ -154,6 +172,7 @@ enum flow_verdict flow_install(struct flow *flow)
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
 
+		judge_needs(flow, i);
 		if (!is_waiting(job))
 			continue;
 		if (journal_begin(flow->machine->state, &flow->journal, record_of(flow, job),
@@ -171,6 +190,7 @@ enum flow_verdict flow_load(struct flow *flow)
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
 		struct flow_job *job = &flow->job[i];
 
+		judge_needs(flow, i);
 		while (more_to_do(job)) {
 			if (job->in_place && next_kind(job) != RECORD_DO_LOAD)
 				job->next_step++;

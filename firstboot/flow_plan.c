@@ -159,6 +159,12 @@ static void tell_plan(const struct flow *flow)
 			     target->device.address,
 			     chosen ? flow->job[target->bundle].name : target->text);
 	}
+	for (size_t i = 0; i < flow->chosen.gap_count; i++) {
+		const struct plan_gap *gap = &flow->chosen.gap[i];
+
+		status_event(flow->status, "kernel without a driver", "%s: %s %s: %.300s",
+			     gap->kernel, gap->device->bus, gap->device->address, gap->text);
+	}
 }
 
 enum flow_verdict flow_plan(struct flow *flow)
@@ -170,7 +176,7 @@ enum flow_verdict flow_plan(struct flow *flow)
 	tidy(flow);
 	if (reason != REASON_DONE)
 		return flow_stop(flow, reason, text);
-	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.table,
+	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.used,
 		       flow->source.count, flow->moment, chosen);
 	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
 	for (size_t i = 0; i < chosen->row_count; i++)

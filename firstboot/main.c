@@ -32,6 +32,8 @@ static const struct cli_option show_options[] = {
 };
 
 static const struct cli_option plan_options[] = {
+	{ "explain", NULL, "for each device, why the other bundles lost",
+	  offsetof(struct show_args, explain), CLI_TEXT },
 	{ "early", NULL, "what the early moment would do", offsetof(struct show_args, early),
 	  CLI_TEXT },
 	{ "sysroot", "DIR", "where the machine is found; default /",

@@ -335,18 +335,21 @@ int source_keep_record(const struct machine *machine, const struct source *sourc
 enum reason source_read_tables(struct source *source, const struct facts *facts,
 			       char text[PLAN_TEXT_MAX])
 {
-	size_t index[PLAN_MAX_TABLES], count;
-	enum reason reason = plan_tables(&source->cache.statement, facts, index, &count, text);
+	struct plan_place place[PLAN_MAX_TABLES];
+	size_t count;
+	enum reason reason = plan_tables(&source->cache.statement, facts, place, &count, text);
 	struct err err = { 0 };
 
 	if (reason != REASON_DONE)
 		return reason;
 	for (size_t i = 0; i < count; i++) {
-		if (cache_table(&source->cache, index[i], &source->table[i], &err) < 0) {
+		if (cache_table(&source->cache, place[i].table, &source->table[i], &err) < 0) {
 			source_judge(&err);
 			snprintf(text, PLAN_TEXT_MAX, "%.511s", err.text);
 			return reason_of_err(&err);
 		}
+		source->used[i] = (struct plan_table) { .table = &source->table[i],
+							.like = place[i].like };
 		source->count++;
 	}
 	return REASON_DONE;

@@ -34,6 +34,7 @@ struct source {
 	struct trust root; /* of /etc/larder */
 	uint64_t known; /* version of the trust root that this machine had proven before */
 	struct table table[PLAN_MAX_TABLES];
+	struct plan_table used[PLAN_MAX_TABLES]; /* the same, for plans */
 	size_t count;
 };
 #define SOURCE_NONE                                                                            \

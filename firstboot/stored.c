@@ -10,7 +10,7 @@
 
 /* The tables of a statement that this machine uses; none, where the statement has none for it. */
 struct needed {
-	size_t index[PLAN_MAX_TABLES];
+	struct plan_place place[PLAN_MAX_TABLES];
 	size_t count;
 };
 
@@ -19,7 +19,7 @@ static struct needed needed_tables(const struct statement *statement, const stru
 	struct needed needed = { 0 };
 	char text[PLAN_TEXT_MAX];
 
-	if (plan_tables(statement, facts, needed.index, &needed.count, text) != REASON_DONE)
+	if (plan_tables(statement, facts, needed.place, &needed.count, text) != REASON_DONE)
 		needed.count = 0;
 	return needed;
 }
@@ -75,12 +75,12 @@ static int prove_tables(const struct cache *cache, const struct facts *facts, st
 		AUTO_FREE char *data = NULL;
 
 		if (blob_read(&cache->layout.blobs,
-			      content_of(&cache->statement, needed.index[i]), TABLE_MAX_BYTES,
-			      &data, err) < 0) {
+			      content_of(&cache->statement, needed.place[i].table),
+			      TABLE_MAX_BYTES, &data, err) < 0) {
 			if (err->kind == ERR_MISSING)
 				err->kind = ERR_DAMAGED;
 			return err_wrap(err, "table %s",
-					cache->statement.table[needed.index[i]].name);
+					cache->statement.table[needed.place[i].table].name);
 		}
 	}
 	return 0;
@@ -224,10 +224,10 @@ int stored_save(const struct machine *machine, const struct cache *cache,
 	const struct needed needed = needed_tables(statement, facts);
 
 	for (size_t i = 0; i < needed.count; i++) {
-		if (stored_keep(machine, blobs, content_of(statement, needed.index[i]),
+		if (stored_keep(machine, blobs, content_of(statement, needed.place[i].table),
 				TABLE_MAX_BYTES, err) < 0)
 			return err_wrap(err, "table %s",
-					statement->table[needed.index[i]].name);
+					statement->table[needed.place[i].table].name);
 	}
 	return put_envelope(machine, cache, blobs, err);
 }
@@ -249,7 +249,8 @@ static struct reach reach_of(const struct statement *statement, const struct fac
 		most += tables[i].count;
 	reach.digest = must_calloc(most, sizeof(*reach.digest));
 	for (size_t i = 0; i < needed.count; i++)
-		reach.digest[reach.count++] = content_of(statement, needed.index[i])->digest;
+		reach.digest[reach.count++] =
+			content_of(statement, needed.place[i].table)->digest;
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < tables[i].count; j++)
 			reach.digest[reach.count++] = tables[i].row[j].record.digest;

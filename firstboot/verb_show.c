@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cache/explain.h"
 #include "firstboot/choose.h"
 #include "firstboot/detect.h"
 #include "firstboot/source.h"
@@ -129,7 +130,7 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 	shown->reason = source_read_tables(&shown->source, facts, shown->text);
 	if (shown->reason != REASON_DONE)
 		return;
-	choose_targets(facts, &shown->source.cache.statement, shown->source.table,
+	choose_targets(facts, &shown->source.cache.statement, shown->source.used,
 		       shown->source.count, moment, &shown->chosen);
 	look_at_rows(shown);
 	/* The early moment has nothing to do where every network device has a driver. */
@@ -138,37 +139,56 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 }
 
 static const char *bundle_title(const struct shown *shown, const struct choose_target *target,
-				char out[400])
+				char out[PLAN_TEXT_MAX])
 {
-	const struct table_row *row;
-
 	if (target->bundle == CHOOSE_NO_BUNDLE)
 		return "";
-	row = shown->chosen.row[target->bundle];
-	snprintf(out, 400, "%s %s %s", row->name, row->version, row->id);
+	explain_title(shown->chosen.row[target->bundle], out);
 	return out;
 }
 
-static json_t *plan_json(const struct shown *shown, enum plan_moment moment)
+/* The plan's own word on a target's device, or NULL: no row is for it, not even nearly. */
+static const struct plan_choice *choice_of(const struct shown *shown,
+					   const struct choose_target *target)
+{
+	const struct plan *plan = &shown->chosen.plan;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct facts_device *device = plan->choice[i].device;
+
+		if (strcmp(device->bus, target->device.bus) == 0 &&
+		    strcmp(device->address, target->device.address) == 0)
+			return &plan->choice[i];
+	}
+	return NULL;
+}
+
+static json_t *plan_json(const struct shown *shown, const struct facts *facts,
+			 enum plan_moment moment)
 {
 	json_t *devices = json_array();
-	char title[400];
+	char title[PLAN_TEXT_MAX];
 
 	for (size_t i = 0; i < shown->chosen.target_count; i++) {
 		const struct choose_target *target = &shown->chosen.target[i];
 
-		json_array_append_new(devices, json_pack("{s:s, s:s, s:s, s:s, s:s}", "address",
-							 target->device.address, "modalias",
-							 target->device.modalias, "bundle",
-							 bundle_title(shown, target, title),
-							 "reason", reason_name(target->reason),
-							 "text", target->text));
+		const struct plan_choice *choice = choice_of(shown, target);
+		json_t *views = choice ? explain_views(choice, facts) : json_array();
+
+		json_array_append_new(devices,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "address",
+						target->device.address, "modalias",
+						target->device.modalias, "bundle",
+						bundle_title(shown, target, title), "reason",
+						reason_name(target->reason), "text",
+						target->text, "considered", views));
 	}
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o}", "format", "larder.plan.v1",
-			 "moment", stamp_moment_name(moment), "reason",
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "format",
+			 "larder.plan.v1", "moment", stamp_moment_name(moment), "reason",
 			 reason_name(shown->reason), "code", reason_exit(shown->reason), "text",
 			 shown->text, "remedy", reason_remedy(shown->reason), "note",
-			 shown->source.note, "devices", devices);
+			 shown->source.note, "devices", devices, "kernels_without",
+			 explain_gaps(shown->chosen.gap, shown->chosen.gap_count));
 }
 
 static void print_note(const struct source *source)
@@ -177,9 +197,16 @@ static void print_note(const struct source *source)
 		printf("note: %s\n", source->note);
 }
 
+/* Every device that a row is for, or nearly, and why. */
+static void print_why(const struct shown *shown, const struct facts *facts)
+{
+	for (size_t i = 0; i < shown->chosen.plan.count; i++)
+		explain_print(stdout, &shown->chosen.plan.choice[i], facts);
+}
+
 static void print_plan(const struct shown *shown)
 {
-	char title[400];
+	char title[PLAN_TEXT_MAX];
 
 	for (size_t i = 0; i < shown->chosen.target_count; i++) {
 		const struct choose_target *target = &shown->chosen.target[i];
@@ -189,6 +216,7 @@ static void print_plan(const struct shown *shown)
 		printf("%s %s: %s%s%s\n", target->device.bus, target->device.address, name,
 		       name[0] && target->text[0] ? ": " : "", target->text);
 	}
+	explain_print_gaps(stdout, shown->chosen.gap, shown->chosen.gap_count);
 	print_note(&shown->source);
 	if (shown->reason == REASON_DONE)
 		return;
@@ -210,10 +238,12 @@ int verb_plan(const void *arguments, const struct cli_operands *operands, struct
 		return -1;
 	make_plan(&machine, &facts, moment, &shown);
 	if (args->json) {
-		AUTO_JSON json_t *root = plan_json(&shown, moment);
+		AUTO_JSON json_t *root = plan_json(&shown, &facts, moment);
 
 		print_json(root);
 	} else {
+		if (args->explain)
+			print_why(&shown, &facts);
 		print_plan(&shown);
 	}
 	return reason_exit(shown.reason);

@@ -18,7 +18,7 @@ struct reset_args {
 };
 
 struct show_args {
-	bool early, json;
+	bool early, json, explain;
 	const char *sysroot;
 };
 

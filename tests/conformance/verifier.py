@@ -905,6 +905,9 @@ ROW = (
     "excludes",
     "requires",
     "early",
+    "like",
+    "secure_boot",
+    "link_layer",
     "record",
     "bytes",
 )
@@ -929,6 +932,10 @@ def check_row(row):
     check_list(row["excludes"], safe_name)
     check_list(row["requires"], safe_name)
     boolean(row["early"])
+    boolean(row["like"])
+    boolean(row["secure_boot"])
+    if string(row["link_layer"]) not in ("", "InfiniBand", "Ethernet"):
+        raise Bad("neither InfiniBand nor Ethernet")
     keys(row["record"], "digest", "size")
     digest(row["record"]["digest"])
     integer(row["record"]["size"], 0, RECORD_MAX)

@@ -44,6 +44,7 @@ static void test_one_device(void **state)
 					 .devices = { globs, 1 },
 					 .kernels = { kernels, 1 } };
 		const struct table table = { .row = &row, .count = 1 };
+		const struct plan_table used = { .table = &table };
 		const struct statement statement = { 0 };
 		struct facts_device device = { .bus = "pci", .address = "0000:00:01.0" };
 		struct facts facts = { .device = &device, .device_count = 1 };
@@ -52,7 +53,7 @@ static void test_one_device(void **state)
 		strcpy(device.modalias, rows[i].modalias);
 		strcpy(device.driver, rows[i].driver);
 		strcpy(facts.kernel, rows[i].kernel);
-		choose_targets(&facts, &statement, &table, 1, rows[i].moment, &chosen);
+		choose_targets(&facts, &statement, &used, 1, rows[i].moment, &chosen);
 		CHECK(chosen.target_count == rows[i].targets, "row %zu", i);
 		CHECK(chosen.row_count == rows[i].rows, "row %zu", i);
 		if (chosen.target_count == 0) {
@@ -74,6 +75,7 @@ static void test_shared_bundle(void **state)
 		.name = "n", .version = "1", .id = "x", .devices = { globs, 1 }
 	};
 	const struct table table = { .row = &row, .count = 1 };
+	const struct plan_table used = { .table = &table };
 	const struct statement statement = { 0 };
 	struct facts_device devices[] = {
 		{ .bus = "pci", .address = "a", .modalias = E1000E },
@@ -84,7 +86,7 @@ static void test_shared_bundle(void **state)
 	AUTO_CHOSEN struct chosen chosen = { 0 };
 
 	(void)state;
-	choose_targets(&facts, &statement, &table, 1, PLAN_MAIN, &chosen);
+	choose_targets(&facts, &statement, &used, 1, PLAN_MAIN, &chosen);
 	assert_int_equal(chosen.target_count, 3);
 	assert_int_equal(chosen.row_count, 1);
 	assert_int_equal(chosen.target[0].bundle, 0);

@@ -118,6 +118,95 @@ static void test_digest(void **state)
 	assert_false(digest_equal(&first, &other));
 }
 
+/* "CentOS Linux release 7.8.2003 (Core)" says more than VERSION_ID="7"; another version than it is not believed. */
+static void test_refined_version(void **state)
+{
+	static const struct {
+		const char *version, *release, *wanted;
+	} rows[] = {
+		{ "7", "CentOS Linux release 7.8.2003 (Core)", "7.8.2003" },
+		{ "8", "CentOS Linux release 8.2.2004 (Core) ", "8.2.2004" },
+		{ "8", "CentOS Stream release 8", "8" },
+		{ "9.3", "Rocky Linux release 9.3 (Blue Onyx)", "9.3" },
+		{ "9.3", "Rocky Linux release 9.4 (Blue Onyx)", "9.3" },
+		{ "7", "release 70.1", "7" },
+		{ "", "release 7.1", "" },
+		{ "7", "", "7" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct facts facts = { 0 };
+
+		strcpy(facts.os_version, rows[i].version);
+		detect_refine_version(rows[i].release, &facts);
+		CHECK(strcmp(facts.os_version, rows[i].wanted) == 0, "row %zu: %s", i,
+		      facts.os_version);
+	}
+}
+
+/* Kernels that are installed, Secure Boot, lockdown, and what this machine is. */
+static void test_more(void **state)
+{
+	static const char secure[] = { 6, 0, 0, 0, 1 };
+	struct sysroot *sysroot = *state;
+	AUTO_FACTS struct facts before = { 0 }, facts = { 0 };
+	AUTO_CLOSE int efivars = -1, kernels = -1, security = -1, dmi = -1, half = -1;
+	struct err err = { 0 };
+
+	fill(sysroot);
+	check_good(detect_facts(&sysroot->machine, &before, &err), &err, "without");
+	assert_int_equal(before.secure_boot, FACTS_SECURE_BOOT_OFF);
+	assert_false(before.azure || before.hyperv || before.sig_enforce);
+	efivars = sysroot_folder(sysroot, "sys/firmware/efi/efivars");
+	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "no variable");
+	assert_int_equal(facts.secure_boot, FACTS_SECURE_BOOT_UNKNOWN);
+	facts_free(&facts);
+	put_file(efivars, "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", secure,
+		 sizeof(secure));
+	kernels = sysroot_folder(sysroot, "lib/modules/6.1.0-9-amd64");
+	put_file(kernels, "modules.order", "", 0);
+	half = sysroot_folder(sysroot, "lib/modules/6.1.0-10-amd64");
+	security = sysroot_folder(sysroot, "sys/kernel/security");
+	put_file(security, "lockdown", "none [integrity] confidentiality\n", 33);
+	dmi = sysroot_folder(sysroot, "sys/class/dmi/id");
+	put_file(dmi, "sys_vendor", "Microsoft Corporation\n", 22);
+	put_file(dmi, "product_name", "Virtual Machine\n", 16);
+	put_file(dmi, "chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77\n", 33);
+	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "with");
+	assert_int_equal(facts.secure_boot, FACTS_SECURE_BOOT_ON);
+	assert_string_equal(facts.lockdown, "integrity");
+	assert_true(facts.azure && facts.hyperv);
+	assert_int_equal(facts.kernel_count, before.kernel_count + 1);
+	assert_string_equal(facts.kernels[facts.kernel_count - 1], "6.1.0-9-amd64");
+}
+
+/* What a bound RDMA driver says of its port, and who uses its module. */
+static void test_bound(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_FACTS struct facts facts = { 0 };
+	AUTO_CLOSE int port = -1, module = -1, holder = -1, driver = -1;
+	struct err err = { 0 };
+
+	fill(sysroot);
+	sysroot_device(sysroot, "pci", "a5e1:00:02.0", CX5_VF, "mlx5_core", "ib0");
+	port = sysroot_folder(sysroot,
+			      "sys/bus/pci/devices/a5e1:00:02.0/infiniband/mlx5_0/ports/1");
+	put_file(port, "link_layer", "InfiniBand\n", 11);
+	driver = sysroot_folder(sysroot, "sys/bus/pci/drivers/mlx5_core");
+	sysroot_link(sysroot, "sys/bus/pci/drivers/mlx5_core/module",
+		     "../../../../module/mlx5_core");
+	module = sysroot_folder(sysroot, "sys/module/mlx5_core");
+	put_file(module, "srcversion", "ABC123\n", 7);
+	holder = sysroot_folder(sysroot, "sys/module/mlx5_core/holders/mlx5_ib");
+	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "bound");
+	assert_string_equal(find(&facts, "a5e1:00:02.0")->link_layer, "InfiniBand");
+	assert_string_equal(find(&facts, "a5e1:00:02.0")->srcversion, "ABC123");
+	assert_string_equal(find(&facts, "a5e1:00:02.0")->dependents, "mlx5_ib");
+	assert_string_equal(find(&facts, "000d3a6c-0001")->link_layer, "");
+}
+
 /* The host's wish for a Network Direct driver is shown, and nothing depends on it. */
 static void test_kvp(void **state)
 {
@@ -195,9 +284,15 @@ static void test_refresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_os_release), sysroot_test(test_devices),
-		sysroot_test(test_digest),	   sysroot_test(test_kvp),
-		sysroot_test(test_hostile),	   sysroot_test(test_os_release_places),
+		cmocka_unit_test(test_os_release),
+		sysroot_test(test_devices),
+		sysroot_test(test_digest),
+		sysroot_test(test_kvp),
+		cmocka_unit_test(test_refined_version),
+		sysroot_test(test_more),
+		sysroot_test(test_bound),
+		sysroot_test(test_hostile),
+		sysroot_test(test_os_release_places),
 		sysroot_test(test_refresh),
 	};
 

@@ -131,6 +131,90 @@ static void test_json(void **state)
 		json_string_value(json_object_get(json_array_get(list, 0), "modalias")), CX5);
 }
 
+/* What is printed is read again, whole; and what is not so is refused with the member. */
+static void test_replay(void **state)
+{
+	static char kernels[2][FACTS_TEXT_MAX] = { "5.15.0-1050-azure", "6.8.0-1" };
+	struct facts_device devices[2];
+	struct facts facts = machine(devices);
+	AUTO_FACTS struct facts again = { 0 };
+	AUTO_JSON json_t *root = NULL, *other = NULL;
+	AUTO_FREE char *text = NULL, *text_again = NULL;
+	struct err err = { 0 };
+	size_t size;
+
+	(void)state;
+	facts.kernels = kernels;
+	facts.kernel_count = 2;
+	facts.secure_boot = FACTS_SECURE_BOOT_ON;
+	facts.azure = true;
+	strcpy(facts.os_like, "rhel fedora");
+	strcpy(devices[0].link_layer, "InfiniBand");
+	root = facts_json(&facts);
+	text = json_text(root, &size);
+	check_good(facts_parse(text, size, &again, &err), &err, "parse");
+	other = facts_json(&again);
+	text_again = json_text(other, &size);
+	assert_string_equal(text, text_again);
+}
+
+static void test_by_hand(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} rows[] = {
+		{ "{'format':'larder.facts.v1','family':'linux'}", NULL },
+		{ "{'format':'larder.facts.v1','family':'linux','os_id':'rocky','kernel':'5.14."
+		  "0',"
+		  "'devices':[{'bus':'pci','modalias':'" CX5 "'}]}",
+		  NULL },
+		{ "{'format':'larder.facts.v2','family':'linux'}", "format: expected" },
+		{ "{'format':'larder.facts.v1'}", "family: missing" },
+		{ "{'format':'larder.facts.v1','family':'linux','os':'x'}", "os: " },
+		{ "{'format':'larder.facts.v1','family':'linux','kernel':'../x'}",
+		  "kernel: expected" },
+		{ "{'format':'larder.facts.v1','family':'linux','arch':3}",
+		  "arch: expected a text" },
+		{ "{'format':'larder.facts.v1','family':'a family of far too many letters'}",
+		  "family: expected a text of at most 15 bytes" },
+		{ "{'format':'larder.facts.v1','family':'linux','secure_boot':'yes'}",
+		  "secure_boot: expected" },
+		{ "{'format':'larder.facts.v1','family':'linux','kernels':['a','a']}",
+		  "kernels: " },
+		{ "{'format':'larder.facts.v1','family':'linux','devices':[{'bus':'pci'}]}",
+		  "devices[0]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_FREE char *text = with_quotes(rows[i].text);
+		AUTO_FACTS struct facts facts = { 0 };
+		struct err err = { 0 };
+		int result = facts_parse(text, strlen(text), &facts, &err);
+
+		CHECK((result == 0) == (rows[i].error == NULL), "row %zu: %s", i, err.text);
+		CHECK(!rows[i].error || strstr(err.text, rows[i].error), "row %zu: %s", i,
+		      err.text);
+	}
+}
+
+static void test_class_and_likeness(void **state)
+{
+	struct facts_device device = { .bus = "pci", .modalias = CX5 };
+	struct facts facts = { .os_id = "rocky", .os_like = "rhel centos  fedora" };
+	char class[5];
+
+	(void)state;
+	facts_device_class(&device, class);
+	assert_string_equal(class, "0207");
+	strcpy(device.modalias, "pci:v000015B3bc");
+	facts_device_class(&device, class);
+	assert_string_equal(class, "");
+	assert_true(facts_is_like(&facts, "rhel") && facts_is_like(&facts, "fedora"));
+	assert_false(facts_is_like(&facts, "rocky") || facts_is_like(&facts, "rhe") ||
+		     facts_is_like(&facts, ""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +223,9 @@ int main(void)
 		cmocka_unit_test(test_digest_without_addresses),
 		cmocka_unit_test(test_digest_has_borders),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_class_and_likeness),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

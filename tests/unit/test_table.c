@@ -9,7 +9,8 @@
 	"{'name':'mlnx-ofed','version':'5.8-2.0.3.0','id':'dkms','rank':50,"                   \
 	"'kernels':['5.15.0-1050-azure'],'devices':['pci:v000015B3d0000101Csv*sd*bc02sc07i*']" \
 	","                                                                                    \
-	"'sizes':['Standard_HB*'],'excludes':['doca-ofed'],'requires':[],'early':false,"       \
+	"'sizes':['Standard_HB*'],'excludes':['doca-ofed'],'requires':[],'early':false,'like'" \
+	":true,'secure_boot':false,'link_layer':'InfiniBand',"                                 \
 	"'record':{'digest':'sha256:" HEX "','size':4321},'bytes':123456789}"
 #define GOOD "{'rows':[" ROW "]}"
 
@@ -65,6 +66,15 @@ static const struct {
 	{ "'early':false", "'early':true", NULL },
 	{ "'early':false", "'early':'yes'", "rows[0].early: expected true or false" },
 	{ "'early':false,", "", "rows[0].early: missing" },
+	{ "'like':true", "'like':0", "rows[0].like: expected true or false" },
+	{ "'like':true,", "", "rows[0].like: missing" },
+	{ "'secure_boot':false", "'secure_boot':true", NULL },
+	{ "'secure_boot':false,", "", "rows[0].secure_boot: missing" },
+	{ "'link_layer':'InfiniBand'", "'link_layer':''", NULL },
+	{ "'link_layer':'InfiniBand'", "'link_layer':'Ethernet'", NULL },
+	{ "'link_layer':'InfiniBand'", "'link_layer':'ethernet'",
+	  "rows[0].link_layer: expected" },
+	{ "'link_layer':'InfiniBand',", "", "rows[0].link_layer: expected" },
 	{ "'record':{'digest':'sha256:" HEX "','size':4321},", "", "rows[0].record: missing" },
 	{ "{'digest':'sha256:" HEX "','size':4321}", "'x'",
 	  "rows[0].record: expected an object" },

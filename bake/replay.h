@@ -1,0 +1,26 @@
+/* replay.h - the plan of a machine that is somewhere else: its facts against an open cache. */
+#ifndef LARDER_REPLAY_H
+#define LARDER_REPLAY_H
+
+#include "bake/place.h"
+#include "cache/plan.h"
+
+struct replay {
+	enum reason
+		reason; /* REASON_DONE: each device that is claimed has a bundle that is carried */
+	char text[PLAN_TEXT_MAX];
+	struct plan plan; /* borrows from place and facts */
+	struct plan_gap *gap; /* owned */
+	size_t gap_count;
+};
+#define AUTO_REPLAY __attribute__((cleanup(replay_free)))
+void replay_free(struct replay *replay);
+
+/* What the agent would choose there, out of this cache. */
+void replay_plan(const struct place *place, const struct facts *facts, enum plan_moment moment,
+		 struct replay *out);
+
+/* Is the bundle of this row here whole? */
+bool replay_is_carried(const struct place *place, const struct table_row *row);
+
+#endif
