@@ -7,67 +7,24 @@
 #include "bake/baked.h"
 #include "bake/offer.h"
 
-/* One table on its way: rows of bundles for one subject. */
-struct growing {
-	char *name; /* owned */
-	struct table table;
-};
-
 struct oven {
 	const struct bake_inputs *inputs;
 	struct layout layout;
 	struct harvest harvest;
 	struct memos memos;
 	struct baked_list bundles;
-	struct growing *tables; /* sorted by name before they are written */
-	size_t table_count;
+	struct offer offer;
 	struct statement_table *entries; /* owned */
 };
 
 static void oven_free(struct oven *oven)
 {
-	for (size_t i = 0; i < oven->table_count; i++) {
-		free(oven->tables[i].name);
-		free(oven->tables[i].table.row); /* the lists in it are the manifests' */
-	}
+	offer_free(&oven->offer);
 	baked_list_free(&oven->bundles);
-	free(oven->tables);
 	free(oven->entries);
 	harvest_free(&oven->harvest);
 	memos_close(&oven->memos);
 	layout_close(&oven->layout);
-}
-
-static struct table *table_for(struct oven *oven, const char *os, const char *arch)
-{
-	AUTO_FREE char *name = offer_subject(os, arch);
-
-	for (size_t i = 0; i < oven->table_count; i++) {
-		if (strcmp(oven->tables[i].name, name) == 0)
-			return &oven->tables[i].table;
-	}
-	oven->tables = must_realloc(oven->tables, oven->table_count + 1, sizeof(*oven->tables));
-	oven->tables[oven->table_count] = (struct growing) { .name = take_ptr(&name) };
-	return &oven->tables[oven->table_count++].table;
-}
-
-static void add_row(struct oven *oven, const struct manifest *manifest,
-		    const struct manifest_bundle *from, const struct memo *memo)
-{
-	struct table_row row = offer_row(manifest, from);
-
-	row.record = memo->record;
-	row.bytes = memo_bytes(memo);
-	for (size_t i = 0; i < from->os.count; i++) {
-		for (size_t j = 0; j < from->arch.count; j++) {
-			struct table *table =
-				table_for(oven, from->os.item[i], from->arch.item[j]);
-
-			table->row =
-				must_realloc(table->row, table->count + 1, sizeof(*table->row));
-			table->row[table->count++] = row;
-		}
-	}
 }
 
 static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
@@ -82,7 +39,8 @@ static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
 							     inputs->manifest, from) };
 	if (baked_make(&oven->memos, inputs, from, oven->inputs->log, baked, err) < 0)
 		return -1;
-	add_row(oven, inputs->manifest, from, &baked->memo);
+	offer_add(&oven->offer, inputs->manifest, from, &baked->memo.record,
+		  memo_bytes(&baked->memo));
 	return 0;
 }
 
@@ -108,51 +66,31 @@ static int bake_manifest(struct oven *oven, const struct manifest *manifest, str
 	return 0;
 }
 
-static int by_name(const void *left, const void *right)
-{
-	return strcmp(((const struct growing *)left)->name,
-		      ((const struct growing *)right)->name);
-}
-
-static int by_row(const void *left, const void *right)
-{
-	return table_row_compare(left, right);
-}
-
-static int put_table(const struct oven *oven, struct growing *growing,
+static int put_table(const struct oven *oven, const struct offer_table *from,
 		     struct statement_table *entry, struct err *err)
 {
-	struct table *table = &growing->table;
 	AUTO_TABLE struct table again = { 0 };
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
-	qsort(table->row, table->count, sizeof(*table->row), by_row);
-	for (size_t i = 1; i < table->count; i++) {
-		const struct table_row *row = &table->row[i];
-
-		if (table_row_compare(&table->row[i - 1], row) == 0)
-			return err_set(err, ERR_INVALID, "%s %s (%s) stands twice in table %s",
-				       row->name, row->version, row->id, growing->name);
-	}
-	text = table_text(table, &size);
-	if (size > TABLE_MAX_BYTES || table->count > TABLE_MAX_ROWS)
+	text = table_text(&from->table, &size);
+	if (size > TABLE_MAX_BYTES || from->table.count > TABLE_MAX_ROWS)
 		return err_set(err, ERR_INVALID, "table %s: %zu rows, %zu bytes: too large",
-			       growing->name, table->count, size);
+			       from->name, from->table.count, size);
 	if (table_parse(text, size, &again, err) < 0) /* as whoever verifies it will */
-		return err_wrap(err, "table %s", growing->name);
-	entry->name = growing->name;
+		return err_wrap(err, "table %s", from->name);
+	entry->name = from->name;
 	return layout_put(&oven->layout, text, size, &entry->content, err);
 }
 
 static int put_tables(struct oven *oven, struct statement *statement, struct err *err)
 {
-	if (oven->table_count)
-		qsort(oven->tables, oven->table_count, sizeof(*oven->tables), by_name);
-	oven->entries = must_calloc(oven->table_count, sizeof(*oven->entries));
+	if (offer_sort(&oven->offer, err) < 0)
+		return -1;
+	oven->entries = must_calloc(oven->offer.count, sizeof(*oven->entries));
 	statement->table = oven->entries;
-	for (size_t i = 0; i < oven->table_count; i++) {
-		if (put_table(oven, &oven->tables[i], &oven->entries[i], err) < 0)
+	for (size_t i = 0; i < oven->offer.count; i++) {
+		if (put_table(oven, &oven->offer.item[i], &oven->entries[i], err) < 0)
 			return -1;
 		statement->table_count++;
 	}
@@ -293,8 +231,8 @@ static void list_bundles(struct oven *oven, struct inventory *inventory)
 {
 	baked_list_merge(&oven->bundles);
 	inventory->bundles = must_calloc(oven->bundles.count, sizeof(*inventory->bundles));
-	for (size_t i = 0; i < oven->table_count; i++) {
-		const struct table *table = &oven->tables[i].table;
+	for (size_t i = 0; i < oven->offer.count; i++) {
+		const struct table *table = &oven->offer.item[i].table;
 
 		for (size_t j = 0; j < table->count; j++)
 			baked_list_move(&oven->bundles, &table->row[j], inventory);
