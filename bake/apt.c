@@ -5,56 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bake/apt_run.h"
+#include "bake/scratch.h"
 #include "cache/base/json.h"
-#include "cache/base/run.h"
 
 #define ASK_TIMEOUT_MS (120 * 1000)
 #define GET_TIMEOUT_MS (3600 * 1000)
-#define FOLDER_LINK                                                                            \
-	"apt" /* in STORE/partial: where the folder below is, for the run after a crash */
-#define FOLDER_PREFIX "/var/tmp/larder-apt-"
-#define ENV_ROWS 8
+#define FOLDER_NAME "apt"
 #define COPY_STEP ((size_t)256 * 1024)
-
-/* Runs an apt tool; its messages are part of the output. The caller frees result->output. */
-static int run_apt(const char *const *argv, const int *dir, int timeout_ms,
-		   struct run_result *result, struct err *err)
-{
-	static const char *const kept[] = { "APT_CONFIG",  "http_proxy", "https_proxy",
-					    "HTTPS_PROXY", "no_proxy",	 "NO_PROXY" };
-	char *env[ENV_ROWS] = { NULL };
-	struct run_spec spec = { .argv = argv,
-				 .env = (const char *const *)env,
-				 .dir = dir,
-				 .timeout_ms = timeout_ms,
-				 .keep = RUN_OUTPUT_MAX,
-				 .keep_errors = true };
-	size_t count = 0;
-	int code;
-
-	for (size_t i = 0; i < COUNT_OF(kept); i++) {
-		const char *value = getenv(kept[i]);
-
-		if (value)
-			env[count++] = must_printf("%s=%s", kept[i], value);
-	}
-	code = run(&spec, result, err);
-	for (size_t i = 0; i < count; i++)
-		free(env[i]);
-	if (code < 0 && err->kind == ERR_MISSING)
-		return err_wrap(err, "packages need apt, as Debian and Ubuntu have it");
-	return code;
-}
 
 static int find_origin(struct apt_package *package, struct err *err)
 {
 	const char *const madison[] = { "apt-cache", "madison", "--", package->name, NULL };
 	const char *const policy[] = { "apt-cache", "policy", NULL };
 	struct run_result versions = { 0 }, sources = { 0 };
-	int code = run_apt(madison, NULL, ASK_TIMEOUT_MS, &versions, err);
+	int code = apt_run(madison, NULL, NULL, ASK_TIMEOUT_MS, &versions, err);
 
 	if (code == 0)
-		code = run_apt(policy, NULL, ASK_TIMEOUT_MS, &sources, err);
+		code = apt_run(policy, NULL, NULL, ASK_TIMEOUT_MS, &sources, err);
 	if (code == 0)
 		apt_parse_origin(versions.output, sources.output, package->version,
 				 package->origin);
@@ -75,7 +43,7 @@ static void suggest(const char *name, struct err *err)
 	size_t count = 0;
 	char *rest;
 
-	if (run_apt(argv, NULL, ASK_TIMEOUT_MS, &result, &ignored) < 0)
+	if (apt_run(argv, NULL, NULL, ASK_TIMEOUT_MS, &result, &ignored) < 0)
 		return;
 	rest = result.output;
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
@@ -143,7 +111,7 @@ int apt_find(const char *asked, struct apt_package *out, struct err *err)
 	if (!apt_is_request(asked))
 		return err_set(err, ERR_INVALID, "package \"%s\": not a Debian package name",
 			       asked);
-	if (run_apt(argv, NULL, ASK_TIMEOUT_MS, &result, err) < 0)
+	if (apt_run(argv, NULL, NULL, ASK_TIMEOUT_MS, &result, err) < 0)
 		return -1;
 	code = parse_answer(asked, result.output, &package, err);
 	free(result.output);
@@ -178,44 +146,13 @@ struct lock_package apt_to_lock(const struct apt_package *package)
 	};
 }
 
-/* Removes the folder that a crash left, or that is no longer needed. */
-static void remove_folder(const struct store *store)
+/* apt downloads as a user of its own, who must own the folder. */
+static int give_to_apt(const struct scratch *scratch, struct err *err)
 {
-	char path[FS_PATH_MAX];
-	ssize_t length = readlinkat(store->partial, FOLDER_LINK, path, sizeof(path) - 1);
-	struct err ignored;
-
-	if (length <= 0)
-		return;
-	path[length] = '\0';
-	if (strncmp(path, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) == 0 &&
-	    !strchr(path + strlen(FOLDER_PREFIX), '/') &&
-	    fs_remove_tree(AT_FDCWD, path, &ignored) < 0)
-		return;
-	unlinkat(store->partial, FOLDER_LINK, 0);
-}
-
-/* An empty folder for apt, which downloads as a user of its own: that user must own the folder
- * and reach it by its path, so it cannot lie in the store. */
-static int make_folder(const struct store *store, int *out_fd, struct err *err)
-{
-	char path[] = FOLDER_PREFIX "XXXXXX";
 	const struct passwd *user = geteuid() == 0 ? getpwnam("_apt") : NULL;
-	AUTO_CLOSE int fd = -1;
 
-	remove_folder(store);
-	if (!mkdtemp(path))
-		return err_errno(err, "make folder %s", path);
-	if (symlinkat(path, store->partial, FOLDER_LINK) < 0) {
-		err_errno(err, "store: link %s", path);
-		rmdir(path);
-		return -1;
-	}
-	if (fs_open_dir(AT_FDCWD, path, &fd, err) < 0)
-		return -1;
-	if (user && fchown(fd, user->pw_uid, (gid_t)-1) < 0)
-		return err_errno(err, "chown %s", path);
-	*out_fd = take_fd(&fd);
+	if (user && fchown(scratch->dir, user->pw_uid, (gid_t)-1) < 0)
+		return err_errno(err, "chown %s", scratch->path);
 	return 0;
 }
 
@@ -244,7 +181,7 @@ static int download(const struct apt_package *package, int folder, struct err *e
 	if (!apt_is_request(exact))
 		return err_set(err, ERR_INVALID, "package \"%s\": not a Debian package name",
 			       exact);
-	if (run_apt(argv, &folder, GET_TIMEOUT_MS, &result, err) < 0)
+	if (apt_run(argv, NULL, &folder, GET_TIMEOUT_MS, &result, err) < 0)
 		return -1;
 	if (result.code != 0)
 		code = gone(package, result.output, err);
@@ -322,11 +259,10 @@ static int get_into(const struct store *store, const struct apt_package *package
 
 int apt_get(const struct store *store, const struct apt_package *package, struct err *err)
 {
-	AUTO_CLOSE int folder = -1;
-	int code = make_folder(store, &folder, err);
+	AUTO_SCRATCH struct scratch scratch = SCRATCH_NONE;
 
-	if (code == 0)
-		code = get_into(store, package, folder, err);
-	remove_folder(store);
-	return code;
+	if (scratch_open(store, FOLDER_NAME, &scratch, err) < 0 ||
+	    give_to_apt(&scratch, err) < 0)
+		return -1;
+	return get_into(store, package, scratch.dir, err);
 }

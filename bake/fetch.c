@@ -89,7 +89,11 @@ static void record_all(struct fetch_job *job)
 
 static void fill_result(const struct fetch_job *job, struct fetch_result *out)
 {
-	struct fetch_result result = { .files = json_array(), .packages = json_array() };
+	struct fetch_result result = { .files = json_array(),
+				       .packages = json_array(),
+				       .closures = json_incref(job->closures),
+				       .fetched = job->closure_fetched,
+				       .fetched_bytes = job->closure_fetched_bytes };
 	char hex[DIGEST_HEX_MAX];
 
 	for (size_t i = 0; i < job->wanted_count; i++) {
@@ -135,6 +139,7 @@ static int work(struct fetch_job *job, struct err *err)
 	else if (!job->inputs->offline)
 		return 0;
 	fetch_take_packages(job);
+	fetch_take_closures(job);
 	record_all(job);
 	return 0;
 }
@@ -149,11 +154,17 @@ static void job_free(struct fetch_job *job)
 	free(job->sources);
 	free(job->wanted);
 	free(job->packaged);
+	scratch_close(&job->scratch);
+	json_decref(job->closures);
+	json_decref(job->done);
 }
 
 int fetch(const struct fetch_inputs *inputs, struct fetch_result *out, struct err *err)
 {
 	struct fetch_job job = { .inputs = inputs,
+				 .scratch = SCRATCH_NONE,
+				 .closures = json_array(),
+				 .done = json_object(),
 				 .sources = must_calloc(inputs->path_count,
 							sizeof(*job.sources)) };
 	int code = work(&job, err);
@@ -172,4 +183,5 @@ void fetch_result_free(struct fetch_result *result)
 {
 	json_release(&result->files);
 	json_release(&result->packages);
+	json_release(&result->closures);
 }

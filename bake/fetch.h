@@ -18,6 +18,8 @@ struct fetch_inputs {
 	const struct select *select; /* only for these bundles; NULL: for all */
 	struct log *log;
 	unsigned stall_seconds;
+	const char
+		*target_root; /* for closures that the site file does not describe; or NULL */
 	bool pin; /* trust what arrives where no pin is, and write the pin */
 	bool frozen; /* take nothing that the locks do not name */
 	bool offline; /* take nothing that the store lacks */
@@ -27,6 +29,7 @@ struct fetch_inputs {
 struct fetch_result {
 	json_t *files; /* owned: [{"url","sha256","size","state"}] */
 	json_t *packages; /* owned */
+	json_t *closures; /* owned: [{"target","arch","asked","installed","packages"}] */
 	size_t fetched;
 	uint64_t fetched_bytes;
 };

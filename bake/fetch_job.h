@@ -3,8 +3,10 @@
 #define LARDER_FETCH_JOB_H
 
 #include "bake/apt.h"
+#include "bake/closure.h"
 #include "bake/fetch.h"
 #include "bake/lock.h"
+#include "bake/scratch.h"
 
 /* One manifest with its lock. */
 struct fetch_source {
@@ -37,6 +39,11 @@ struct fetch_job {
 	size_t wanted_count;
 	struct fetch_packaged *packaged;
 	size_t packaged_count;
+	struct scratch scratch; /* where closures are resolved, once one has to be */
+	json_t *closures; /* owned: for the result */
+	json_t *done; /* owned: closures and packages that this run has dealt with */
+	size_t closure_fetched;
+	uint64_t closure_fetched_bytes;
 	size_t failures;
 	struct err first;
 };
@@ -55,5 +62,8 @@ void fetch_download_files(struct fetch_job *job);
 
 /* Every package of every manifest, into the store and into its lock. */
 void fetch_take_packages(struct fetch_job *job);
+
+/* Every closure of every manifest, likewise. */
+void fetch_take_closures(struct fetch_job *job);
 
 #endif

@@ -96,6 +96,8 @@ static struct json_strings packages_of(const struct fetch_source *source)
 		for (size_t j = 0; source->selected[i] && j < bundle->take_count; j++) {
 			const struct json_strings *names = &bundle->takes[j].packages;
 
+			if (bundle->takes[j].kind != MANIFEST_TAKE_PACKAGES)
+				continue;
 			for (size_t k = 0; k < names->count; k++) {
 				if (json_object_get(seen, names->item[k]))
 					continue;

@@ -176,14 +176,12 @@ static int check_pins(const struct expansion *expansion, const json_t *bundles,
 	return 0;
 }
 
-int flat_of(const json_t *document, const struct site *site, bool closures, json_t **out_flat,
-	    struct err *err)
+int flat_of(const json_t *document, const struct site *site, json_t **out_flat, struct err *err)
 {
 	AUTO_EXPANSION struct expansion expansion = { 0 };
 	AUTO_JSON json_t *pins = NULL, *bundles = json_array();
 	struct flat_context context = {
 		.repos = json_object_get(site->document, "repos"),
-		.closures = closures,
 	};
 	struct parts parts;
 

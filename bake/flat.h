@@ -11,9 +11,8 @@
 #define FLAT_FORMAT "larder.manifest.v1"
 
 /* document is a parsed manifest file. No disk, no clock: the same input gives the same result, which
- * the caller owns. closures: false makes a take with a closure an error. Errors name the field,
- * without the name of the file. */
-MUST_USE int flat_of(const json_t *document, const struct site *site, bool closures,
-		     json_t **out_flat, struct err *err);
+ * the caller owns. Errors name the field, without the name of the file. */
+MUST_USE int flat_of(const json_t *document, const struct site *site, json_t **out_flat,
+		     struct err *err);
 
 #endif

@@ -39,9 +39,6 @@ static int check_closure(struct json_reader *reader, const char *closure,
 
 	if (!closure)
 		return 0;
-	if (!context->closures)
-		return json_bad(reader, "closure",
-				"closures are not supported in this version");
 	if (context->repos && !json_object_get(context->repos, closure))
 		return json_bad(reader, "closure", "the site file has no repository \"%s\"%s",
 				closure, field_hint(closure, context->repos, hint));

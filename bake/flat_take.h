@@ -3,14 +3,12 @@
 #define LARDER_FLAT_TAKE_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "cache/base/err.h"
 
 /* What a bundle may do beyond its own text. */
 struct flat_context {
 	const json_t *repos; /* of the site file, or NULL without one */
-	bool closures; /* false: a closure is an error */
 };
 
 /* take is the expanded array, which stands at path; file already holds a URL. The flat array, which

@@ -271,6 +271,54 @@ static int take_packages(struct gather *gather, const struct manifest_take *take
 	return 0;
 }
 
+/* The closure as the lock has it: exactly those packages, untouched. */
+static int take_closure(struct gather *gather, const struct manifest_take *take,
+			struct err *err)
+{
+	AUTO_CLOSURE struct closure closure = { 0 };
+	struct lock_closure wanted;
+	struct digest installed;
+
+	if (lock_closure_of(gather->from, take, &wanted, err) < 0)
+		return -1;
+	if (lock_find_closure(gather->inputs->lock, &wanted, &installed, &closure, err) < 0)
+		return err->kind == ERR_MISSING ? err_set(err, ERR_MISSING,
+							  "closure %s is not in the lock; run "
+							  "larder fetch first",
+							  take->closure)
+						: -1;
+	for (size_t i = 0; i < closure.count; i++) {
+		const struct closure_package *package = &closure.package[i];
+
+		if (!store_has(gather->inputs->store, &package->content.digest))
+			return err_set(err, ERR_MISSING,
+				       "closure %s: package %s %s is not in the store; run "
+				       "larder fetch first",
+				       take->closure, package->name, package->version);
+		add_origin(gather->bundle,
+			   must_printf("package %s %s %s (%s)", package->name, package->version,
+				       package->arch, package->origin),
+			   &package->content);
+		if (add_taken(gather, take->into, package->file, 0644, &package->content, err) <
+		    0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_any(struct gather *gather, const struct manifest_take *take, struct err *err)
+{
+	switch (take->kind) {
+	case MANIFEST_TAKE_FILE:
+		return take_file(gather, take, err);
+	case MANIFEST_TAKE_PACKAGES:
+		return take_packages(gather, take, err);
+	case MANIFEST_TAKE_CLOSURE:
+		return take_closure(gather, take, err);
+	}
+	abort();
+}
+
 static int by_path(const void *left, const void *right)
 {
 	return strcmp(((const struct gather_file *)left)->path,
@@ -304,8 +352,7 @@ int gather_files(struct gather *gather, struct err *err)
 	for (size_t i = 0; i < gather->from->take_count; i++) {
 		const struct manifest_take *take = &gather->from->takes[i];
 
-		if ((take->kind == MANIFEST_TAKE_FILE ? take_file(gather, take, err)
-						      : take_packages(gather, take, err)) < 0)
+		if (take_any(gather, take, err) < 0)
 			return err_wrap(err, "take[%zu]", i);
 	}
 	return settle_taken(gather, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bake/lock_entry.h"
 #include "bake/store.h"
 #include "cache/base/fs.h"
 #include "cache/base/json.h"
@@ -38,8 +39,7 @@ static bool is_date(const char *text)
 	return true;
 }
 
-/* The three fields that files and packages share. */
-static void read_content(struct json_reader *reader, struct digest_size *out)
+void lock_entry_read(struct json_reader *reader, struct digest_size *out)
 {
 	const char *sha256 = json_need_string(reader, "sha256", DIGEST_HEX_MAX);
 	const char *date;
@@ -62,7 +62,7 @@ static int read_file(const char *url, const json_t *value, struct digest_size *o
 
 	if (strlen(url) > NAME_TEXT_MAX_BYTES)
 		json_bad(&reader, "", "URL too long");
-	read_content(&reader, &content);
+	lock_entry_read(&reader, &content);
 	if (json_close(&reader) < 0)
 		return -1;
 	*out = content;
@@ -81,7 +81,7 @@ static int read_package(const char *asked, const json_t *value, struct lock_pack
 	package.arch = json_need_string(&reader, "arch", NAME_MAX_BYTES);
 	package.file = json_need_string(&reader, "file", NAME_MAX_BYTES);
 	package.origin = json_need_string(&reader, "origin", NAME_TEXT_MAX_BYTES);
-	read_content(&reader, &package.content);
+	lock_entry_read(&reader, &package.content);
 	if (package.file && !name_is_safe(package.file))
 		json_bad(&reader, "file", "expected a safe file name");
 	if (json_close(&reader) < 0)
@@ -116,12 +116,15 @@ static int check_document(const json_t *document, struct err *err)
 	const char *format = json_need_string(&reader, "format", 64);
 	const json_t *files = json_need_object(&reader, "files");
 	const json_t *packages = json_need_object(&reader, "packages");
+	const json_t *closures = json_want_object(&reader, "closures");
 
 	if (format && strcmp(format, LOCK_FORMAT) != 0)
 		json_bad(&reader, "format", "expected \"%s\", got \"%s\"", LOCK_FORMAT, format);
 	if (json_close(&reader) < 0)
 		return -1;
-	return check_entries(files, packages, err);
+	if (check_entries(files, packages, err) < 0)
+		return -1;
+	return lock_check_closures(closures, err);
 }
 
 int lock_load(const char *manifest_path, struct lock *out_lock, struct err *err)
@@ -171,6 +174,7 @@ int lock_save(const char *manifest_path, const struct lock *lock, struct err *er
 	AUTO_FREE char *path = lock_path(manifest_path), *folder = must_strdup(path);
 	AUTO_FREE char *name = must_strdup(path), *text = NULL;
 	AUTO_JSON json_t *document = NULL;
+	const json_t *closures;
 	AUTO_CLOSE int dir = -1;
 	size_t size;
 
@@ -179,6 +183,9 @@ int lock_save(const char *manifest_path, const struct lock *lock, struct err *er
 	document = json_pack("{s:s, s:o, s:o}", "format", LOCK_FORMAT, "files",
 			     sorted(json_object_get(lock->document, "files")), "packages",
 			     sorted(json_object_get(lock->document, "packages")));
+	closures = json_object_get(lock->document, "closures");
+	if (closures)
+		json_object_set_new(document, "closures", sorted(closures));
 	text = json_pretty(document, &size);
 	if (fs_open_dir(AT_FDCWD, dirname(folder), &dir, err) < 0)
 		return err_wrap(err, "%s", path);
@@ -225,7 +232,7 @@ static void today(char out[DATE_MAX])
 		strcpy(out, "1970-01-01");
 }
 
-static void add_content(json_t *entry, const struct digest_size *content)
+void lock_entry_add(json_t *entry, const struct digest_size *content)
 {
 	char hex[DIGEST_HEX_MAX], date[DATE_MAX];
 
@@ -240,8 +247,8 @@ static bool same(const struct digest_size *left, const struct digest_size *right
 	return left->size == right->size && digest_equal(&left->digest, &right->digest);
 }
 
-static int contradiction(const char *what, const struct digest_size *old,
-			 const struct digest_size *new, struct err *err)
+int lock_contradiction(const char *what, const struct digest_size *old,
+		       const struct digest_size *new, struct err *err)
 {
 	char before[DIGEST_HEX_MAX], after[DIGEST_HEX_MAX];
 
@@ -262,11 +269,11 @@ int lock_put_file(struct lock *lock, const char *url, const struct digest_size *
 
 	if (lock_find_file(lock, url, &old, &missing) == 0) {
 		if (!same(&old, content))
-			return contradiction(url, &old, content, err);
+			return lock_contradiction(url, &old, content, err);
 		return 0;
 	}
 	entry = json_object();
-	add_content(entry, content);
+	lock_entry_add(entry, content);
 	json_object_set_new(files, url, entry);
 	lock->changed = true;
 	return 0;
@@ -282,8 +289,8 @@ int lock_put_package(struct lock *lock, const struct lock_package *package, stru
 	if (lock_find_package(lock, package->asked, &old, &missing) == 0 &&
 	    strcmp(old.version, package->version) == 0) {
 		if (!same(&old.content, &package->content))
-			return contradiction(package->file, &old.content, &package->content,
-					     err);
+			return lock_contradiction(package->file, &old.content,
+						  &package->content, err);
 		return 0;
 	}
 	entry = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", package->name, "version",
@@ -291,7 +298,7 @@ int lock_put_package(struct lock *lock, const struct lock_package *package, stru
 			  "origin", package->origin);
 	if (!entry)
 		return err_set(err, ERR_INVALID, "package %s: not UTF-8", package->asked);
-	add_content(entry, &package->content);
+	lock_entry_add(entry, &package->content);
 	json_object_set_new(packages, package->asked, entry);
 	lock->changed = true;
 	return 0;

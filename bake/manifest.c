@@ -7,14 +7,14 @@
 #include "bake/flat.h"
 #include "cache/base/json.h"
 
-static int read_flat(const char *path, const struct site *site, bool closures,
-		     json_t **out_flat, struct err *err)
+static int read_flat(const char *path, const struct site *site, json_t **out_flat,
+		     struct err *err)
 {
 	AUTO_JSON json_t *document = NULL;
 
 	if (json_read_at(AT_FDCWD, path, MANIFEST_MAX_BYTES, &document, err) < 0)
 		return -1;
-	if (flat_of(document, site, closures, out_flat, err) < 0)
+	if (flat_of(document, site, out_flat, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;
 }
@@ -22,7 +22,7 @@ static int read_flat(const char *path, const struct site *site, bool closures,
 int manifest_expand(const char *path, const struct site *site, json_t **out_flat,
 		    struct err *err)
 {
-	return read_flat(path, site, true, out_flat, err);
+	return read_flat(path, site, out_flat, err);
 }
 
 /* From here on the document is known to be good: nothing below can fail. */
@@ -80,12 +80,16 @@ static const struct manifest_pin *pin_of(struct manifest *manifest, const char *
 static struct manifest_take take_of(struct manifest *manifest, const json_t *value,
 				    json_t *places)
 {
-	const char *url = text_of(value, "url");
+	const char *url = text_of(value, "url"), *closure = text_of(value, "closure");
 
 	return (struct manifest_take) {
-		.kind = url ? MANIFEST_TAKE_FILE : MANIFEST_TAKE_PACKAGES,
+		.kind = closure ? MANIFEST_TAKE_CLOSURE
+			: url	? MANIFEST_TAKE_FILE
+				: MANIFEST_TAKE_PACKAGES,
 		.file = url ? pin_of(manifest, url, places) : NULL,
+		.repo = text_of(value, "repo"),
 		.packages = list_of(value, "packages"),
+		.closure = closure,
 		.members = list_of(value, "members"),
 		.into = text_of(value, "into"),
 		.tree = json_is_true(json_object_get(value, "tree")),
@@ -165,7 +169,7 @@ int manifest_load(const char *path, const struct site *site, struct manifest *ou
 {
 	struct manifest manifest = { .path = path };
 
-	if (read_flat(path, site, false, &manifest.flat, err) < 0)
+	if (read_flat(path, site, &manifest.flat, err) < 0)
 		return -1;
 	fill(&manifest);
 	*out_manifest = manifest;

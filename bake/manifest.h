@@ -25,12 +25,15 @@ struct manifest_pin {
 	bool pinned; /* false: the URL has no pin, only fetch --pin may take it */
 };
 
-enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES };
+enum manifest_take_kind { MANIFEST_TAKE_FILE, MANIFEST_TAKE_PACKAGES, MANIFEST_TAKE_CLOSURE };
 
 struct manifest_take {
 	enum manifest_take_kind kind;
-	const struct manifest_pin *file; /* for MANIFEST_TAKE_FILE */
-	struct json_strings packages; /* of the build host's distribution */
+	/* For MANIFEST_TAKE_FILE; or where a closure has a repository in a file. */
+	const struct manifest_pin *file;
+	const char *repo; /* glob over folders in that file; else NULL */
+	struct json_strings packages; /* of the build host's distribution, or for the closure */
+	const char *closure; /* the target; NULL: no closure */
 	struct json_strings members; /* globs over archive paths; empty: the file itself */
 	const char *into; /* a folder in the bundle, "." for its top */
 	bool tree; /* into is one tree, in which members keep their paths */
@@ -80,6 +83,11 @@ const char *site_mirror(const struct site *site, const char *url, char out[SITE_
 const json_t *site_sources(const struct site *site);
 const json_t *site_withdrawn(const struct site *site); /* "name@version" */
 
+/* One of its repositories, already checked, or NULL. */
+const json_t *site_repo(const struct site *site, const char *name);
+/* A path in the site file as seen from here: relative ones begin at the site file's folder. The caller frees. */
+char *site_path(const struct site *site, const char *path);
+
 /* Has the organisation accepted this licence? ERR_REFUSED: no, or not in full yet. */
 MUST_USE int site_check_licence(const struct site *site, const char *id, struct err *err);
 
@@ -89,8 +97,7 @@ MUST_USE int site_check_licence(const struct site *site, const char *id, struct 
 MUST_USE int manifest_expand(const char *path, const struct site *site, json_t **out_flat,
 			     struct err *err);
 
-/* As manifest_expand, with the flat document taken apart. ERR_INVALID where a bundle has a
- * closure: this version cannot resolve them. */
+/* As manifest_expand, with the flat document taken apart. */
 MUST_USE int manifest_load(const char *path, const struct site *site,
 			   struct manifest *out_manifest, struct err *err);
 void manifest_free(struct manifest *manifest);

@@ -96,12 +96,41 @@ static int add_package(struct digest_stream *stream, const struct lock *lock, co
 	return 0;
 }
 
+static int add_closure(struct digest_stream *stream, const struct lock *lock,
+		       const struct manifest_bundle *from, const struct manifest_take *take,
+		       struct err *err)
+{
+	AUTO_CLOSURE struct closure closure = { 0 };
+	struct lock_closure wanted;
+	struct digest installed;
+
+	if (lock_closure_of(from, take, &wanted, err) < 0 ||
+	    lock_find_closure(lock, &wanted, &installed, &closure, err) < 0)
+		return -1;
+	for (size_t i = 0; i < closure.count; i++) {
+		const struct closure_package *package = &closure.package[i];
+
+		add_text(stream, package->name);
+		add_text(stream, package->version);
+		add_text(stream, package->arch);
+		add_text(stream, package->file);
+		add_text(stream, package->origin);
+		add_content(stream, &package->content);
+	}
+	return 0;
+}
+
 static int add_takes(struct digest_stream *stream, const struct lock *lock,
 		     const struct manifest_bundle *from, struct err *err)
 {
 	for (size_t i = 0; i < from->take_count; i++) {
 		const struct manifest_take *take = &from->takes[i];
 
+		if (take->kind == MANIFEST_TAKE_CLOSURE) {
+			if (add_closure(stream, lock, from, take, err) < 0)
+				return -1;
+			continue;
+		}
 		if (take->kind == MANIFEST_TAKE_FILE)
 			add_file(stream, lock, take->file);
 		for (size_t j = 0; j < take->packages.count; j++) {

@@ -112,7 +112,7 @@ static int read_repo(struct json_reader *reader)
 {
 	static const char *const managers[] = { "apt", "dnf", NULL };
 	static const char *const apt_needs[] = { "sources", "installed", NULL };
-	static const char *const dnf_needs[] = { "reposdir", "releasever", "installed", NULL };
+	static const char *const dnf_needs[] = { "reposdir", "releasever", NULL };
 	const char *manager = json_need_string(reader, "manager", NAME_MAX_BYTES);
 
 	if (!manager || !field_word(reader, "manager", managers))
@@ -226,6 +226,20 @@ const char *site_mirror(const struct site *site, const char *url, char out[SITE_
 	}
 	snprintf(out, SITE_URL_MAX, "%s%s", use, url + longest);
 	return out;
+}
+
+const json_t *site_repo(const struct site *site, const char *name)
+{
+	return json_object_get(json_object_get(site->document, "repos"), name);
+}
+
+char *site_path(const struct site *site, const char *path)
+{
+	const char *slash = strrchr(site->path, '/');
+
+	if (path[0] == '/' || !slash)
+		return must_strdup(path);
+	return must_printf("%.*s/%s", (int)(slash - site->path), site->path, path);
 }
 
 const json_t *site_sources(const struct site *site)

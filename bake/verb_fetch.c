@@ -9,7 +9,7 @@
 #define STALL_SECONDS_MAX 3600
 
 struct fetch_args {
-	const char *store, *site, *progress;
+	const char *store, *site, *target_root, *progress;
 	uint64_t timeout;
 	bool pin, frozen, offline, update, json;
 	struct select_lists select;
@@ -19,6 +19,8 @@ static const struct cli_option options[] = {
 	{ "store", "DIR", "the folder that keeps what was fetched",
 	  offsetof(struct fetch_args, store), CLI_TEXT },
 	{ "site", "FILE", "the site file", offsetof(struct fetch_args, site), CLI_TEXT },
+	{ "target-root", "DIR", "a root file system to resolve closures for",
+	  offsetof(struct fetch_args, target_root), CLI_TEXT },
 	{ "pin", NULL, "trust what arrives where a pin is missing, and write the pin",
 	  offsetof(struct fetch_args, pin), CLI_TEXT },
 	{ "frozen", NULL, "take nothing that the lock does not name",
@@ -53,19 +55,31 @@ static int check(const struct fetch_args *args, struct err *err)
 	return 0;
 }
 
+static size_t closure_packages(const json_t *closures)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(closures); i++)
+		count += json_array_size(
+			json_object_get(json_array_get(closures, i), "packages"));
+	return count;
+}
+
 static void report(const struct fetch_args *args, const struct fetch_result *result)
 {
 	size_t size;
 
 	if (args->json) {
-		AUTO_JSON json_t *root = json_pack("{s:O, s:O}", "files", result->files,
-						   "packages", result->packages);
+		AUTO_JSON json_t *root =
+			json_pack("{s:O, s:O, s:O}", "files", result->files, "packages",
+				  result->packages, "closures", result->closures);
 		AUTO_FREE char *text = json_pretty(root, &size);
 
 		fputs(text, stdout);
 		return;
 	}
-	size = json_array_size(result->files) + json_array_size(result->packages);
+	size = json_array_size(result->files) + json_array_size(result->packages) +
+	       closure_packages(result->closures);
 	if (result->fetched == 0)
 		printf("nothing to fetch: the store has all %zu\n", size);
 	else
@@ -91,6 +105,7 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		.select = &select,
 		.log = &log,
 		.stall_seconds = args->timeout ? (unsigned)args->timeout : STALL_SECONDS,
+		.target_root = args->target_root,
 		.pin = args->pin,
 		.frozen = args->frozen,
 		.offline = args->offline,
@@ -116,13 +131,18 @@ const struct cli_verb verb_fetch = {
 	.least = 1,
 	.most = -1,
 	.summary = "bring what the manifests name into the store, checked",
-	.details = "Every file is held against its pin, in size and digest, while it arrives. "
-		   "What breaks off goes on in the next run. Packages come from the build "
-		   "host's own apt. NAME.lock.json beside each manifest says what was fetched. "
-		   "SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
-		   "With --os, --arch, --kernel, --nic or --size only what the selected "
-		   "bundles take is fetched; the lock keeps what it has of the "
-		   "others. " SELECT_DETAILS,
+	.details =
+		"Every file is held against its pin, in size and digest, while it arrives. "
+		"What breaks off goes on in the next run. Packages come from the build "
+		"host's own apt. A take with a closure is resolved for the target that the "
+		"site file's repos describe, or for the root file system that --target-root "
+		"names (nothing in it is run), by the target's kind of package manager: what "
+		"the target lacks, and what that needs, without recommendations. "
+		"NAME.lock.json beside each manifest says what was fetched. "
+		"SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
+		"With --os, --arch, --kernel, --nic or --size only what the selected "
+		"bundles take is fetched; the lock keeps what it has of the "
+		"others. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,

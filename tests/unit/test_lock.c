@@ -151,6 +151,109 @@ static void test_contradictions(void **state)
 	assert_string_equal(package.version, "2");
 }
 
+#define PART                                                                                   \
+	"'name':'n','version':'1:2','arch':'amd64','file':'n_2_amd64.deb','origin':'o',"       \
+	"'url':'https://h/n_2.deb'," CONTENT
+#define KEY "debian-12 x86_64: n m"
+#define WITH_CLOSURE                                                                           \
+	"{'format':'larder.lock.v1','files':{},'packages':{},'closures':{'" KEY                \
+	"':{'installed':'" SHA_B "','packages':[{" PART "}]}}}"
+
+/* Each row replaces one piece of a good lock. */
+static const struct {
+	const char *what, *by, *text;
+} bad_closure_rows[] = {
+	{ SHA_B, "7", "closures[\"" KEY "\"].installed: expected a sha256" },
+	{ "'installed':'" SHA_B "',", "", "].installed: missing" },
+	{ "[{" PART "}]", "{}", "].packages: expected an array" },
+	{ "'name':'n',", "", "].packages[0].name: missing" },
+	{ "n_2_amd64.deb", "../n.deb", "].packages[0].file: expected a safe file name" },
+	{ "'url':'https://h/n_2.deb',", "", "expected either \"url\" or \"member\"" },
+	{ "'url'", "'member':'a/b','url'", "expected either \"url\" or \"member\"" },
+	{ "'url':'https://h/n_2.deb'", "'member':'a/../b'", "].packages[0].member: expected" },
+	{ "'url':'https://h/n_2.deb'", "'member':'a/*'", "].packages[0].member: expected" },
+	{ "'url':'https://h/n_2.deb'", "'member':'/a'", "].packages[0].member: expected" },
+	{ "https://h/n_2.deb", "https://u:p@h/n", "].packages[0].url: a URL may not hold" },
+	{ "'size':5", "'size':-5", "].packages[0].size: expected an integer" },
+	{ "'closures':{", "'closures':{'x':7,", "closures[\"x\"]: expected an object" },
+};
+
+static void test_closures_refused(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_FREE char *path = manifest_path(folder);
+
+	for (size_t i = 0; i < COUNT_OF(bad_closure_rows); i++) {
+		AUTO_FREE char *text = with_replaced(WITH_CLOSURE, bad_closure_rows[i].what,
+						     bad_closure_rows[i].by);
+		AUTO_FREE char *quoted = with_quotes(text);
+		AUTO_LOCK struct lock lock = { 0 };
+		struct err err = { 0 };
+
+		put_text(folder->fd, "m.lock.json", quoted);
+		check_err(lock_load(path, &lock, &err), &err, ERR_INVALID,
+			  bad_closure_rows[i].text, bad_closure_rows[i].by);
+	}
+}
+
+static void test_closures(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_FREE char *path = manifest_path(folder), *text = with_quotes(WITH_CLOSURE);
+	const char *names[] = { "n", "m" };
+	struct lock_closure wanted = { .target = "debian-12",
+				       .arch = "x86_64",
+				       .asked = { names, 2 } };
+	AUTO_CLOSURE struct closure closure = { 0 }, again = { 0 };
+	AUTO_LOCK struct lock lock = { 0 }, saved = { 0 };
+	struct digest installed;
+	struct err err = { 0 };
+
+	put_text(folder->fd, "m.lock.json", text);
+	check_good(lock_load(path, &lock, &err), &err, "load");
+	check_good(lock_find_closure(&lock, &wanted, &installed, &closure, &err), &err, "find");
+	assert_int_equal(closure.count, 1);
+	assert_string_equal(closure.package[0].version, "1:2");
+	assert_string_equal(closure.package[0].url, "https://h/n_2.deb");
+	assert_null(closure.package[0].member);
+	wanted.url = "https://h/host.deb";
+	wanted.repo = "usr/*/repo";
+	check_err(lock_find_closure(&lock, &wanted, &installed, &again, &err), &err,
+		  ERR_MISSING, "n m from usr/*/repo in https://h/host.deb: not in the lock",
+		  "other file");
+	check_good(lock_put_closure(&lock, &wanted, &installed, &closure, &err), &err, "put");
+	check_good(lock_save(path, &lock, &err), &err, "save");
+	check_good(lock_load(path, &saved, &err), &err, "load again");
+	check_good(lock_find_closure(&saved, &wanted, &installed, &again, &err), &err, "again");
+	assert_int_equal(again.package[0].content.size, 5);
+}
+
+static void test_a_version_has_one_content(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_FREE char *path = manifest_path(folder), *text = with_quotes(WITH_CLOSURE);
+	const char *names[] = { "n", "m" };
+	const struct lock_closure wanted = { .target = "debian-12",
+					     .arch = "x86_64",
+					     .asked = { names, 2 } };
+	AUTO_CLOSURE struct closure closure = { 0 };
+	AUTO_LOCK struct lock lock = { 0 };
+	struct digest installed;
+	struct err err = { 0 };
+
+	put_text(folder->fd, "m.lock.json", text);
+	check_good(lock_load(path, &lock, &err), &err, "load");
+	check_good(lock_find_closure(&lock, &wanted, &installed, &closure, &err), &err, "find");
+	closure.package[0].content = content_of(SHA_B, 5);
+	check_err(lock_put_closure(&lock, &wanted, &installed, &closure, &err), &err,
+		  ERR_REFUSED, "n_2_amd64.deb: the lock names sha256 " SHA_A, "other bytes");
+	assert_false(lock.changed);
+	strcpy(closure.package[0].version, "1:3");
+	check_good(lock_put_closure(&lock, &wanted, &installed, &closure, &err), &err,
+		   "another version");
+	assert_true(lock.changed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +262,9 @@ int main(void)
 		folder_test(test_read_whole),
 		folder_test(test_saved_sorted),
 		folder_test(test_contradictions),
+		folder_test(test_closures_refused),
+		folder_test(test_closures),
+		folder_test(test_a_version_has_one_content),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,19 +205,38 @@ static void test_structs(void **state)
 	check_bundles(&manifest);
 }
 
-static void test_closures_are_shown_but_not_loaded(void **state)
+static void test_closures(void **state)
 {
 	AUTO_MANIFEST struct manifest manifest = { 0 };
 	AUTO_SITE struct site site = load_site();
+	const struct manifest_take *site_take, *inside;
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(manifest_load(CASES "/accept/closure.json", &site, &manifest, &err),
-			 -1);
-	assert_int_equal(err.kind, ERR_INVALID);
-	assert_string_equal(err.text, CASES "/accept/closure.json: bundles[0].take[0].closure: "
-					    "closures are not supported in this version");
-	assert_null(manifest.flat);
+	if (manifest_load(CASES "/accept/closure.json", &site, &manifest, &err) < 0)
+		fail_msg("%s", err.text);
+	site_take = &manifest.bundles[0].takes[0];
+	inside = &manifest.bundles[1].takes[0];
+	assert_int_equal(site_take->kind, MANIFEST_TAKE_CLOSURE);
+	assert_string_equal(site_take->closure, "debian-12");
+	assert_null(site_take->file);
+	assert_null(site_take->repo);
+	assert_int_equal(inside->kind, MANIFEST_TAKE_CLOSURE);
+	assert_non_null(inside->file);
+	assert_string_equal(inside->repo, "usr/share/host-*/repo");
+}
+
+static void test_site_paths(void **state)
+{
+	AUTO_SITE struct site site = load_site();
+	AUTO_FREE char *below = site_path(&site, "repos/a.sources");
+	AUTO_FREE char *absolute = site_path(&site, "/srv/a.sources");
+
+	(void)state;
+	assert_string_equal(below, CASES "/repos/a.sources");
+	assert_string_equal(absolute, "/srv/a.sources");
+	assert_non_null(site_repo(&site, "debian-12"));
+	assert_null(site_repo(&site, "debian-13"));
 }
 
 static void test_missing_file(void **state)
@@ -291,13 +310,10 @@ static void test_licences(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accept),
-		cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_structs),
-		cmocka_unit_test(test_closures_are_shown_but_not_loaded),
-		cmocka_unit_test(test_missing_file),
-		cmocka_unit_test(test_mirrors),
-		cmocka_unit_test(test_site_lists),
+		cmocka_unit_test(test_accept),	   cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_structs),	   cmocka_unit_test(test_closures),
+		cmocka_unit_test(test_site_paths), cmocka_unit_test(test_missing_file),
+		cmocka_unit_test(test_mirrors),	   cmocka_unit_test(test_site_lists),
 		cmocka_unit_test(test_licences),
 	};
 

@@ -1,0 +1,202 @@
+"""Closures: what a target lacks, resolved by its own kind of package manager, fetched, locked, baked."""
+
+import shutil
+
+import pytest
+
+from closures import (Signer, Site, command, make_deb, manifest_of, names_of, release_of, serve_flat)
+from larder import run
+from server import Answer, Server
+
+TAKE = {"packages": ["perf"], "closure": "tiny", "into": "DEBS"}
+TREE = {"perf": "verbs (>= 1.0), made-up | verbs", "verbs": "core", "core": "", "alone": ""}
+
+
+@pytest.fixture(name="debs", scope="module")
+def debs_fixture(tmp_path_factory):
+    """perf needs verbs, which needs core; nobody needs alone."""
+    folder = tmp_path_factory.mktemp("debs")
+    return [make_deb(folder, name, depends) for name, depends in TREE.items()]
+
+
+@pytest.fixture(name="signer", scope="module")
+def signer_fixture(tmp_path_factory):
+    """The key of the site's repository."""
+    return Signer(tmp_path_factory.mktemp("signer"))
+
+
+@pytest.fixture(name="server")
+def server_fixture():
+    """A server without files."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(name="site")
+def site_fixture(tmp_path, server, signer, debs):
+    """A site whose target "tiny" has a signed repository and nothing installed."""
+    site = Site(tmp_path / "site")
+    serve_flat(server, signer, debs)
+    (site.folder / "tiny.sources").write_text(f"Types: deb\nURIs: {server.url('/repo')}\nSuites: ./\n")
+    shutil.copy(signer.keyring, site.folder / "site.gpg")
+    site.document["repos"]["tiny"] = {"manager": "apt", "sources": "tiny.sources", "keyring": "site.gpg",
+                                      "installed": "target.status"}
+    site.write(manifest_of(TAKE))
+    return site
+
+
+def installed(*names):
+    """A dpkg status file."""
+    return "".join(f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0\n"
+                   f"Maintainer: t <t@example.org>\nDescription: {name}\n\n" for name in names)
+
+
+def left_behind(site):
+    """What fetch must not leave."""
+    return [path.name for path in (site.store / "partial").iterdir()]
+
+
+def test_what_the_target_lacks_is_fetched_locked_and_baked(site):
+    result = site.fetch()
+    assert names_of(result) == ["core", "perf", "verbs"]
+    assert {package["state"] for package in result["closures"][0]["packages"]} == {"fetched"}
+    closure = site.lock()["closures"]["tiny x86_64: perf"]
+    assert [package["origin"] for package in closure["packages"]] == ["Site:1.0/tiny"] * 3
+    assert site.bake() == [f"DEBS/{name}_1.0_amd64.deb" for name in ("core", "perf", "verbs")]
+    assert left_behind(site) == []
+
+
+def test_what_the_target_has_is_not_taken(site):
+    site.status.write_text(installed("core", "verbs"))
+    assert names_of(site.fetch()) == ["perf"]
+
+
+def test_the_lock_is_obeyed_until_the_installed_list_changes(site, server, signer, debs, tmp_path):
+    site.fetch()
+    newer = make_deb(tmp_path, "core", version="2.0")
+    serve_flat(server, signer, [*debs, newer])
+    server.requests.clear()
+    assert {package["state"] for package in site.fetch()["closures"][0]["packages"]} == {"present"}
+    assert server.requests == []
+    assert site.fetch("--frozen") == site.fetch("--offline")
+    site.status.write_text(installed("alone"))
+    site.fails("the lock was made for another installed list than the target has now", "--frozen")
+    site.fails("offline: the lock was made for another installed list", "--offline")
+    versions = {package["name"]: package["version"] for package in site.fetch()["closures"][0]["packages"]}
+    assert versions == {"core": "2.0", "perf": "1.0", "verbs": "1.0"}
+
+
+def test_update_takes_new_versions(site, server, signer, debs, tmp_path):
+    site.fetch()
+    serve_flat(server, signer, [*debs, make_deb(tmp_path, "core", version="2.0")])
+    packages = site.fetch("--update")["closures"][0]["packages"]
+    assert [package["state"] for package in packages if package["name"] == "core"] == ["fetched"]
+
+
+def test_nothing_new_when_frozen_or_offline(site):
+    site.fails("closure tiny: the lock does not name it", "--frozen")
+    site.fails("closure tiny: offline: the lock does not name it", "--offline")
+
+
+def test_the_lock_alone_brings_the_same_packages_again(site, server):
+    site.fetch()
+    shutil.rmtree(site.store)
+    server.answers.pop("/repo/./InRelease")
+    assert names_of(site.fetch("--frozen")) == ["core", "perf", "verbs"]
+    site.fetch("--offline")
+    shutil.rmtree(site.store)
+    site.fails("offline: the store lacks package", "--offline")
+
+
+def test_a_missing_package_is_named_with_what_wanted_it(site, server, signer, debs):
+    serve_flat(server, signer, debs, left_out=("verbs",))
+    site.fails("closure tiny: perf wants verbs (>= 1.0), but it is not installable")
+    serve_flat(server, signer, debs, left_out=("core",))
+    site.fails("closure tiny: verbs wants core, but it is not installable")
+    serve_flat(server, signer, debs, left_out=("perf",))
+    site.fails("Unable to locate package perf")
+    assert not (site.folder / "rdma.lock.json").exists()
+
+
+def test_a_name_is_no_pattern(site):
+    for name, text in (("pe.f", "Unable to locate package pe.f"), ("perf-", "not a Debian"), ("Perf", "not a Debian")):
+        site.write(manifest_of(TAKE | {"packages": [name]}))
+        site.fails(text)
+
+
+@pytest.mark.parametrize("change, text", [
+    (lambda answer: answer.data.replace(b"Suite: tiny", b"Suite: evil"), "apt-get update"),
+    (lambda answer: release_of("").encode(), "apt-get update"),
+])
+def test_an_index_without_a_good_signature_is_refused(site, server, change, text):
+    answer = server.answers["/repo/./InRelease"]
+    answer.data = change(answer)
+    site.fails(text)
+
+
+def test_nothing_is_believed_unsigned(site, server):
+    for line in ("Trusted: yes", "Allow-Insecure: yes"):
+        (site.folder / "tiny.sources").write_text(
+            f"Types: deb\nURIs: {server.url('/repo')}\nSuites: ./\n{line}\n")
+        site.fails("what such a source offers is proven by nobody")
+
+
+def test_other_bytes_than_the_index_says(site, server):
+    server.answers["/repo/core_1.0_amd64.deb"] = Answer(b"x" * 10)
+    site.fails("core_1.0_amd64.deb")
+    assert not any(path.read_bytes() == b"x" * 10 for path in (site.store / "blobs/sha256").iterdir())
+
+
+def test_no_configuration_of_this_host_counts(site, tmp_path):
+    """A hook in the user's APT_CONFIG would run otherwise."""
+    ran = tmp_path / "ran"
+    config = tmp_path / "host.conf"
+    config.write_text(f'APT::Update::Pre-Invoke {{ "touch {ran}"; }};\nAPT::Get::AllowUnauthenticated "1";\n')
+    site.fetch(env={"APT_CONFIG": str(config)})
+    assert not ran.exists()
+
+
+def test_a_bundle_for_two_archs_has_no_one_closure(site):
+    document = manifest_of(TAKE)
+    document["template"]["arch"] = ["x86_64", "aarch64"]
+    site.write(document)
+    site.fails("closure tiny: the packages are for one arch, but the bundle is for 2")
+
+
+def test_no_target(site):
+    site.write(manifest_of(TAKE | {"closure": "other"}))
+    site.fails('the site file has no repository "other"')
+    done = run("larder", "fetch", site.manifest, "--store", site.store)
+    assert "no --target-root was given" in done.stderr
+
+
+def make_root(folder, server, signer, *names):
+    """A root file system as far as apt reads it; its keyring lies behind an absolute link."""
+    for path in ("var/lib/dpkg", "etc/apt/sources.list.d", "usr/share/keyrings", "real"):
+        (folder / path).mkdir(parents=True)
+    (folder / "var/lib/dpkg/status").write_text(installed(*names))
+    shutil.copy(signer.keyring, folder / "real/site.gpg")
+    (folder / "usr/share/keyrings/site.gpg").symlink_to("/real/site.gpg")
+    (folder / "etc/apt/sources.list.d/site.list").write_text(
+        f"deb [signed-by=/usr/share/keyrings/site.gpg] {server.url('/repo')} ./\n")
+    return folder
+
+
+def test_a_root_describes_the_target(site, server, signer, tmp_path):
+    root = make_root(tmp_path / "root", server, signer, "core")
+    assert names_of(site.fetch("--target-root", root)) == ["perf", "verbs"]
+    (root / "etc/apt/preferences.d").mkdir()
+    (root / "etc/apt/preferences.d/no.pref").write_text("Package: verbs\nPin: version *\nPin-Priority: -1\n")
+    site.fails("verbs", "--target-root", root, "--update")
+
+
+def test_a_root_that_leads_out_of_itself(site, server, signer, tmp_path):
+    """Links of a root are the root's, not this host's."""
+    root = make_root(tmp_path / "root", server, signer)
+    (root / "real/site.gpg").unlink()
+    (root / "real/site.gpg").symlink_to("../../../../../../../../.." + str(signer.keyring))
+    site.fails("no such", "--target-root", root)
+    (root / "real/site.gpg").unlink()
+    (root / "real/site.gpg").symlink_to("/usr/share/keyrings/site.gpg")
+    site.fails("too many links", "--target-root", root)
+    site.fails("neither var/lib/dpkg/status nor an rpm database", "--target-root", tmp_path)
