@@ -28,6 +28,18 @@ static void taking_free(struct taking *taking)
 	free(taking->present);
 }
 
+/* apt works as a user of its own, who has to pass. */
+static int open_scratch(struct fetch_job *job, struct err *err)
+{
+	if (job->scratch.dir >= 0)
+		return 0;
+	if (scratch_open(job->inputs->store, SCRATCH_NAME, &job->scratch, err) < 0)
+		return -1;
+	if (fchmod(job->scratch.dir, 0711) < 0)
+		return err_errno(err, "chmod %s", job->scratch.path);
+	return 0;
+}
+
 /* Closures of one target and one file share a room, and with it the repositories' indexes. */
 static int open_room(const struct taking *taking, char **out_path, int *out_dir,
 		     bool *out_fresh, struct err *err)
@@ -41,8 +53,7 @@ static int open_room(const struct taking *taking, char **out_path, int *out_dir,
 	char hex[DIGEST_HEX_MAX];
 	struct digest digest;
 
-	if (job->scratch.dir < 0 &&
-	    scratch_open(job->inputs->store, SCRATCH_NAME, &job->scratch, err) < 0)
+	if (open_scratch(job, err) < 0)
 		return -1;
 	digest_stream_add(stream, text, strlen(text));
 	digest_stream_end(stream, &digest);

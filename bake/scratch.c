@@ -38,10 +38,6 @@ int scratch_open(const struct store *store, const char *name, struct scratch *ou
 	}
 	if (fs_open_dir(AT_FDCWD, scratch.path, &scratch.dir, err) < 0)
 		return -1;
-	if (fchmod(scratch.dir, 0711) < 0) {
-		auto_close(&scratch.dir);
-		return err_errno(err, "chmod %s", scratch.path);
-	}
 	*out_scratch = scratch;
 	return 0;
 }

@@ -9,7 +9,7 @@
 struct scratch {
 	const struct store *store; /* borrowed */
 	const char *name; /* borrowed: of the link; one scratch of a name at a time */
-	int dir; /* open, empty at first, 0711 */
+	int dir; /* open, empty at first, 0700 */
 	char path[FS_PATH_MAX];
 };
 #define SCRATCH_NONE                                                                           \

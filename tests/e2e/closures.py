@@ -1,11 +1,9 @@
 """closures.py - small repositories, made here: packages with dependencies, an index, a signature."""
 
-import gzip
 import hashlib
 import json
 import os
 import subprocess
-from pathlib import Path
 
 from larder import good, run
 
@@ -72,6 +70,13 @@ class Signer:
         done = subprocess.run(["gpg", "--batch", "--clearsign"], input=text, text=True, env=self.env,
                               capture_output=True, check=True)
         return done.stdout
+
+
+    def sign_apart(self, path):
+        """path.asc, and the key as text."""
+        command("gpg", "--batch", "--yes", "--armor", "--detach-sign", path, env=self.env)
+        command("gpg", "--batch", "--yes", "--armor", "--export", "-o", self.home.parent / "site.asc", env=self.env)
+        return self.home.parent / "site.asc"
 
 
 def manifest_of(*takes, **changes):
@@ -149,9 +154,28 @@ def serve_flat(server, signer, debs, folder="/repo", left_out=()):
         server.answers[f"{folder}/{deb.name}"] = Answer(deb.read_bytes())
 
 
-def gz(text):
-    """Compressed, the same bytes each time."""
-    return gzip.compress(text.encode(), mtime=0)
+def make_rpm(folder, name, requires="", version="1.0", payload=None):
+    """As make_deb; payload is one pair of a path and bytes, or a folder whose files go below a path."""
+    files = payload or {f"usr/share/{name}/made": f"{name} {version}\n".encode()}
+    top, source = folder / "top", folder / f"{name}-source"
+    for path, data in files.items():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_bytes(data)
+    spec = folder / f"{name}.spec"
+    spec.write_text(f"Name: {name}\nVersion: {version}\nRelease: 1\nSummary: {name}\nLicense: MIT\n"
+                    f"BuildArch: noarch\n" + (f"Requires: {requires}\n" if requires else "")
+                    + f"%description\n{name}\n%install\ncp -a {source}/. %{{buildroot}}/\n%files\n"
+                    + "".join(f"/{path}\n" for path in files))
+    command("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}", "--define", f"_rpmdir {folder}",
+            "--define", "_build_id_links none", spec)
+    subprocess.run(["rm", "-r", source, top, spec], check=True)
+    rpm, = (folder / "noarch").glob(f"{name}-{version}-*.rpm")
+    return rpm
 
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+def rpm_database(folder, *rpms):
+    """An rpm database in which these are installed."""
+    command("rpm", "--dbpath", folder, "--initdb")
+    for rpm in rpms:
+        command("rpm", "--dbpath", folder, "-i", "--justdb", "--nodeps", "--ignorearch", "--ignoreos", rpm)
+    return folder

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from closures import (Signer, Site, command, make_deb, manifest_of, names_of, release_of, serve_flat)
+from closures import (Signer, Site, command, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
+                      serve_flat)
 from larder import run
 from server import Answer, Server
 
@@ -200,3 +201,94 @@ def test_a_root_that_leads_out_of_itself(site, server, signer, tmp_path):
     (root / "real/site.gpg").symlink_to("/usr/share/keyrings/site.gpg")
     site.fails("too many links", "--target-root", root)
     site.fails("neither var/lib/dpkg/status nor an rpm database", "--target-root", tmp_path)
+
+
+# dnf
+
+
+@pytest.fixture(name="rpms", scope="module")
+def rpms_fixture(tmp_path_factory):
+    """The same tree as rpms, in a repository made by createrepo_c; "broken" needs what nobody has."""
+    folder = tmp_path_factory.mktemp("rpms")
+    tree = {"perf": "verbs >= 1.0", "verbs": "core", "core": "", "alone": "", "broken": "lost"}
+    for name, requires in tree.items():
+        make_rpm(folder, name, requires)
+    command("createrepo_c", "-q", folder)
+    return folder
+
+
+@pytest.fixture(name="dnf_site")
+def dnf_site_fixture(tmp_path, rpms):
+    """A site whose target "tiny" has that repository, and nothing installed."""
+    site = Site(tmp_path / "site")
+    repos = site.folder / "tiny.repos.d"
+    repos.mkdir()
+    (repos / "tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\nenabled=1\n")
+    site.document["repos"]["tiny"] = {"manager": "dnf", "reposdir": "tiny.repos.d", "releasever": "9"}
+    site.write(manifest_of(TAKE))
+    return site
+
+
+def test_dnf_takes_what_the_target_lacks(dnf_site, rpms):
+    assert names_of(dnf_site.fetch()) == ["core", "perf", "verbs"]
+    assert dnf_site.bake() == [f"DEBS/{name}-1.0-1.noarch.rpm" for name in ("core", "perf", "verbs")]
+    assert {package["origin"] for package in dnf_site.lock()["closures"]["tiny x86_64: perf"]["packages"]} == {"tiny"}
+    assert left_behind(dnf_site) == []
+    rpm_database(dnf_site.folder / "rpmdb", next((rpms / "noarch").glob("core-*.rpm")))
+    dnf_site.document["repos"]["tiny"]["installed"] = "rpmdb"
+    dnf_site.write()
+    dnf_site.fails("the lock was made for another installed list", "--frozen")
+    assert names_of(dnf_site.fetch()) == ["perf", "verbs"]
+    assert dnf_site.fetch("--frozen") == dnf_site.fetch("--offline")
+
+
+def test_dnf_names_what_is_missing(dnf_site):
+    dnf_site.write(manifest_of(TAKE | {"packages": ["broken"]}))
+    dnf_site.fails("nothing provides lost needed by broken-1.0-1.noarch")
+    dnf_site.write(manifest_of(TAKE | {"packages": ["nosuch"]}))
+    dnf_site.fails("missing packages: nosuch")
+
+
+def test_dnf_refuses_what_nobody_proves(dnf_site, server):
+    repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+    repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\n")
+    dnf_site.fails("repository tiny: plain http, and an index without a signature")
+    assert server.requests == []
+    repo.write_text("[tiny]\nname=tiny\nbaseurl=file:///nowhere\n")
+    dnf_site.fails("closure tiny: dnf: Failed to download metadata for repo 'tiny'")
+
+
+def test_dnf_believes_a_signed_index(dnf_site, rpms, server, signer, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    for path in copy.rglob("*"):
+        if path.is_file():
+            server.answers[f"/repo/{path.relative_to(copy)}"] = Answer(path.read_bytes())
+    repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+    repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\nrepo_gpgcheck=1\ngpgkey=file://{key}\n")
+    assert names_of(dnf_site.fetch()) == ["core", "perf", "verbs"]
+    server.answers["/repo/repodata/repomd.xml"].data += b"<!-- -->"
+    dnf_site.fails("dnf: Failed to download metadata for repo 'tiny'", "--update")
+
+
+def test_dnf_packages_with_other_bytes(dnf_site, rpms, tmp_path):
+    """The index says what a package is, also where the repository is a folder."""
+    copy = tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    (dnf_site.folder / "tiny.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{copy}\n")
+    broken = next((copy / "noarch").glob("core-*.rpm"))
+    data = bytearray(broken.read_bytes())
+    data[-1] ^= 1
+    broken.write_bytes(data)
+    dnf_site.fails("core-1.0-1.noarch.rpm: wrong content")
+
+
+def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
+    root = tmp_path / "root"
+    (root / "etc/yum.repos.d").mkdir(parents=True)
+    (root / "etc/os-release").write_text('ID=rocky\nVERSION_ID="9.4"\n')
+    (root / "var/lib").mkdir(parents=True)
+    rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
+    (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\n")
+    assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
