@@ -224,11 +224,13 @@ static int from_root(struct making *making, struct err *err)
 	return 0;
 }
 
-/* The repository in a file, whose bytes a pin has proven: it needs no signature of its own. */
 static int put_inside(const struct resolve_request *request, struct err *err)
 {
-	AUTO_FREE char *text = must_printf("deb [trusted=yes] file:%s ./\n", request->inside);
+	const char *text = request->inside->sources;
 
+	if (!text[0])
+		return err_set(err, ERR_INVALID, "%s in the file is no repository for apt",
+			       request->inside->folder);
 	return put_in(request->dir, "etc/sources.list.d", "inside.list", text, strlen(text),
 		      err);
 }

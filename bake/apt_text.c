@@ -40,8 +40,7 @@ bool apt_is_request(const char *asked)
 	       (asked[length] == '\0' || is_package_version(asked + length + 1));
 }
 
-/* "%3a" becomes ":"; apt quotes so in file names. */
-static void unquote(char *text)
+void apt_unquote(char *text)
 {
 	char *to = text;
 	unsigned byte;
@@ -82,8 +81,8 @@ static bool split_file(char *file, struct apt_package *package)
 	if (length < 5 || strcmp(arch + length - 4, ".deb") != 0)
 		return false;
 	arch[length - 4] = '\0';
-	unquote(name);
-	unquote(version);
+	apt_unquote(name);
+	apt_unquote(version);
 	return is_package_name(name) && is_package_version(version) &&
 	       strspn(arch, LOWER DIGITS "-") == strlen(arch) && copy(package->name, name) &&
 	       copy(package->version, version) && copy(package->arch, arch) &&

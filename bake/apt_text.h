@@ -24,6 +24,9 @@ struct apt_package {
  * policy, 5.6.1 and 5.6.12). */
 bool apt_is_request(const char *asked);
 
+/* "%3a" becomes ":", in place: apt quotes so in file names and URLs. */
+void apt_unquote(char *text);
+
 /* One line of "apt-get download --print-uris". ERR_INVALID: not of that form, or no SHA-256. */
 MUST_USE int apt_parse_uri(const char *line, struct apt_package *out, struct err *err);
 

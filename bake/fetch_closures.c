@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bake/download.h"
@@ -66,10 +67,36 @@ static int open_room(const struct taking *taking, char **out_path, int *out_dir,
 	return 0;
 }
 
+/* The file that holds a repository: it was fetched before. */
+static int find_file(const struct taking *taking, struct inside_file *out, struct err *err)
+{
+	const struct fetch_wanted *file = fetch_find_wanted(taking->job, taking->wanted.url);
+
+	if (!file || !file->ready)
+		return err_set(err, ERR_MISSING, "%s was not fetched", taking->wanted.url);
+	*out = (struct inside_file) { .store = taking->job->inputs->store,
+				      .digest = &file->content.digest,
+				      .url = taking->wanted.url };
+	return 0;
+}
+
+static int ask(const struct resolve_request *request, struct closure *out, struct err *err)
+{
+	switch (request->target->manager) {
+	case TARGET_APT:
+		return resolve_apt(request, out, err);
+	case TARGET_DNF:
+		return resolve_dnf(request, out, err);
+	}
+	abort();
+}
+
 static int resolve(struct taking *taking, struct err *err)
 {
+	AUTO_INSIDE struct inside inside = { 0 };
 	AUTO_FREE char *room = NULL;
 	AUTO_CLOSE int dir = -1;
+	struct inside_file file;
 	struct resolve_request request = { .target = &taking->target,
 					   .arch = taking->wanted.arch,
 					   .asked = &taking->wanted.asked,
@@ -80,9 +107,16 @@ static int resolve(struct taking *taking, struct err *err)
 		return -1;
 	request.room = room;
 	request.dir = dir;
-	return taking->target.manager == TARGET_APT
-		       ? resolve_apt(&request, &taking->closure, err)
-		       : resolve_dnf(&request, &taking->closure, err);
+	if (!taking->wanted.url)
+		return ask(&request, &taking->closure, err);
+	if (find_file(taking, &file, err) < 0 ||
+	    inside_open(&file, taking->wanted.repo, dir, room, &inside, err) < 0)
+		return -1;
+	request.inside = &inside;
+	if (ask(&request, &taking->closure, err) < 0)
+		return -1;
+	inside_claim(&inside, taking->wanted.url, &taking->closure);
+	return 0;
 }
 
 /* The lock's, as long as it was resolved against what the target still has; or what the target's package manager
@@ -135,7 +169,7 @@ static int list_files(struct taking *taking, struct download_file **out_files, c
 			store_check(inputs->store, &package->content.digest, &found, &why) == 0;
 		if (why.kind == ERR_DAMAGED)
 			log_line(inputs->log, "package %s: %s", package->name, why.text);
-		if (taking->present[i])
+		if (taking->present[i] || package->member)
 			continue;
 		if (inputs->offline)
 			return err_set(err, ERR_MISSING,
@@ -159,6 +193,15 @@ static void free_all(char **texts, size_t count)
 	free(texts);
 }
 
+static int bring_members(const struct taking *taking, struct err *err)
+{
+	struct inside_file file;
+
+	if (find_file(taking, &file, err) < 0)
+		return -1;
+	return inside_take(&file, &taking->closure, err);
+}
+
 static int bring(struct taking *taking, struct err *err)
 {
 	const struct fetch_inputs *inputs = taking->job->inputs;
@@ -171,6 +214,8 @@ static int bring(struct taking *taking, struct err *err)
 		code = download_all(files, count, inputs->store, inputs->stall_seconds,
 				    inputs->log, err);
 	free_all(from, count);
+	if (code == 0 && taking->wanted.url)
+		code = bring_members(taking, err);
 	if (code < 0 && err->kind == ERR_MISSING && !inputs->offline)
 		err_wrap(err, "the archive no longer has a package that the lock names (keep a "
 			      "store that has it, or take new versions with 'larder fetch "

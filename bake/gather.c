@@ -277,6 +277,7 @@ static int take_closure(struct gather *gather, const struct manifest_take *take,
 {
 	AUTO_CLOSURE struct closure closure = { 0 };
 	struct lock_closure wanted;
+	struct digest_size holder;
 	struct digest installed;
 
 	if (lock_closure_of(gather->from, take, &wanted, err) < 0)
@@ -287,6 +288,11 @@ static int take_closure(struct gather *gather, const struct manifest_take *take,
 							  "larder fetch first",
 							  take->closure)
 						: -1;
+	if (take->file) {
+		if (find_pinned(gather, take->file, &holder, err) < 0)
+			return -1;
+		add_origin(gather->bundle, must_strdup(take->file->url), &holder);
+	}
 	for (size_t i = 0; i < closure.count; i++) {
 		const struct closure_package *package = &closure.package[i];
 

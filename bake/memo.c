@@ -126,13 +126,13 @@ static int add_takes(struct digest_stream *stream, const struct lock *lock,
 	for (size_t i = 0; i < from->take_count; i++) {
 		const struct manifest_take *take = &from->takes[i];
 
+		if (take->file)
+			add_file(stream, lock, take->file);
 		if (take->kind == MANIFEST_TAKE_CLOSURE) {
 			if (add_closure(stream, lock, from, take, err) < 0)
 				return -1;
 			continue;
 		}
-		if (take->kind == MANIFEST_TAKE_FILE)
-			add_file(stream, lock, take->file);
 		for (size_t j = 0; j < take->packages.count; j++) {
 			if (add_package(stream, lock, take->packages.item[j], err) < 0)
 				return -1;

@@ -3,6 +3,7 @@
 #define LARDER_RESOLVE_H
 
 #include "bake/closure.h"
+#include "bake/inside.h"
 #include "bake/scratch.h"
 #include "bake/target.h"
 #include "cache/base/log.h"
@@ -11,8 +12,7 @@ struct resolve_request {
 	const struct target *target;
 	const char *arch; /* "x86_64" or "aarch64" */
 	const struct json_strings *asked;
-	/* A folder of the room that holds the index of one more repository, and below what path; or NULL. */
-	const char *inside;
+	const struct inside *inside; /* one more repository, which is believed; or NULL */
 	const struct site *site; /* for credentials */
 	const char *room; /* the folder to work in */
 	int dir; /* the same, open, and empty when it is used for the first time */
@@ -20,8 +20,7 @@ struct resolve_request {
 	struct log *log;
 };
 
-/* The packages that the target lacks for what is asked, what they need included; recommendations are not. URLs in
- * inside begin with "file://" and its path. ERR_MISSING: a package is not in the repositories, or something that one
+/* The packages that the target lacks for what is asked, what they need included; recommendations are not. ERR_MISSING: a package is not in the repositories, or something that one
  * needs: the text says what, and what wanted it. ERR_REFUSED: a source without a signature, or what would
  * be removed from the target. ERR_NETWORK: no index. */
 MUST_USE int resolve_apt(const struct resolve_request *request, struct closure *out,

@@ -131,11 +131,13 @@ static int run_script(const struct resolve_request *request, struct run_result *
 	AUTO_FREE char *conf = must_printf("%s/dnf.conf", request->room);
 	AUTO_FREE char *root = must_printf("%s/root", request->room);
 	AUTO_FREE char *installed = must_printf("%s/rpmdb", request->room);
-	const char *const head[] = { find_python(), "-I",
-				     "-c",	    script,
-				     conf,	    root,
-				     installed,	    request->target->releasever,
-				     request->arch, request->inside ? request->inside : "" };
+	const char *const head[] = {
+		find_python(), "-I",
+		"-c",	       script,
+		conf,	       root,
+		installed,     request->target->releasever,
+		request->arch, request->inside ? request->inside->path : ""
+	};
 	AUTO_FREE const char **argv =
 		must_calloc(COUNT_OF(head) + request->asked->count + 1, sizeof(*argv));
 	char *env[ENV_ROWS] = { NULL };

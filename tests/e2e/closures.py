@@ -173,6 +173,11 @@ def make_rpm(folder, name, requires="", version="1.0", payload=None):
     return rpm
 
 
+def below(folder, at):
+    """path -> bytes of a folder's files, as a package's payload."""
+    return {f"{at}/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def rpm_database(folder, *rpms):
     """An rpm database in which these are installed."""
     command("rpm", "--dbpath", folder, "--initdb")

@@ -1,10 +1,12 @@
 """Closures: what a target lacks, resolved by its own kind of package manager, fetched, locked, baked."""
 
+import gzip
+import hashlib
 import shutil
 
 import pytest
 
-from closures import (Signer, Site, command, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
+from closures import (Signer, Site, below, command, index_of, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
                       serve_flat)
 from larder import run
 from server import Answer, Server
@@ -292,3 +294,99 @@ def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
     rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
     (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\n")
     assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
+
+
+# A repository inside a vendor's package, as doca-host is one
+
+
+def take_inside(site, host, glob="usr/share/host-*/repo", packages=("perf",)):
+    """The manifest that takes a closure from host, which is pinned."""
+    url = f"file://{host}"
+    document = manifest_of({"file": "host", "repo": glob, "packages": list(packages), "closure": "tiny", "into": "DEBS"})
+    document["files"] = {"host": {"url": url}}
+    document["pins"] = {url: {"sha256": hashlib.sha256(host.read_bytes()).hexdigest()}}
+    site.write(document)
+    return url
+
+
+def flat_payload(debs, at="usr/share/host-1.0/repo"):
+    """A flat repository without a Release, as vendors ship them."""
+    files = {f"{at}/{deb.name}": deb.read_bytes() for deb in debs}
+    return files | {f"{at}/Packages.gz": gzip.compress(index_of(debs).encode(), mtime=0)}
+
+
+def dists_payload(debs, at="usr/share/host-1.0/repo"):
+    """One suite with one component."""
+    index = index_of(debs).replace("Filename: ./", "Filename: pool/")
+    files = {f"{at}/pool/{deb.name}": deb.read_bytes() for deb in debs}
+    return files | {f"{at}/dists/tiny/main/binary-amd64/Packages": index.encode(),
+                    f"{at}/dists/tiny/Release": b"Suite: tiny\nComponents: main\n"}
+
+
+def vendor(debs, *names):
+    """The packages of these names."""
+    return [deb for deb in debs if deb.name.split("_")[0] in names]
+
+
+@pytest.mark.parametrize("payload", [flat_payload, dists_payload])
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_a_repository_in_a_file_beside_the_sites_own(site, server, signer, debs, tmp_path, payload, make):
+    """perf and verbs come from the vendor's file, core from the site."""
+    serve_flat(server, signer, vendor(debs, "core"))
+    host = make(tmp_path, "host", payload=payload(vendor(debs, "perf", "verbs", "alone")))
+    url = take_inside(site, host)
+    result = site.fetch()
+    assert names_of(result) == ["core", "perf", "verbs"]
+    key = f"tiny x86_64: perf from usr/share/host-*/repo in {url}"
+    packages = {package["name"]: package for package in site.lock()["closures"][key]["packages"]}
+    assert packages["core"]["url"] == server.url("/repo/core_1.0_amd64.deb")
+    assert packages["perf"]["member"].startswith("usr/share/host-1.0/repo/")
+    assert packages["perf"]["origin"] == f"inside {host.name}"
+    assert site.bake() == [f"DEBS/{name}_1.0_amd64.deb" for name in ("core", "perf", "verbs")]
+    assert left_behind(site) == []
+    for package in packages.values():
+        (site.store / "blobs/sha256" / package["sha256"]).unlink()
+    server.answers.pop("/repo/./InRelease")
+    assert names_of(site.fetch("--frozen")) == ["core", "perf", "verbs"]
+
+
+@pytest.mark.parametrize("make", [make_deb, make_rpm])
+def test_an_rpm_repository_in_a_file(dnf_site, rpms, tmp_path, make):
+    """The site's repository has all; the file has a newer verbs, and dnf takes the newest."""
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    make_rpm(newer, "verbs", "core", version="2.0")
+    command("createrepo_c", "-q", newer)
+    host = make(tmp_path, "host", payload=below(newer, "usr/share/host-1.0/repo"))
+    take_inside(dnf_site, host)
+    packages = {package["name"]: package for package in dnf_site.fetch()["closures"][0]["packages"]}
+    assert {name: package["version"] for name, package in packages.items()} == {
+        "core": "1.0-1", "perf": "1.0-1", "verbs": "2.0-1"}
+    assert packages["verbs"]["origin"] == f"inside {host.name}"
+    assert "DEBS/verbs-2.0-1.noarch.rpm" in dnf_site.bake()
+
+
+def test_the_repository_in_the_file_is_not_there(site, debs, tmp_path):
+    host = make_deb(tmp_path, "host", payload=flat_payload(vendor(debs, "perf")))
+    take_inside(site, host, glob="usr/share/hots-*/repo")
+    site.fails('no folder that fits "usr/share/hots-*/repo" holds Packages, dists or repodata')
+    payload = flat_payload(vendor(debs, "perf")) | flat_payload(vendor(debs, "perf"), "usr/share/host-2.0/repo")
+    take_inside(site, make_deb(tmp_path, "host", version="2", payload=payload))
+    site.fails("two repositories fit")
+
+
+def test_a_file_whose_index_lies(site, server, signer, debs, tmp_path):
+    serve_flat(server, signer, vendor(debs, "alone"))
+    payload = flat_payload(vendor(debs, "perf", "verbs", "core"))
+    payload["usr/share/host-1.0/repo/verbs_1.0_amd64.deb"] += b"more"
+    take_inside(site, make_deb(tmp_path, "host", payload=payload))
+    site.fails("usr/share/host-1.0/repo/verbs_1.0_amd64.deb is not what the index beside it says")
+    payload.pop("usr/share/host-1.0/repo/verbs_1.0_amd64.deb")
+    take_inside(site, make_deb(tmp_path, "host", version="2", payload=payload))
+    site.fails("its index names usr/share/host-1.0/repo/verbs_1.0_amd64.deb, which is not there")
+
+
+def test_a_missing_package_beside_a_file(site, server, signer, debs, tmp_path):
+    serve_flat(server, signer, vendor(debs, "alone"))
+    take_inside(site, make_deb(tmp_path, "host", payload=flat_payload(vendor(debs, "perf", "verbs"))))
+    site.fails("verbs wants core, but it is not installable")
