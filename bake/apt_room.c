@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bake/apt_sources.h"
 #include "cache/base/fs.h"
 
+#define CERTIFICATES "ca.pem"
 #define KEYRING_MAX_BYTES (UINT32_C(1) << 20)
 #define PREFERENCES_MAX_BYTES (UINT32_C(1) << 20)
 
@@ -235,6 +237,46 @@ static int put_inside(const struct resolve_request *request, struct err *err)
 		      err);
 }
 
+/* apt opens them before it drops to a user of its own; only their place is told. */
+static int put_logins(const struct resolve_request *request, struct err *err)
+{
+	const json_t *list = json_object_get(request->site->document, "credentials");
+	AUTO_CLOSE int dir = -1;
+
+	if (fs_open_dir(request->dir, "etc/auth.conf.d", &dir, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *netrc =
+			json_string_value(json_object_get(json_array_get(list, i), "netrc"));
+		AUTO_FREE char *path = netrc ? site_path(request->site, netrc) : NULL;
+		AUTO_FREE char *real = path ? realpath(path, NULL) : NULL;
+		AUTO_FREE char *name = must_printf("%zu.conf", i);
+
+		if (path && !real)
+			return err_errno(err, "credentials: %s", path);
+		if (real && fs_replace_link(dir, name, real, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* SSL_CERT_FILE, where that is set, as for everything else that is fetched. */
+static int put_certificates(const struct resolve_request *request, struct err *err)
+{
+	static const char line[] = "Acquire::https::CAInfo \"%s/" CERTIFICATES "\";\n";
+	const char *path = getenv("SSL_CERT_FILE");
+	AUTO_FREE char *data = NULL, *text = NULL;
+	size_t size;
+
+	if (!path || !*path)
+		return 0;
+	if (fs_read_at(AT_FDCWD, path, KEYRING_MAX_BYTES, &data, &size, err) < 0 ||
+	    fs_replace(request->dir, CERTIFICATES, data, size, 0644, err) < 0)
+		return -1;
+	text = must_printf(line, request->room);
+	return put_in(request->dir, "etc/apt.conf.d", "certificates", text, strlen(text), err);
+}
+
 int apt_room_make(const struct resolve_request *request, struct err *err)
 {
 	struct making making = { .request = request, .keys = -1 };
@@ -248,7 +290,8 @@ int apt_room_make(const struct resolve_request *request, struct err *err)
 	}
 	if (fs_open_dir(request->dir, "keys", &keys, err) < 0 ||
 	    target_copy_installed(request->target, request->dir, "status", err) < 0 ||
-	    put_config(request, err) < 0)
+	    put_config(request, err) < 0 || put_logins(request, err) < 0 ||
+	    put_certificates(request, err) < 0)
 		return -1;
 	making.keys = keys;
 	if ((request->target->root ? from_root(&making, err) : from_site(&making, err)) < 0)

@@ -16,6 +16,7 @@ struct batch {
 	bool *taken; /* files that have or had a slot */
 	size_t count;
 	const struct store *store;
+	struct passes *passes; /* borrowed */
 	unsigned stall_seconds;
 	struct transfer slots[DOWNLOAD_AT_ONCE];
 	struct log *log;
@@ -115,7 +116,7 @@ static void advance(struct batch *batch, struct transfer *slot)
 
 		if (!file)
 			return;
-		transfer_open(slot, file, batch->store, batch->stall_seconds);
+		transfer_open(slot, file, batch->store, batch->passes, batch->stall_seconds);
 		settle(batch, slot);
 	}
 	if (slot->state == TRANSFER_WAITING && fs_boot_ms() >= slot->not_before_ms)
@@ -206,13 +207,15 @@ static uint64_t total_of(const struct download_file *files, size_t count)
 }
 
 int download_all(struct download_file *files, size_t count, const struct store *store,
-		 unsigned stall_seconds, struct log *log, struct err *err)
+		 struct passes *passes, unsigned stall_seconds, struct log *log,
+		 struct err *err)
 {
 	struct batch batch = {
 		.files = files,
 		.taken = must_calloc(count, sizeof(bool)),
 		.count = count,
 		.store = store,
+		.passes = passes,
 		.stall_seconds = stall_seconds,
 		.log = log,
 		.total = total_of(files, count),

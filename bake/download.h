@@ -2,6 +2,7 @@
 #ifndef LARDER_DOWNLOAD_H
 #define LARDER_DOWNLOAD_H
 
+#include "bake/passes.h"
 #include "bake/store.h"
 #include "cache/base/log.h"
 
@@ -23,8 +24,9 @@ struct download_file {
 /* Fetches every file, each URL once in the list. One that fails does not stop the others: the
  * first failure becomes the error, the rest are logged. A transfer that brings less than 1 kB/s
  * for stall_seconds has stalled. ERR_DAMAGED: other bytes than the pin says; they are thrown
- * away. */
+ * away. passes: for hosts that want a login. */
 MUST_USE int download_all(struct download_file *files, size_t count, const struct store *store,
-			  unsigned stall_seconds, struct log *log, struct err *err);
+			  struct passes *passes, unsigned stall_seconds, struct log *log,
+			  struct err *err);
 
 #endif

@@ -154,6 +154,7 @@ static void job_free(struct fetch_job *job)
 	free(job->sources);
 	free(job->wanted);
 	free(job->packaged);
+	passes_free(&job->passes);
 	scratch_close(&job->scratch);
 	json_decref(job->closures);
 	json_decref(job->done);
@@ -162,6 +163,7 @@ static void job_free(struct fetch_job *job)
 int fetch(const struct fetch_inputs *inputs, struct fetch_result *out, struct err *err)
 {
 	struct fetch_job job = { .inputs = inputs,
+				 .passes = passes_new(inputs->site),
 				 .scratch = SCRATCH_NONE,
 				 .closures = json_array(),
 				 .done = json_object(),

@@ -211,8 +211,8 @@ static int bring(struct taking *taking, struct err *err)
 	int code = list_files(taking, &files, &from, &count, err);
 
 	if (code == 0 && count > 0)
-		code = download_all(files, count, inputs->store, inputs->stall_seconds,
-				    inputs->log, err);
+		code = download_all(files, count, inputs->store, taking->job->passes,
+				    inputs->stall_seconds, inputs->log, err);
 	free_all(from, count);
 	if (code == 0 && taking->wanted.url)
 		code = bring_members(taking, err);

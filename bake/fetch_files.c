@@ -183,8 +183,8 @@ void fetch_download_files(struct fetch_job *job)
 							  .pinned = wanted->known,
 							  .expected = wanted->expected };
 	}
-	if (count && download_all(files, count, inputs->store, inputs->stall_seconds,
-				  inputs->log, &err) < 0)
+	if (count && download_all(files, count, inputs->store, job->passes,
+				  inputs->stall_seconds, inputs->log, &err) < 0)
 		fetch_note(job, &err);
 	for (size_t i = 0; i < count; i++)
 		take_result(owners[i], &files[i]);

@@ -6,6 +6,7 @@
 #include "bake/closure.h"
 #include "bake/fetch.h"
 #include "bake/lock.h"
+#include "bake/passes.h"
 #include "bake/scratch.h"
 
 /* One manifest with its lock. */
@@ -39,6 +40,7 @@ struct fetch_job {
 	size_t wanted_count;
 	struct fetch_packaged *packaged;
 	size_t packaged_count;
+	struct passes *passes; /* owned */
 	struct scratch scratch; /* where closures are resolved, once one has to be */
 	json_t *closures; /* owned: for the result */
 	json_t *done; /* owned: closures and packages that this run has dealt with */

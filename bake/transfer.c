@@ -121,11 +121,12 @@ static int check_file(const struct download_file *file, struct err *err)
 }
 
 void transfer_open(struct transfer *transfer, struct download_file *file,
-		   const struct store *store, unsigned stall_seconds)
+		   const struct store *store, struct passes *passes, unsigned stall_seconds)
 {
 	const struct digest_size *expected;
 
 	*transfer = (struct transfer) { .file = file };
+	transfer->passes = passes;
 	transfer->stall_seconds = stall_seconds;
 	expected = expected_of(transfer);
 	if (check_file(file, &transfer->err) < 0 ||
@@ -223,11 +224,10 @@ static void set_range(struct transfer *transfer)
 
 	snprintf(range, sizeof(range), "%" PRIu64 "-", transfer->request.start);
 	snprintf(condition, sizeof(condition), "If-Range: %s", transfer->request.validator);
-	transfer->headers = curl_slist_append(NULL, condition);
+	transfer->headers = curl_slist_append(transfer->headers, condition);
 	if (!transfer->headers)
 		abort();
 	curl_easy_setopt(transfer->easy, CURLOPT_RANGE, range);
-	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
 static void set_options(struct transfer *transfer)
@@ -246,6 +246,7 @@ static void set_options(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	if (transfer->request.start > 0)
 		set_range(transfer);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
 void transfer_start(struct transfer *transfer)
@@ -267,6 +268,11 @@ void transfer_start(struct transfer *transfer)
 	transfer->begun = false;
 	transfer->curl_text[0] = '\0';
 	transfer->err = (struct err) { 0 };
+	if (passes_add(transfer->passes, transfer->url, source_of(transfer->file),
+		       &transfer->headers, &transfer->err) < 0) {
+		fail(transfer);
+		return;
+	}
 	transfer->easy = curl_easy_init();
 	if (!transfer->easy)
 		abort();
@@ -372,9 +378,8 @@ static void judge_end(struct transfer *transfer, CURLcode code)
 static void release_request(struct transfer *transfer)
 {
 	curl_easy_cleanup(transfer->easy);
-	curl_slist_free_all(transfer->headers);
+	passes_drop(&transfer->headers);
 	transfer->easy = NULL;
-	transfer->headers = NULL;
 }
 
 void transfer_end(struct transfer *transfer, CURLcode code)

@@ -21,6 +21,7 @@ struct transfer {
 	enum transfer_state state;
 	struct download_file *file; /* borrowed */
 	struct partial partial;
+	struct passes *passes; /* borrowed */
 	unsigned stall_seconds;
 
 	CURL *easy;
@@ -42,7 +43,7 @@ struct transfer {
 
 /* Puts a file into an idle slot: WAITING afterwards, or DONE or FAILED at once. */
 void transfer_open(struct transfer *transfer, struct download_file *file,
-		   const struct store *store, unsigned stall_seconds);
+		   const struct store *store, struct passes *passes, unsigned stall_seconds);
 
 /* Makes the request that transfer->easy holds afterwards: RUNNING, or FAILED. */
 void transfer_start(struct transfer *transfer);
