@@ -23,7 +23,7 @@ EXTRA =
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARNINGS) $(HARDENING) -fPIE \
 	$(CFLAGS) $(EXTRA)
 
-HOST_LIBS = -lcurl -larchive -lseccomp -lssl -lcrypto -lzstd -ljansson -lelf -lpthread
+HOST_LIBS = -lcurl -larchive -lseccomp -lssl -lcrypto -lzstd -ljansson -lelf -lz -lpthread
 AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -lpthread
 
 sources = $(wildcard $(1)/*.c)
