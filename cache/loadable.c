@@ -246,24 +246,25 @@ static void judge_symbols(struct judge *judge)
 }
 
 /* Does the kernel refuse modules without a signature that it knows? */
-static enum loadable_switch enforces(const struct loadable_kernel *kernel)
+static enum loadable_switch enforces(const struct loadable_security *security)
 {
-	if (kernel->sig_enforce == LOADABLE_ON ||
-	    kernel->lockdown == LOADABLE_LOCKDOWN_INTEGRITY ||
-	    kernel->lockdown == LOADABLE_LOCKDOWN_CONFIDENTIALITY)
+	if (security->sig_enforce == LOADABLE_ON ||
+	    security->lockdown == LOADABLE_LOCKDOWN_INTEGRITY ||
+	    security->lockdown == LOADABLE_LOCKDOWN_CONFIDENTIALITY)
 		return LOADABLE_ON;
-	if (kernel->sig_enforce == LOADABLE_OFF &&
-	    (kernel->lockdown == LOADABLE_LOCKDOWN_NONE || kernel->secure_boot == LOADABLE_OFF))
+	if (security->sig_enforce == LOADABLE_OFF &&
+	    (security->lockdown == LOADABLE_LOCKDOWN_NONE ||
+	     security->secure_boot == LOADABLE_OFF))
 		return LOADABLE_OFF;
 	/* Distributions' kernels lock themselves down under Secure Boot. */
-	return kernel->secure_boot == LOADABLE_ON ? LOADABLE_ON : LOADABLE_UNKNOWN;
+	return security->secure_boot == LOADABLE_ON ? LOADABLE_ON : LOADABLE_UNKNOWN;
 }
 
-static const char *why_enforced(const struct loadable_kernel *kernel)
+static const char *why_enforced(const struct loadable_security *security)
 {
-	if (kernel->secure_boot == LOADABLE_ON)
+	if (security->secure_boot == LOADABLE_ON)
 		return "Secure Boot is on";
-	if (kernel->sig_enforce == LOADABLE_ON)
+	if (security->sig_enforce == LOADABLE_ON)
 		return "module.sig_enforce is set";
 	return "the kernel is locked down";
 }
@@ -283,26 +284,27 @@ static void judge_signature(struct judge *judge)
 {
 	const struct loadable_kernel *kernel = judge->kernel;
 	const struct ko_signer *signer = &judge->ko->signer;
-	enum loadable_switch enforced = enforces(kernel);
+	const struct loadable_security *security = &kernel->security;
+	enum loadable_switch enforced = enforces(security);
 
 	if (enforced == LOADABLE_OFF)
 		return;
 	if (judge->ko->signature == KO_UNSIGNED && enforced == LOADABLE_ON)
 		refuse(judge,
-		       kernel->secure_boot == LOADABLE_ON ? REASON_SECURE_BOOT
-							  : REASON_MODULE_UNSIGNED,
-		       "it has no signature, and %s", why_enforced(kernel));
+		       security->secure_boot == LOADABLE_ON ? REASON_SECURE_BOOT
+							    : REASON_MODULE_UNSIGNED,
+		       "it has no signature, and %s", why_enforced(security));
 	else if (judge->ko->signature == KO_UNSIGNED)
 		doubt(judge,
 		      "it has no signature, and whether the kernel wants one is not known");
 	else if (judge->ko->signature == KO_SIGNED_ODDLY && enforced == LOADABLE_ON)
 		doubt(judge, "its signature is of a kind that is not read here, and %s",
-		      why_enforced(kernel));
+		      why_enforced(security));
 	else if (enforced == LOADABLE_ON && !knows_key(kernel, signer))
 		doubt(judge,
 		      "it is signed by \"%.64s\" (%.40s), and %s: whether the machine has "
 		      "that key is not known",
-		      signer->name, signer->id, why_enforced(kernel));
+		      signer->name, signer->id, why_enforced(security));
 }
 
 static void tell_good(struct judge *judge)

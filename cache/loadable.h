@@ -6,7 +6,7 @@
 #include "cache/reason.h"
 #include "cache/symvers.h"
 
-#define LOADABLE_TEXT_MAX 512
+#define LOADABLE_TEXT_MAX 384
 #define LOADABLE_MAX_KEYS 64
 
 enum loadable_switch { LOADABLE_UNKNOWN, LOADABLE_OFF, LOADABLE_ON };
@@ -18,15 +18,20 @@ enum loadable_lockdown {
 	LOADABLE_LOCKDOWN_CONFIDENTIALITY,
 };
 
+/* What firmware and kernel demand of modules. */
+struct loadable_security {
+	enum loadable_switch secure_boot;
+	enum loadable_lockdown lockdown;
+	enum loadable_switch sig_enforce;
+};
+
 /* What is known of a kernel; all of it may be unknown but the release. */
 struct loadable_kernel {
 	const char *release;
 	const char *arch; /* "x86_64", "aarch64"; "" or another: not compared */
 	const char *vermagic; /* of its own modules; NULL or "": not known */
 	const struct symvers *symvers; /* settled; NULL: none */
-	enum loadable_switch secure_boot;
-	enum loadable_lockdown lockdown;
-	enum loadable_switch sig_enforce;
+	struct loadable_security security;
 	/* Whose signatures it takes: the signers of its own modules. */
 	const struct ko_signer *key;
 	size_t key_count;

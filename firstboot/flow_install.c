@@ -1,7 +1,9 @@
 #include <string.h>
 
 #include "cache/base/process.h"
+#include "firstboot/fits.h"
 #include "firstboot/flow.h"
+#include "firstboot/kernel.h"
 #include "firstboot/stage.h"
 
 #define EARLY_STEP_MS 60000 /* at most, for one program before the network is up */
@@ -17,6 +19,32 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 	snprintf(job->text, sizeof(job->text), "%.511s", text);
 	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name,
 		     reason_name(reason), job->text);
+}
+
+/* Would the kernel take its modules? Decided before anything is touched (P3, P7); what could not be compared is told, and
+ * tried. */
+static void judge_modules(struct flow *flow, struct flow_job *job)
+{
+	static const char *const events[] = {
+		[LOADABLE_YES] = "modules fit", [LOADABLE_NOT_COMPARED] = "modules not compared"
+	};
+	const char *const kernels[] = { flow->facts.kernel };
+	struct loadable_security security;
+	struct fits_verdict verdict;
+
+	kernel_security(flow->machine, &security);
+	verdict = fits_judge(&(struct fits) { .machine = flow->machine,
+					      .record = &job->record,
+					      .staged = job->staged,
+					      .arch = flow->facts.arch,
+					      .kernel = kernels,
+					      .kernel_count = COUNT_OF(kernels),
+					      .security = &security });
+	if (verdict.answer == LOADABLE_NO)
+		fail(flow, job, verdict.reason, verdict.text);
+	else if (verdict.text[0])
+		status_event(flow->status, events[verdict.answer], "%s: %s", job->name,
+			     verdict.text);
 }
 
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
@@ -35,6 +63,10 @@ enum flow_verdict flow_stage(struct flow *flow)
 			status_event(flow->status, "bundle staged", "%s", job->name);
 		if (job->reason == REASON_DAMAGED)
 			return flow_stop(flow, REASON_DAMAGED, job->text);
+	}
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		if (is_waiting(&flow->job[i]))
+			judge_modules(flow, &flow->job[i]);
 	}
 	return FLOW_GO;
 }

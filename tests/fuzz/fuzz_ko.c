@@ -23,8 +23,8 @@ static void check_judged(const struct ko *ko)
 						.arch = "",
 						.vermagic = ko->vermagic,
 						.symvers = &symvers,
-						.sig_enforce = LOADABLE_OFF,
-						.secure_boot = LOADABLE_OFF };
+						.security = { .sig_enforce = LOADABLE_OFF,
+							      .secure_boot = LOADABLE_OFF } };
 	struct loadable_verdict verdict;
 
 	release[strcspn(release, " ")] = '\0';

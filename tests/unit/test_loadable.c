@@ -310,8 +310,8 @@ static void check_row(const struct row *row, const struct symvers *beside)
 						.arch = "x86_64",
 						.vermagic = row->vermagic,
 						.symvers = row->symvers ? symvers : NULL,
-						.secure_boot = LOADABLE_OFF,
-						.sig_enforce = LOADABLE_OFF };
+						.security = { .secure_boot = LOADABLE_OFF,
+							      .sig_enforce = LOADABLE_OFF } };
 	AUTO_KO struct ko ko = { 0 };
 	struct loadable_verdict verdict;
 	struct made_bytes bytes;
@@ -371,9 +371,7 @@ static void check_signature(enum loadable_switch secure_boot, enum loadable_lock
 		.release = KERNEL,
 		.arch = "x86_64",
 		.vermagic = KERNEL FLAGS,
-		.secure_boot = secure_boot,
-		.lockdown = lockdown,
-		.sig_enforce = enforce,
+		.security = { secure_boot, lockdown, enforce },
 		.key = &keys[1],
 		.key_count = 1,
 	};

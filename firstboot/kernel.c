@@ -1,0 +1,187 @@
+#include "firstboot/kernel.h"
+
+#include <string.h>
+
+#include "firstboot/module.h"
+
+#define MODULES_DEP_MAX (UINT32_C(16) << 20)
+#define SECURE_BOOT_VARIABLE                                                                   \
+	"sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+void kernel_free(struct kernel *kernel)
+{
+	symvers_free(&kernel->symvers);
+}
+
+static enum loadable_switch read_secure_boot(const struct machine *machine)
+{
+	AUTO_CLOSE int firmware = -1, efi = -1;
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+	size_t size;
+
+	if (machine_read(machine, SECURE_BOOT_VARIABLE, 64, &data, &size, &none) == 0)
+		return loadable_secure_boot(data, size);
+	/* Without EFI there is no Secure Boot. */
+	if (machine_open_dir(machine, "sys/firmware", &firmware, &none) == 0 &&
+	    machine_open_dir(machine, "sys/firmware/efi", &efi, &none) < 0 &&
+	    none.kind == ERR_MISSING)
+		return LOADABLE_OFF;
+	return LOADABLE_UNKNOWN;
+}
+
+void kernel_security(const struct machine *machine, struct loadable_security *out)
+{
+	char text[128];
+
+	out->secure_boot = read_secure_boot(machine);
+	machine_attribute(machine, "sys/kernel/security/lockdown", text, sizeof(text));
+	out->lockdown = loadable_lockdown(text);
+	machine_attribute(machine, "sys/module/module/parameters/sig_enforce", text,
+			  sizeof(text));
+	out->sig_enforce = loadable_flag(text);
+}
+
+/* Reads a file, unpacked. False: not here, or it cannot be read. */
+static bool read_unpacked(const struct machine *machine, const char *path, size_t limit,
+			  struct kernel *kernel, char **out_data, size_t *out_size)
+{
+	AUTO_FREE char *data = NULL;
+	struct err err = { 0 };
+	size_t size;
+
+	if (machine_read(machine, path, limit, &data, &size, &err) < 0)
+		return false;
+	if (ko_packing_of(data, size) == KO_PLAIN) {
+		*out_data = take_ptr(&data);
+		*out_size = size;
+		return true;
+	}
+	if (ko_unpack(data, size, out_data, out_size, &err) == 0)
+		return true;
+	if (err.kind == ERR_MISSING)
+		kernel->blind =
+			"this kernel's own modules are packed by xz, which is not read here";
+	return false;
+}
+
+static bool read_symvers(const struct machine *machine, struct kernel *kernel)
+{
+	static const char *const paths[] = {
+		"lib/modules/%s/build/Module.symvers",
+		"usr/src/linux-headers-%s/Module.symvers",
+		"usr/src/kernels/%s/Module.symvers",
+		"lib/modules/%s/symvers.gz",
+		"boot/symvers-%s.gz",
+	};
+
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		AUTO_FREE char *text = NULL;
+		char path[FS_NAME_MAX];
+		struct err none = { 0 };
+		const char *rest = strstr(paths[i], "%s") + 2;
+		size_t size;
+
+		snprintf(path, sizeof(path), "%.*s%s%s", (int)(rest - 2 - paths[i]), paths[i],
+			 kernel->known.release, rest);
+		if (read_unpacked(machine, path, SYMVERS_MAX_BYTES, kernel, &text, &size) &&
+		    symvers_add_file(&kernel->symvers, text, size, &none) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_key(struct kernel *kernel, const struct ko *ko)
+{
+	size_t count = kernel->known.key_count;
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(kernel->key[i].id, ko->signer.id) == 0)
+			return;
+	}
+	if (ko->signature != KO_SIGNED || count == KERNEL_MAX_KEYS)
+		return;
+	kernel->key[count] = ko->signer;
+	kernel->known.key_count++;
+}
+
+/* Takes what one of the kernel's own modules says. It is believed only if it says that it is of this kernel. */
+static void add_module(const struct machine *machine, struct kernel *kernel, const char *path)
+{
+	AUTO_FREE char *whole = must_printf("lib/modules/%s/%s", kernel->known.release, path);
+	AUTO_FREE char *image = NULL;
+	AUTO_KO struct ko ko = { 0 };
+	struct err none = { 0 };
+	const char *release = kernel->known.release;
+	size_t size;
+
+	if (!read_unpacked(machine, whole, KO_MAX_BYTES, kernel, &image, &size) ||
+	    ko_parse(image, size, &ko, &none) < 0 ||
+	    strlen(release) != strcspn(ko.vermagic, " ") ||
+	    strncmp(ko.vermagic, release, strlen(release)) != 0)
+		return;
+	if (kernel->vermagic[0] == '\0')
+		snprintf(kernel->vermagic, sizeof(kernel->vermagic), "%s", ko.vermagic);
+	add_key(kernel, &ko);
+	if (!kernel->symvers.whole)
+		symvers_add_needs(&kernel->symvers, &ko);
+	kernel->module_count++;
+}
+
+static bool is_named(const char *path, const struct json_strings *names)
+{
+	char here[MODULE_NAME_SIZE], there[MODULE_NAME_SIZE];
+
+	for (size_t i = 0; module_name_of(path, here) && i < names->count; i++) {
+		if (module_name_of(names->item[i], there) && strcmp(here, there) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A kernel's own modules lie in kernel/; what others put beside it says nothing of it. */
+static void add_modules(const struct machine *machine, struct kernel *kernel, const char *dep,
+			const struct json_strings *names, bool named, size_t limit)
+{
+	AUTO_FREE char *copy = must_strdup(dep);
+	char *rest = copy;
+
+	for (char *line = strsep(&rest, "\n"); line && kernel->module_count < limit;
+	     line = strsep(&rest, "\n")) {
+		line[strcspn(line, ":")] = '\0';
+		if (strncmp(line, "kernel/", 7) == 0 && is_named(line, names) == named)
+			add_module(machine, kernel, line);
+		if (kernel->blind)
+			return;
+	}
+}
+
+static void read_modules(const struct machine *machine, struct kernel *kernel,
+			 const struct json_strings *names)
+{
+	AUTO_FREE char *path = must_printf("lib/modules/%s/modules.dep", kernel->known.release);
+	AUTO_FREE char *dep = NULL;
+	struct err none = { 0 };
+	size_t limit = kernel->symvers.whole ? 1 : KERNEL_MAX_MODULES;
+	size_t size;
+
+	if (machine_read(machine, path, MODULES_DEP_MAX, &dep, &size, &none) < 0)
+		return;
+	add_modules(machine, kernel, dep, names, true, limit);
+	add_modules(machine, kernel, dep, names, false, limit);
+}
+
+void kernel_read(const struct machine *machine, const char *release, const char *arch,
+		 const struct json_strings *names, const struct loadable_security *security,
+		 struct kernel *out)
+{
+	out->known = (struct loadable_kernel) { .release = release,
+						.arch = arch,
+						.vermagic = out->vermagic,
+						.symvers = &out->symvers,
+						.security = *security,
+						.key = out->key };
+	read_symvers(machine, out);
+	read_modules(machine, out, names);
+	symvers_settle(&out->symvers);
+}

@@ -1,0 +1,228 @@
+"""Would it load? Modules that the machine's kernel would not take are refused before anything is changed."""
+
+import gzip
+import json
+import lzma
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from larder import KERNEL, TOP, Workshop
+from made_ko import made_ko, symvers
+from test_firstboot import firstboot, litter, make_root
+
+sys.path.insert(0, str(TOP / "tests/vm"))
+import pieces  # pylint: disable=wrong-import-position,wrong-import-order
+
+SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+LOCKDOWN = "sys/kernel/security/lockdown"
+SIG_ENFORCE = "sys/module/module/parameters/sig_enforce"
+HEADERS = f"usr/src/linux-headers-{KERNEL}/Module.symvers"
+NEEDS = {"module_layout": 0x1234, "_printk": 0x92997ed8, "register_netdev": 0xa}
+MODULE = made_ko(KERNEL, NEEDS)
+OPEN = {SIG_ENFORCE: "N\n", LOCKDOWN: "[none] integrity confidentiality\n"}
+
+
+def put(root, files):
+    """Files of a machine, by their path."""
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def only_modules(kernel):
+    """A bundle that is a module and a file that follows it."""
+    def change(document):
+        document["template"] |= {"kernels": [kernel], "early": False}
+        document["bundles"][0]["install"] = [
+            {"do": "files", "files": ["nic/*.conf"], "into": "/etc/larder-test"},
+            {"do": "modules", "files": ["nic/*.ko*"]}]
+    return change
+
+
+def machine(folder, modules, files=None, kernel=KERNEL):
+    """A machine whose cache carries these modules."""
+    shop = Workshop(folder / "shop", {"vendor/nic.conf": b"x"} | {f"vendor/nic.{name}": data
+                                                                 for name, data in modules.items()})
+    shop.write_manifest(only_modules(kernel))
+    shop.bake()
+    root = make_root(folder / "root")
+    put(root, {"proc/sys/kernel/osrelease": kernel + "\n", f"lib/modules/{kernel}/modules.order": ""})
+    put(root, files or {})
+    shop.embed(root)
+    return root
+
+
+def tree(root):
+    """All of a machine but what the agent writes about itself."""
+    own = ("var/lib/larder", "run/larder", "var/log/larder.log")
+    return {path.relative_to(root).as_posix(): path.lstat().st_mtime_ns for path in root.rglob("*")
+            if not path.relative_to(root).as_posix().startswith(own)}
+
+
+def check_refused(root, reason, text):
+    """Run; the reason and the text are told, and nothing on the machine has changed."""
+    before = tree(root)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, reason), status
+    assert text in status["text"] and status["remedy"], status
+    after = tree(root)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= {"run", "var/lib", "var/log"}, changed  # the agent's own folders are made there
+    assert not litter(root)
+
+
+def events(status, name):
+    """The texts of one kind of event."""
+    return [row["detail"] for row in status["timeline"] if row["event"] == name]
+
+
+def check_installed(root, event, text, kernel=KERNEL):
+    """Run; the module is in place, and what was found out of it is told."""
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (0, "done"), status
+    assert text in events(status, event)[0], status
+    assert list((root / f"lib/modules/{kernel}/updates/larder").iterdir())
+
+
+def test_a_module_for_another_kernel(tmp_path):
+    """Without symbol versions the release has to be the same; nothing else need be known."""
+    module = made_ko("6.1.0-2-test", {}, flags="SMP mod_unload ").replace(b"__versions", b"__nothing_")
+    root = machine(tmp_path, {"ko": module}, OPEN)
+    check_refused(root, "kernel", f"nic.ko: it was built for kernel 6.1.0-2-test, not for {KERNEL}")
+
+
+def test_a_symbol_whose_version_differs(tmp_path):
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {HEADERS: symvers(NEEDS | {"_printk": 1})})
+    check_refused(root, "kernel", "nic.ko: the version of symbol _printk differs: the module wants 0x92997ed8, "
+                                  "the kernel has 0x00000001")
+
+
+def test_a_symbol_that_the_kernel_does_not_have(tmp_path):
+    had = {name: crc for name, crc in NEEDS.items() if name != "register_netdev"}
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {HEADERS: symvers(had)})
+    check_refused(root, "kernel", f"nic.ko: kernel {KERNEL} has no symbol register_netdev")
+
+
+@pytest.mark.parametrize("files, reason, text", [
+    ({SECURE_BOOT: b"\6\0\0\0\1"}, "secure_boot", "it has no signature, and Secure Boot is on"),
+    ({SECURE_BOOT: b"\6\0\0\0\1", LOCKDOWN: "none [integrity] confidentiality\n"}, "secure_boot",
+     "it has no signature, and Secure Boot is on"),
+    ({SECURE_BOOT: b"\6\0\0\0\0", LOCKDOWN: "none integrity [confidentiality]\n"}, "module_unsigned",
+     "it has no signature, and the kernel is locked down"),
+    ({SIG_ENFORCE: "Y\n"}, "module_unsigned", "it has no signature, and module.sig_enforce is set"),
+])
+def test_an_unsigned_module(tmp_path, files, reason, text):
+    root = machine(tmp_path, {"ko": MODULE}, files | {HEADERS: symvers(NEEDS)})
+    check_refused(root, reason, "nic.ko: " + text)
+
+
+def test_one_of_two_modules_decides(tmp_path):
+    other = made_ko(KERNEL, NEEDS, flags="SMP preempt_rt mod_unload modversions ")
+    module = {f"lib/modules/{KERNEL}/modules.dep": "kernel/nic.ko:\n", f"lib/modules/{KERNEL}/kernel/nic.ko": MODULE}
+    root = machine(tmp_path, {"ko": MODULE, "x.ko": other}, OPEN | module)
+    check_refused(root, "kernel", 'nic.x.ko: vermagic differs: the module has "preempt_rt" where the kernel has '
+                                  '"preempt"')
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"module", MODULE[:-1], gzip.compress(MODULE)[:-9]])
+def test_a_file_that_is_no_module(tmp_path, data):
+    check_refused(machine(tmp_path, {"ko": data}), "step_failed", "nic.ko: no kernel module")
+
+
+@pytest.mark.parametrize("where, pack", [
+    (HEADERS, bytes), (f"lib/modules/{KERNEL}/symvers.gz", gzip.compress), (f"boot/symvers-{KERNEL}.gz", gzip.compress),
+    (f"usr/src/kernels/{KERNEL}/Module.symvers", bytes),
+])
+def test_a_module_that_fits(tmp_path, where, pack):
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {where: pack(symvers(NEEDS).encode())})
+    check_installed(root, "modules fit", f"nic.ko: vermagic and 3 symbols fit kernel {KERNEL}")
+
+
+def test_the_build_link_leads_to_the_headers(tmp_path):
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {"usr/src/elsewhere/Module.symvers": symvers(NEEDS)})
+    (root / f"lib/modules/{KERNEL}/build").symlink_to("/usr/src/elsewhere")
+    check_installed(root, "modules fit", "3 symbols")
+
+
+def test_where_nothing_can_be_compared_that_is_said(tmp_path):
+    root = machine(tmp_path, {"ko": MODULE})
+    check_installed(root, "modules not compared", "3 of 3 symbol versions were not compared (_printk, ...); it has no "
+                                                  "signature, and whether the kernel wants one is not known")
+
+
+def test_what_xz_packs_is_not_compared(tmp_path):
+    own = {f"lib/modules/{KERNEL}/modules.dep": "kernel/nic.ko.xz:\n",
+           f"lib/modules/{KERNEL}/kernel/nic.ko.xz": lzma.compress(MODULE)}
+    check_installed(machine(tmp_path / "1", {"ko": MODULE}, OPEN | own), "modules not compared",
+                    "(this kernel's own modules are packed by xz, which is not read here)")
+    check_installed(machine(tmp_path / "2", {"ko.xz": lzma.compress(MODULE)}, OPEN), "modules not compared",
+                    "nic.ko.xz: not compared: packed by xz")
+
+
+def test_the_kernel_s_own_modules_answer_where_there_are_no_headers(tmp_path):
+    own = {f"lib/modules/{KERNEL}/modules.dep": "kernel/a.ko.gz:\n",
+           f"lib/modules/{KERNEL}/kernel/a.ko.gz": gzip.compress(made_ko(KERNEL, NEEDS | {"_printk": 1}, "a"))}
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | own)
+    check_refused(root, "kernel", "symbol _printk differs")
+
+
+# Debian's own kernels: a real module, and the headers of the kernel it is for and of another.
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """(release, e1000e.ko, folder with the headers of that kernel and of its cloud flavour)."""
+    release = pieces.kernel_release()
+    folder = tmp_path_factory.mktemp("headers")
+    cloud = release.replace("-amd64", "-cloud-amd64")
+    for name in (release, cloud):
+        pieces.run("apt-get", "-o", "APT::Sandbox::User=root", "download", f"linux-headers-{name}", cwd=folder)
+    for package in folder.glob("*.deb"):
+        pieces.run("dpkg-deb", "-x", package, folder)
+    return release, cloud, Path(pieces.module_file("e1000e")).read_bytes(), folder
+
+
+def headers(real_kernel, name):
+    """The file as it lies on a machine with the headers of that kernel."""
+    path = f"usr/src/linux-headers-{name}/Module.symvers"
+    return {path: (real_kernel[3] / path).read_bytes()}
+
+
+def test_a_real_module_fits_its_own_kernel(tmp_path, real):
+    release, _, module, _ = real
+    root = machine(tmp_path, {"ko": module}, OPEN | headers(real, release), release)
+    check_installed(root, "modules fit", f"symbols fit kernel {release}", release)
+
+
+def test_a_real_module_and_another_kernel(tmp_path, real):
+    release, cloud, module, _ = real
+    root = machine(tmp_path, {"ko": module}, OPEN | headers(real, cloud), cloud)
+    check_refused(root, "kernel", "the version of symbol")
+    named = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]["text"]
+    symbol = named.split("of symbol ")[1].split()[0]
+    ours, theirs = ([line for line in headers(real, name).popitem()[1].decode().splitlines()
+                     if line.split("\t")[1] == symbol] for name in (release, cloud))
+    assert ours[0].split()[0] in named and theirs[0].split()[0] in named, named
+
+
+def test_a_real_signature_under_secure_boot(tmp_path, real):
+    """The kernel's own modules have the same signer; without one of them that is not known."""
+    release, _, module, _ = real
+    locked = {SECURE_BOOT: b"\6\0\0\0\1", LOCKDOWN: "none [integrity] confidentiality\n"} | headers(real, release)
+    root = machine(tmp_path / "1", {"ko": module}, locked, release)
+    check_installed(root, "modules not compared", "and Secure Boot is on: whether the machine has that key is not known",
+                    release)
+    own = Path(pieces.module_file("failover")).read_bytes()
+    root = machine(tmp_path / "2", {"ko": module}, locked | {
+        f"lib/modules/{release}/kernel/failover.ko": own,
+        f"lib/modules/{release}/modules.dep": "kernel/failover.ko:\n"}, release)
+    check_installed(root, "modules fit", f"symbols fit kernel {release}", release)
+    bare = tmp_path / "bare.ko"
+    bare.write_bytes(module)
+    subprocess.run(["strip", "-g", bare], check=True)  # takes the signature off, and nothing the kernel needs
+    check_refused(machine(tmp_path / "3", {"ko": bare.read_bytes()}, locked, release), "secure_boot",
+                  "it has no signature, and Secure Boot is on")
