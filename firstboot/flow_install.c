@@ -21,6 +21,32 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 		     reason_name(reason), job->text);
 }
 
+static int step_timeout_ms(const struct flow *flow)
+{
+	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
+
+	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_STEP_MS ? EARLY_STEP_MS
+									: timeout_ms;
+}
+
+static struct steps steps_of(const struct flow *flow, const struct flow_job *job)
+{
+	struct steps steps = {
+		.machine = flow->machine,
+		.log = flow->log,
+		.kernel = flow->facts.kernel,
+		.record = &job->record,
+		.staged = job->staged,
+		.timeout_ms = step_timeout_ms(flow),
+		.deadline_ms = flow->deadline_ms,
+		.interrupted = job->interrupted,
+	};
+
+	snprintf(steps.staged_path, sizeof(steps.staged_path),
+		 "/" MACHINE_STATE "/" STAGE_NAME "/%02zu", (size_t)(job - flow->job));
+	return steps;
+}
+
 /* Would the kernel take its modules? Decided before anything is touched (P3, P7); what could not be compared is told, and
  * tried. */
 static void judge_modules(struct flow *flow, struct flow_job *job)
@@ -47,6 +73,42 @@ static void judge_modules(struct flow *flow, struct flow_job *job)
 			     verdict.text);
 }
 
+/* The bundles that are installed before a job, and the job itself; the caller frees. */
+static struct steps *steps_up_to(const struct flow *flow, const struct flow_job *job,
+				 size_t *out_count)
+{
+	struct steps *all = must_calloc(flow->chosen.row_count, sizeof(*all));
+	size_t count = 0;
+
+	for (const struct flow_job *one = flow->job; one <= job; one++) {
+		if (is_waiting(one))
+			all[count++] = steps_of(flow, one);
+	}
+	*out_count = count;
+	return all;
+}
+
+/* Has the package manager all that its packages build on? After an interrupted try it is in no order to be asked. */
+static void judge_packages(struct flow *flow, struct flow_job *job)
+{
+	AUTO_FREE struct steps *all = NULL;
+	char text[PLAN_TEXT_MAX];
+	enum steps_answer answer;
+	size_t count;
+
+	if (!is_waiting(job) || job->interrupted)
+		return;
+	all = steps_up_to(flow, job, &count);
+	answer = steps_packages_check(all, count, text);
+	if (answer == STEPS_NOT_INSTALLABLE)
+		fail(flow, job, REASON_STEP_FAILED, text);
+	else if (text[0])
+		status_event(flow->status,
+			     answer == STEPS_INSTALLABLE ? "packages checked"
+							 : "packages not checked",
+			     "%s: %s", job->name, text);
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
@@ -67,34 +129,9 @@ enum flow_verdict flow_stage(struct flow *flow)
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
 		if (is_waiting(&flow->job[i]))
 			judge_modules(flow, &flow->job[i]);
+		judge_packages(flow, &flow->job[i]);
 	}
 	return FLOW_GO;
-}
-
-static int step_timeout_ms(const struct flow *flow)
-{
-	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
-
-	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_STEP_MS ? EARLY_STEP_MS
-									: timeout_ms;
-}
-
-static struct steps steps_of(const struct flow *flow, const struct flow_job *job)
-{
-	struct steps steps = {
-		.machine = flow->machine,
-		.log = flow->log,
-		.kernel = flow->facts.kernel,
-		.record = &job->record,
-		.staged = job->staged,
-		.timeout_ms = step_timeout_ms(flow),
-		.deadline_ms = flow->deadline_ms,
-		.interrupted = job->interrupted,
-	};
-
-	snprintf(steps.staged_path, sizeof(steps.staged_path),
-		 "/" MACHINE_STATE "/" STAGE_NAME "/%02zu", (size_t)(job - flow->job));
-	return steps;
 }
 
 static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)

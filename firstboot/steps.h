@@ -35,7 +35,13 @@ char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 /* For the files of steps: what an error means. A program that failed: REASON_STEP_FAILED. */
 enum reason steps_reason(const struct err *err);
 
-/* steps_packages.c */
+/* steps_packages.c: would the machine's package manager, without any repository, install the packages of the last of these
+ * bundles beside those of the bundles before it? It is asked in simulation; nothing changes. text: what is missing, or why that
+ * cannot be told; what would be taken off where the answer is yes. */
+enum steps_answer { STEPS_INSTALLABLE, STEPS_NOT_CHECKED, STEPS_NOT_INSTALLABLE };
+enum steps_answer steps_packages_check(const struct steps *bundles, size_t count,
+				       char text[PLAN_TEXT_MAX]);
+
 enum reason steps_packages(const struct steps *steps, const struct record_step *step,
 			   struct err *err);
 

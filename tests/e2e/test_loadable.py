@@ -3,6 +3,9 @@
 import gzip
 import json
 import lzma
+import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -226,3 +229,127 @@ def test_a_real_signature_under_secure_boot(tmp_path, real):
     subprocess.run(["strip", "-g", bare], check=True)  # takes the signature off, and nothing the kernel needs
     check_refused(machine(tmp_path / "3", {"ko": bare.read_bytes()}, locked, release), "secure_boot",
                   "it has no signature, and Secure Boot is on")
+
+
+# Packages: the machine's own apt-get is asked, with no repository, before dpkg is run.
+
+DPKG = r"""
+#include <stdio.h>
+#include <string.h>
+int main(int count, char **word)
+{
+	FILE *calls = fopen("/tmp/calls", "a");
+
+	for (int i = 0; i < count; i++)
+		fprintf(calls, "%s%c", word[i], i + 1 < count ? ' ' : '\n');
+	if (strstr(word[0], "dpkg-deb"))
+		puts("1");
+	return strstr(word[0], "dpkg-query") != NULL;
+}
+"""
+STATUS = """Package: dpkg
+Status: install ok installed
+Architecture: amd64
+Version: 1.21
+Maintainer: a <a@example.org>
+Description: x
+
+"""
+
+
+def deb(folder, name, more=""):
+    """A package that holds nothing."""
+    put(folder, {f"{name}/DEBIAN/control": f"Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: "
+                                           f"a <a@example.org>\n{more}Description: x\n"})
+    subprocess.run(["dpkg-deb", "-b", folder / name, folder / f"{name}.deb"], check=True, stdout=subprocess.DEVNULL)
+    return (folder / f"{name}.deb").read_bytes()
+
+
+def add_program(root, program):
+    """A program of this host and the libraries it needs, at the same paths below the root."""
+    needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    files = [program] + [word for word in needed.split() if word.startswith("/")]
+    for name in files:
+        place = root / name.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, place)
+
+
+def packaged(folder, debs, apt=True, status=STATUS, before=None):
+    """A machine with apt-get, a dpkg that notes its calls, and a bundle of packages for it."""
+    made = folder / "made"
+    files = {f"vendor/{name}.deb": deb(made, name, more) for name, more in debs.items()}
+    shop = Workshop(folder / "shop", files)
+
+    def change(document):
+        document["template"]["early"] = False
+        document["bundles"][0]["take"][0]["members"] = ["*.deb"]
+        document["bundles"][0]["install"] = (before or []) + [{"do": "packages", "files": ["nic/*.deb"]}]
+
+    shop.write_manifest(change)
+    shop.bake()
+    root = make_root(folder / "root")
+    put(root, {"var/lib/dpkg/status": status, "etc/apt/apt.conf.d/x": ""})
+    (root / "dev").mkdir()
+    os.mknod(root / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    if apt:
+        add_program(root, "/usr/bin/apt-get")
+        add_program(root, "/usr/lib/apt/methods/file")
+        shutil.copytree("/usr/share/dpkg", root / "usr/share/dpkg")
+    (folder / "dpkg.c").write_text(DPKG)
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-static", "-o", root / "usr/bin/dpkg", folder / "dpkg.c"], check=True)
+    for name in ("dpkg-deb", "dpkg-query"):
+        shutil.copy(root / "usr/bin/dpkg", root / "usr/bin" / name)
+    shop.embed(root)
+    return root
+
+
+def installs(root):
+    """The calls of dpkg that would install."""
+    calls = root / "tmp/calls"
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    return [line for line in lines if line.startswith("dpkg ") and " -i " in line]
+
+
+CLOSURE = {"app": "Depends: base (>= 1), helper\n", "base": "", "helper": ""}
+
+
+def test_a_closure_that_is_complete(tmp_path):
+    root = packaged(tmp_path, CLOSURE)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (0, "done"), status
+    assert events(status, "packages checked") == ["nic 1.0 nic: installable without a repository"]
+    assert len(installs(root)) == 1
+
+
+@pytest.mark.parametrize("left_out, text", [("helper", "missing: helper for app"),
+                                            ("base", "missing: base (>= 1) for app")])
+def test_one_package_left_out_is_named_and_nothing_is_installed(tmp_path, left_out, text):
+    debs = {name: more for name, more in CLOSURE.items() if name != left_out}
+    root = packaged(tmp_path, debs, before=[{"do": "files", "files": ["nic/*.deb"], "into": "/etc/larder-test"}])
+    before = tree(root)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "step_failed"), status
+    assert status["text"].endswith("not installable without a repository; " + text), status
+    assert not installs(root)
+    changed = {name for name, when in tree(root).items() if before.get(name) != when}
+    assert changed <= {"run", "var/lib", "var/log", "tmp", "tmp/calls"}, changed
+    assert "unmet dependencies" in (root / "var/log/larder.log").read_text()
+
+
+def test_what_the_machine_has_already_need_not_be_carried(tmp_path):
+    has = STATUS + STATUS.replace("dpkg", "helper")
+    root = packaged(tmp_path, {"app": CLOSURE["app"], "base": ""}, status=has)
+    assert firstboot(root)[1]["reason"] == "done"
+    assert len(installs(root)) == 1
+
+
+def test_where_apt_cannot_tell_dpkg_is_tried(tmp_path):
+    sick = STATUS + STATUS.replace("dpkg", "sick").replace("Version: 1.21\n", "Version: 1\nDepends: nowhere\n")
+    for number, options, text in ((1, {"apt": False}, "apt-get: no such program"),
+                                  (2, {"status": sick}, "packages of this machine lack something already")):
+        root = packaged(tmp_path / str(number), CLOSURE, **options)
+        status = firstboot(root)[1]
+        assert status["reason"] == "done" and text in events(status, "packages not checked")[0], status
+        assert len(installs(root)) == 1
