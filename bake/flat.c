@@ -7,13 +7,6 @@
 #include "bake/field.h"
 #include "bake/store.h"
 
-/* The manifest's own fields, borrowed from its document. */
-struct parts {
-	const char *name;
-	const json_t *licence, *pins;
-	struct expand_source source;
-};
-
 static int check_licence(const json_t *licence, struct err *err)
 {
 	static const char *const answers[] = { "yes", "no", "with-hardware", "unknown", NULL };
@@ -27,8 +20,8 @@ static int check_licence(const json_t *licence, struct err *err)
 	return field_close(&reader, needed);
 }
 
-static int read_parts(const json_t *document, const json_t *site_sets, struct parts *out,
-		      struct err *err)
+int flat_read_parts(const json_t *document, const json_t *site_sets, struct flat_parts *out,
+		    struct err *err)
 {
 	static const char *const formats[] = { FLAT_FORMAT, NULL };
 	static const char *const needed[] = { "format", "name", "licence", "bundles", NULL };
@@ -74,8 +67,7 @@ static int read_pin(const char *url, const json_t *value, size_t index, json_t *
 	return 0;
 }
 
-/* *out_pins: url -> {"sha256", "size"}. */
-static int read_pins(const json_t *pins, json_t **out_pins, struct err *err)
+int flat_read_pins(const json_t *pins, json_t **out_pins, struct err *err)
 {
 	AUTO_JSON json_t *flat = json_object();
 	const json_t *value;
@@ -183,10 +175,11 @@ int flat_of(const json_t *document, const struct site *site, json_t **out_flat, 
 	struct flat_context context = {
 		.repos = json_object_get(site->document, "repos"),
 	};
-	struct parts parts;
+	struct flat_parts parts;
 
-	if (read_parts(document, json_object_get(site->document, "sets"), &parts, err) < 0 ||
-	    read_pins(parts.pins, &pins, err) < 0 ||
+	if (flat_read_parts(document, json_object_get(site->document, "sets"), &parts, err) <
+		    0 ||
+	    flat_read_pins(parts.pins, &pins, err) < 0 ||
 	    expand_bundles(&parts.source, &expansion, err) < 0 ||
 	    read_bundles(&expansion, &context, bundles, err) < 0 ||
 	    check_identities(&expansion, bundles, err) < 0 ||

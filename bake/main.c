@@ -18,6 +18,7 @@ int main(int argc, char **argv)
 					  verb_trust_show,
 					  verb_fetch,
 					  verb_show,
+					  verb_lint,
 					  verb_bake,
 					  verb_sign,
 					  verb_embed,
