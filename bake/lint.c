@@ -224,7 +224,6 @@ static void read_bundle(struct sheet *sheet, const struct expand_bundle *bundle,
 {
 	const struct flat_context context = {
 		.repos = json_object_get(site->document, "repos"),
-		.closures = true,
 	};
 	const json_t *take;
 	struct err err;
