@@ -19,7 +19,7 @@ void facts_free(struct facts *facts)
 bool facts_device_is_network(const struct facts_device *device)
 {
 	if (strcmp(device->bus, "pci") == 0)
-		return strstr(device->modalias, "bc02") != NULL;
+		return strstr(device->modalias, "bc02") || strstr(device->modalias, "&CC_02");
 	if (strcmp(device->bus, "virtio") == 0)
 		return strncmp(device->modalias, "virtio:d00000001", 16) == 0;
 	return strncmp(device->modalias, VMBUS_NETWORK, strlen(VMBUS_NETWORK)) == 0;
@@ -27,19 +27,31 @@ bool facts_device_is_network(const struct facts_device *device)
 
 void facts_device_class(const struct facts_device *device, char out[5])
 {
-	const char *class =
-		strcmp(device->bus, "pci") == 0 ? strstr(device->modalias, "bc") : NULL;
+	const char *class = strcmp(device->bus, "pci") == 0 ? strstr(device->modalias, "bc") : NULL;
+	const char *pnp = strstr(device->modalias, "&CC_");
 
 	out[0] = '\0';
-	if (class && strlen(class) >= 6 && class[4] == 's' && class[5] == 'c' && class[6] &&
-	    class[7])
+	if (class && strlen(class) >= 8 && strncmp(class + 4, "sc", 2) == 0)
 		snprintf(out, 5, "%.2s%.2s", class + 2, class + 6);
+	else if (pnp && strlen(pnp) >= 8)
+		snprintf(out, 5, "%.4s", pnp + 4);
 }
+
+/* OSes that are built like another and do not say so in ID_LIKE: Oracle Linux names only fedora. */
+static const struct {
+	const char *os_id, *like;
+} kin[] = {
+	{ "ol", "rhel" },
+};
 
 bool facts_is_like(const struct facts *facts, const char *os_id)
 {
 	size_t length = strlen(os_id);
 
+	for (size_t i = 0; i < COUNT_OF(kin); i++) {
+		if (strcmp(facts->os_id, kin[i].os_id) == 0 && strcmp(os_id, kin[i].like) == 0)
+			return true;
+	}
 	for (const char *at = facts->os_like; *at;) {
 		size_t word = strcspn(at, " ");
 

@@ -85,38 +85,56 @@ static void take_table(const struct statement *statement, struct plan_place plac
 		taken[(*count)++] = place;
 }
 
-enum reason plan_tables(const struct statement *statement, const struct facts *facts,
-			struct plan_place out_place[PLAN_MAX_TABLES], size_t *out_count,
-			char out_text[PLAN_TEXT_MAX])
+static bool is_any(const char *name)
+{
+	return strstr(name, "/any/") != NULL;
+}
+
+/* Why a statement has no table of the machine's own OS; REASON_DONE where it has one. */
+static enum reason judge_os(const struct statement *statement, const struct facts *facts,
+			    char text[PLAN_TEXT_MAX])
 {
 	enum fit best = FIT_NOT;
+	bool like;
 
-	*out_count = 0;
 	for (size_t i = 0; i < statement->table_count; i++) {
-		struct plan_place place = { .table = i };
-		enum fit fit = subject_fit(statement->table[i].name, facts, &place.like);
+		const char *name = statement->table[i].name;
+		enum fit fit = is_any(name) ? FIT_NOT : subject_fit(name, facts, &like);
 
-		if (fit == FIT_WHOLE)
-			take_table(statement, place, out_place, out_count);
 		if (fit > best)
 			best = fit;
 	}
-	out_text[0] = '\0';
+	text[0] = '\0';
 	if (best == FIT_WHOLE)
 		return REASON_DONE;
 	if (best == FIT_OS_VERSION) {
-		snprintf(out_text, PLAN_TEXT_MAX, "the cache has %s %s, but not for %s",
+		snprintf(text, PLAN_TEXT_MAX, "the cache has %s %s, but not for %s",
 			 facts->os_id, facts->os_version, facts->arch);
 		return REASON_ARCH;
 	}
 	if (best == FIT_OS) {
-		snprintf(out_text, PLAN_TEXT_MAX, "the cache has %s, but not version %s",
+		snprintf(text, PLAN_TEXT_MAX, "the cache has %s, but not version %s",
 			 facts->os_id, facts->os_version);
 		return REASON_OS_VERSION;
 	}
-	snprintf(out_text, PLAN_TEXT_MAX, "the cache has nothing for %s %s", facts->os_id,
+	snprintf(text, PLAN_TEXT_MAX, "the cache has nothing for %s %s", facts->os_id,
 		 facts->os_version);
 	return REASON_OS;
+}
+
+enum reason plan_tables(const struct statement *statement, const struct facts *facts,
+			struct plan_place out_place[PLAN_MAX_TABLES], size_t *out_count,
+			char out_text[PLAN_TEXT_MAX])
+{
+	*out_count = 0;
+	for (size_t i = 0; i < statement->table_count; i++) {
+		struct plan_place place = { .table = i };
+
+		if (subject_fit(statement->table[i].name, facts, &place.like) == FIT_WHOLE)
+			take_table(statement, place, out_place, out_count);
+	}
+	out_text[0] = '\0';
+	return *out_count ? REASON_DONE : judge_os(statement, facts, out_text);
 }
 
 bool plan_globs_fit(const struct json_strings *globs, const char *text)
@@ -162,10 +180,11 @@ static int better_first(const void *left, const void *right)
 static bool differs_in_class(const struct table_row *row, const struct facts_device *device)
 {
 	for (size_t i = 0; i < row->devices.count; i++) {
-		const char *glob = row->devices.item[i], *class = strstr(glob, "bc");
+		const char *glob = row->devices.item[i];
+		const char *class = strstr(glob, strncmp(glob, "pci:", 4) == 0 ? "bc" : "&CC_");
 		char front[NAME_MAX_BYTES + 2];
 
-		if (!class || strncmp(glob, "pci:", 4) != 0 || strcspn(class, "*") <= 2 ||
+		if (!class || strcspn(class, "*") <= 2 ||
 		    (size_t)(class - glob) + 2 > sizeof(front))
 			continue;
 		snprintf(front, sizeof(front), "%.*s*", (int)(class - glob), glob);
@@ -601,6 +620,7 @@ static void summarise_nothing(const struct desk *desk)
 {
 	const struct facts *facts = desk->facts;
 	struct plan *plan = desk->plan;
+	char why[PLAN_TEXT_MAX];
 	size_t network = 0;
 
 	for (size_t i = 0; i < facts->device_count; i++)
@@ -624,6 +644,13 @@ static void summarise_nothing(const struct desk *desk)
 		plan->reason = REASON_HV_SERVICES_MISSING;
 		snprintf(plan->text, sizeof(plan->text),
 			 "this is Azure, and the kernel shows no device of the VMBus");
+		return;
+	}
+	/* The table of any is no promise for this OS. */
+	if (desk->statement->table_count &&
+	    judge_os(desk->statement, facts, why) != REASON_DONE) {
+		plan->reason = judge_os(desk->statement, facts, why);
+		memcpy(plan->text, why, sizeof(plan->text));
 	}
 }
 

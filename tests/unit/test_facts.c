@@ -210,9 +210,15 @@ static void test_class_and_likeness(void **state)
 	strcpy(device.modalias, "pci:v000015B3bc");
 	facts_device_class(&device, class);
 	assert_string_equal(class, "");
+	strcpy(device.modalias, "PCI\\VEN_15B3&DEV_101A&CC_0207");
+	facts_device_class(&device, class);
+	assert_string_equal(class, "0207");
 	assert_true(facts_is_like(&facts, "rhel") && facts_is_like(&facts, "fedora"));
 	assert_false(facts_is_like(&facts, "rocky") || facts_is_like(&facts, "rhe") ||
 		     facts_is_like(&facts, ""));
+	strcpy(facts.os_id, "ol");
+	strcpy(facts.os_like, "fedora");
+	assert_true(facts_is_like(&facts, "rhel"));
 }
 
 int main(void)
