@@ -118,7 +118,9 @@ static bool read_said(const char *name, struct said *out)
 	static const struct {
 		const char *word;
 		size_t major;
-	} words[] = { { "ubuntu", 2 }, { "debian", 2 }, { "rhel", 1 }, { "sles", 2 } };
+	} words[] = {
+		{ "ubuntu", 2 }, { "debian", 2 }, { "rhel", 1 }, { "sles", 2 }, { "alinux", 1 }
+	};
 
 	for (size_t i = 0; i < COUNT_OF(words); i++) {
 		const char *at = strstr(name, words[i].word);

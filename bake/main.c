@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 					  verb_fetch,
 					  verb_show,
 					  verb_lint,
+					  verb_import,
 					  verb_bake,
 					  verb_sign,
 					  verb_embed,

@@ -73,7 +73,7 @@ static void test_firmware(void **state)
 	}
 }
 
-/* The first two were real: azhpc-images, versions.json, "doca" of azurelinux3.0 and ubuntu24.04. */
+/* The first three were real: azhpc-images, versions.json, "doca" of azurelinux3.0 and ubuntu24.04. */
 static void test_targets(void **state)
 {
 	static const struct {
@@ -82,6 +82,8 @@ static void test_targets(void **state)
 	} rows[] = {
 		{ "doca-host-2.7.0-209000_24.04_rhel87.x86_64.rpm", "azurelinux:3.0", "x86_64",
 		  false },
+		{ "doca-host-3.2.1-044000_25.10_alinux32.x86_64.rpm", "azurelinux:3.0",
+		  "x86_64", false },
 		{ "doca-host_3.3.0-088000-26.01-ubuntu2204_amd64.deb", "ubuntu:24.04", "x86_64",
 		  false },
 		{ "doca-host_3.3.0-088000-26.01-ubuntu2204_amd64.deb", "ubuntu:22.04", "x86_64",
