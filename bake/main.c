@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 					  verb_show,
 					  verb_lint,
 					  verb_import,
+					  verb_bump,
 					  verb_bake,
 					  verb_sign,
 					  verb_embed,

@@ -11,9 +11,15 @@ struct pins_entry {
 	struct digest_size content;
 };
 
-/* Adds the pins to the "pins" of the manifest file, which keeps the order of its keys and is
- * replaced whole. It comes out indented by two spaces. */
+/* Adds the pins to the "pins" of a manifest's text, and keeps every other byte. The caller frees; NULL: the text
+ * is no manifest. */
+char *pins_add(const char *text, const struct pins_entry *entries, size_t count);
+
+/* The same in the manifest file, which is replaced whole. */
 MUST_USE int pins_write(const char *manifest_path, const struct pins_entry *entries,
 			size_t count, struct err *err);
+
+/* Puts text in place of a manifest, whole or not at all; a link stays one. */
+MUST_USE int pins_replace(const char *manifest_path, const char *text, struct err *err);
 
 #endif

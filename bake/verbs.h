@@ -14,6 +14,7 @@ extern const struct cli_verb verb_trust_show;
 extern const struct cli_verb verb_fetch;
 extern const struct cli_verb verb_lint;
 extern const struct cli_verb verb_import;
+extern const struct cli_verb verb_bump;
 extern const struct cli_verb verb_bake;
 extern const struct cli_verb verb_sign;
 extern const struct cli_verb verb_embed;
