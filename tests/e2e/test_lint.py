@@ -189,3 +189,43 @@ def test_wrong_usage(tmp_path):
     other = tmp_path / "site.json"
     other.write_text(SITE.read_text())
     refused("two site files", "larder", "lint", SITE, other, code=2)
+
+
+def families():
+    """Our manifests, as they stand."""
+    documents = [json.loads(path.read_text()) for path in MANIFESTS]
+    return [document for document in documents if document.get("format") == "larder.manifest.v1"]
+
+
+def test_every_row_has_its_source():
+    lines = (TOP / "docs" / "manifests.md").read_text().splitlines()
+    for document in families():
+        told = " ".join(line for line in lines if line.startswith(f"| {document['name']} "))
+        for bundle in document["bundles"]:
+            words = told.replace(",", " ").replace("(", " ").split()
+            ident = bundle["id"].removesuffix("-arm64") if document["name"] == "efa" else bundle["id"]
+            assert ident in words, (document["name"], bundle["id"])
+
+
+def test_excludes_are_mutual():
+    excludes = {}
+    for document in families():
+        flat = json.loads(good("larder", "show", "--expand", TOP / "manifests" / f"{document['name']}.json",
+                               "--site", SITE))
+        excludes[document["name"]] = {name for bundle in flat["bundles"] for name in bundle.get("excludes", [])}
+    for name, others in excludes.items():
+        for other in others:
+            assert name in excludes[other], (name, other)
+
+
+def test_infiniband_drivers_claim_no_ethernet():
+    """Not even what Accelerated Networking shows: class 0200 of vendor 15b3."""
+    for document in families():
+        if document["name"] not in ("mlnx-ofed", "mlnx-ofed-lts", "doca-ofed", "rdma", "winof", "winof2"):
+            continue
+        for name, devices in document["sets"].items():
+            for device in devices:
+                if device.startswith("pci:"):
+                    assert device.endswith(("bc02sc07i*", "bc02sc80i*")), (name, device)
+                elif device.startswith("PCI"):
+                    assert device.endswith(("&CC_0207*", "&CC_0280*")), (name, device)

@@ -197,8 +197,7 @@ static void test_hostile_values(void **state)
 	static const char *const leaves[] = {
 		"{\"version\":3,\"url\":[]}",
 		"{\"version\":\"../x\",\"url\":\"https://example.com/doca-host-1.0_x.rpm\"}",
-		"{\"version\":\"1\",\"url\":\"https://u:pw@a.example/"
-		"doca-host-1.0.x86_64.rpm\"}",
+		"{\"version\":\"1\",\"url\":\"https://u:pw@a.b/doca-host-1.rpm\"}",
 		"{\"version\":\"1.0\",\"url\":\"ftp://example.com/doca-host-1.0.x86_64.rpm\"}",
 		"[]",
 		"null",
