@@ -9,7 +9,7 @@
 #include "cache/base/auto.h"
 
 #define LINE_MAX_BYTES 4096
-#define DNF_FIELDS 8
+#define DNF_FIELDS 9
 
 void closure_free(struct closure *closure)
 {
@@ -224,10 +224,12 @@ static int fill_content(struct closure_package *package, char *const field[DNF_F
 	if (digest_parse_hex(field[6], &package->content.digest, err) < 0)
 		return err_wrap(err, "package %s", package->name);
 	package->url = must_strdup(field[7]);
+	package->check = strcmp(field[8], "check") == 0;
 	return 0;
 }
 
-/* "P", then name, [epoch:]version-release, arch, repository, size, kind of digest, digest, URL. */
+/* "P", then name, [epoch:]version-release, arch, repository, size, kind of digest, digest, URL, "check"
+ * or "-". */
 static int add_row(struct closure *closure, const char *line, struct err *err)
 {
 	AUTO_FREE char *text = must_strdup(line + strlen("P\t"));

@@ -16,6 +16,7 @@ struct closure_package {
 	char *url; /* owned: where the repository has it */
 	char *member; /* owned: or where it lies in the file that holds the repository */
 	struct digest_size content; /* from the repository's index */
+	bool check; /* its own signature has to be checked; not in a lock */
 };
 
 struct closure {

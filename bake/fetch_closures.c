@@ -19,6 +19,7 @@ struct taking {
 	struct lock_closure wanted;
 	struct target target;
 	struct closure closure;
+	char *room; /* owned: the folder where it was resolved; NULL: the lock had it */
 	bool *present; /* owned: of each package, whether the store had it */
 };
 
@@ -27,6 +28,7 @@ static void taking_free(struct taking *taking)
 	target_free(&taking->target);
 	closure_free(&taking->closure);
 	free(taking->present);
+	free(taking->room);
 }
 
 /* apt works as a user of its own, who has to pass. */
@@ -94,7 +96,6 @@ static int ask(const struct resolve_request *request, struct closure *out, struc
 static int resolve(struct taking *taking, struct err *err)
 {
 	AUTO_INSIDE struct inside inside = { 0 };
-	AUTO_FREE char *room = NULL;
 	AUTO_CLOSE int dir = -1;
 	struct inside_file file;
 	struct resolve_request request = { .target = &taking->target,
@@ -103,14 +104,14 @@ static int resolve(struct taking *taking, struct err *err)
 					   .site = taking->job->inputs->site,
 					   .log = taking->job->inputs->log };
 
-	if (open_room(taking, &room, &dir, &request.fresh, err) < 0)
+	if (open_room(taking, &taking->room, &dir, &request.fresh, err) < 0)
 		return -1;
-	request.room = room;
+	request.room = taking->room;
 	request.dir = dir;
 	if (!taking->wanted.url)
 		return ask(&request, &taking->closure, err);
 	if (find_file(taking, &file, err) < 0 ||
-	    inside_open(&file, taking->wanted.repo, dir, room, &inside, err) < 0)
+	    inside_open(&file, taking->wanted.repo, dir, taking->room, &inside, err) < 0)
 		return -1;
 	request.inside = &inside;
 	if (ask(&request, &taking->closure, err) < 0)
@@ -216,6 +217,8 @@ static int bring(struct taking *taking, struct err *err)
 	free_all(from, count);
 	if (code == 0 && taking->wanted.url)
 		code = bring_members(taking, err);
+	if (code == 0 && taking->room)
+		code = resolve_dnf_check(taking->room, inputs->store, &taking->closure, err);
 	if (code < 0 && err->kind == ERR_MISSING && !inputs->offline)
 		err_wrap(err, "the archive no longer has a package that the lock names (keep a "
 			      "store that has it, or take new versions with 'larder fetch "

@@ -28,4 +28,9 @@ MUST_USE int resolve_apt(const struct resolve_request *request, struct closure *
 MUST_USE int resolve_dnf(const struct resolve_request *request, struct closure *out,
 			 struct err *err);
 
+/* Checks the packages' own signatures, where their repository asks for it (gpgcheck), against the keys that it names.
+ * The store has the packages. ERR_REFUSED: one has none that is good. */
+MUST_USE int resolve_dnf_check(const char *room, const struct store *store,
+			       const struct closure *closure, struct err *err);
+
 #endif

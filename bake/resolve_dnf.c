@@ -14,17 +14,17 @@
 
 static const char *const pythons[] = { "/usr/libexec/platform-python", "/usr/bin/python3" };
 
-static const char config[] =
-	"[main]\nreposdir=%s\ncachedir=%s/cache\npersistdir=%s/persist\n"
-	"logdir=%s/log\npluginpath=%s/none\nvarsdir=%s/none\n"
-	"install_weak_deps=False\nkeepcache=False\nmodule_platform_id=platform:el%s\n";
+static const char config[] = "[main]\nreposdir=%s\ncachedir=%s/cache\npersistdir=%s/persist\n"
+			     "logdir=%s/log\npluginpath=%s/none\nvarsdir=%s/none\n"
+			     "gpgcheck=True\ninstall_weak_deps=False\nkeepcache=False\nmodule_"
+			     "platform_id=platform:el%s\n";
 
 /* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
  * folder with one more repository or "", then the names. The command line's "repoquery" knows no
  * digests, and "download --resolve" asks for each package alone. */
 static const char script[] =
 	"import os, sys\n"
-	"import dnf, dnf.callback, dnf.exceptions, dnf.rpm, rpm\n"
+	"import dnf, dnf.callback, dnf.crypto, dnf.exceptions, dnf.rpm, rpm\n"
 	"conf, root, installed, release, arch, inside = sys.argv[1:7]\n"
 	"class Keys(dnf.callback.KeyImport):\n"
 	"    def _confirm(self, id, userid, fingerprint, url, timestamp):\n"
@@ -50,8 +50,16 @@ static const char script[] =
 	"'file:')):\n"
 	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
 	"        repo.skip_if_unavailable = False\n"
+	"        for url in repo.gpgkey if repo.gpgcheck else ():\n"
+	"            if not url.startswith(('file:', 'https:')):\n"
+	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
+	"            for key in dnf.crypto.retrieve(url, repo):\n"
+	"                with open('%s/keys/%s.asc' % (os.path.dirname(conf), key.short_id), "
+	"'wb') as out:\n"
+	"                    out.write(key.raw_key)\n"
 	"    if inside:\n"
-	"        base.repos.add_new_repo('inside', base.conf, baseurl=['file://' + inside],\n"
+	"        base.repos.add_new_repo('inside', base.conf, baseurl=['file://' + inside], "
+	"gpgcheck=False,\n"
 	"                                skip_if_unavailable=False)\n"
 	"    base.fill_sack()\n"
 	"    base.install_specs(sys.argv[7:])\n"
@@ -65,7 +73,8 @@ static const char script[] =
 	"        kind, digest = package.returnIdSum()\n"
 	"        print('\\t'.join(('P', package.name, package.evr, package.arch, "
 	"package.reponame,\n"
-	"              str(package.downloadsize), kind, digest, package.remote_location())))\n"
+	"              str(package.downloadsize), kind, digest, package.remote_location(),\n"
+	"              'check' if package.repo.gpgcheck else '-')))\n"
 	"except dnf.exceptions.RepoError as error:\n"
 	"    print('N\\t' + ' '.join(str(error).split()))\n"
 	"    sys.exit(1)\n"
@@ -91,7 +100,8 @@ static int put_config(const struct resolve_request *request, struct err *err)
 
 static int make_room(const struct resolve_request *request, struct err *err)
 {
-	static const char *const folders[] = { "root", "cache", "persist", "log" };
+	static const char *const folders[] = { "root", "cache", "persist",
+					       "log",  "keys",	"keyring" };
 
 	for (size_t i = 0; i < COUNT_OF(folders); i++) {
 		AUTO_CLOSE int dir = -1;
@@ -207,4 +217,83 @@ int resolve_dnf(const struct resolve_request *request, struct closure *out, stru
 				: explain(result.output, err);
 	free(result.output);
 	return code;
+}
+
+/* rpm's own tool, with the keys and nothing else in its database. dir: to work in. */
+static int run_rpmkeys(const char *room, const char *const *words, size_t count, const int *dir,
+		       struct run_result *out, struct err *err)
+{
+	AUTO_FREE char *keyring = must_printf("%s/keyring", room);
+	const char *const head[] = { "rpmkeys", "--dbpath", keyring, "--define",
+				     "_pkgverify_level all" };
+	AUTO_FREE const char **argv = must_calloc(COUNT_OF(head) + count + 1, sizeof(*argv));
+	const struct run_spec spec = { .argv = argv,
+				       .dir = dir,
+				       .timeout_ms = DNF_TIMEOUT_MS,
+				       .keep = RUN_OUTPUT_MAX,
+				       .keep_errors = true };
+
+	memcpy(argv, head, sizeof(head));
+	memcpy(argv + COUNT_OF(head), words, count * sizeof(*argv));
+	return run(&spec, out, err);
+}
+
+static int import_keys(const char *room, struct err *err)
+{
+	AUTO_FREE char *path = must_printf("%s/keys", room);
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_CLOSE int dir = -1;
+
+	if (fs_open_dir(AT_FDCWD, path, &dir, err) < 0 || fs_list(dir, ".", &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.count; i++) {
+		const char *const words[] = { "--import", "--", names.name[i] };
+		struct run_result result = { 0 };
+
+		if (run_rpmkeys(room, words, COUNT_OF(words), &dir, &result, err) < 0)
+			return -1;
+		free(result.output);
+		if (result.code != 0)
+			return err_set(err, ERR_INVALID, "rpmkeys takes no key from %s",
+				       names.name[i]);
+	}
+	return 0;
+}
+
+static int check_one(const char *room, const struct store *store,
+		     const struct closure_package *package, struct err *err)
+{
+	char hex[DIGEST_HEX_MAX];
+	const char *const words[] = { "--checksig", "--",
+				      digest_hex(&package->content.digest, hex) };
+	struct run_result result = { 0 };
+	bool good;
+
+	if (run_rpmkeys(room, words, COUNT_OF(words), &store->blobs, &result, err) < 0)
+		return -1;
+	good = result.code == 0 && strstr(result.output, "signatures OK");
+	free(result.output);
+	if (!good)
+		return err_set(err, ERR_REFUSED,
+			       "%s: no good signature by a key that repository %s names "
+			       "(gpgcheck=1)",
+			       package->file, package->origin);
+	return 0;
+}
+
+int resolve_dnf_check(const char *room, const struct store *store,
+		      const struct closure *closure, struct err *err)
+{
+	bool imported = false;
+
+	for (size_t i = 0; i < closure->count; i++) {
+		if (!closure->package[i].check)
+			continue;
+		if (!imported && import_keys(room, err) < 0)
+			return -1;
+		imported = true;
+		if (check_one(room, store, &closure->package[i], err) < 0)
+			return -1;
+	}
+	return 0;
 }

@@ -225,7 +225,7 @@ def dnf_site_fixture(tmp_path, rpms):
     site = Site(tmp_path / "site")
     repos = site.folder / "tiny.repos.d"
     repos.mkdir()
-    (repos / "tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\nenabled=1\n")
+    (repos / "tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\nenabled=1\ngpgcheck=0\n")
     site.document["repos"]["tiny"] = {"manager": "dnf", "reposdir": "tiny.repos.d", "releasever": "9"}
     site.write(manifest_of(TAKE))
     return site
@@ -268,17 +268,42 @@ def test_dnf_believes_a_signed_index(dnf_site, rpms, server, signer, tmp_path):
         if path.is_file():
             server.answers[f"/repo/{path.relative_to(copy)}"] = Answer(path.read_bytes())
     repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
-    repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\nrepo_gpgcheck=1\ngpgkey=file://{key}\n")
+    repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=file://{key}\n")
     assert names_of(dnf_site.fetch()) == ["core", "perf", "verbs"]
     server.answers["/repo/repodata/repomd.xml"].data += b"<!-- -->"
     dnf_site.fails("dnf: Failed to download metadata for repo 'tiny'", "--update")
+
+
+def test_dnf_checks_the_packages_own_signatures(dnf_site, rpms, signer, tmp_path):
+    """As RHEL has it: an index that nobody signed, and packages that are; gpgcheck is on unless a file says no."""
+    copy = tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    (copy / "repodata/repomd.xml.asc").unlink()
+    repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+    text = f"[tiny]\nname=tiny\nbaseurl=file://{copy}\n"
+    repo.write_text(text + f"gpgkey=file://{key}\n")
+    dnf_site.fails("no good signature by a key that repository tiny names (gpgcheck=1)")
+    assert not (dnf_site.folder / "rdma.lock.json").exists()
+    for rpm in (copy / "noarch").iterdir():
+        command("rpmsign", "--define", "_gpg_name site@example.org", "--define", "__gpg /usr/bin/gpg",
+                "--addsign", rpm, env=signer.env)
+    command("createrepo_c", "-q", copy)
+    assert names_of(dnf_site.fetch()) == ["core", "perf", "verbs"]
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = Signer(other)
+    repo.write_text(text + f"gpgkey=file://{stranger.sign_apart(copy / 'repodata/repomd.xml')}\n")
+    dnf_site.fails("no good signature", "--update")
+    repo.write_text(text)
+    dnf_site.fails("no good signature", "--update")
 
 
 def test_dnf_packages_with_other_bytes(dnf_site, rpms, tmp_path):
     """The index says what a package is, also where the repository is a folder."""
     copy = tmp_path / "copy"
     shutil.copytree(rpms, copy)
-    (dnf_site.folder / "tiny.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{copy}\n")
+    (dnf_site.folder / "tiny.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{copy}\ngpgcheck=0\n")
     broken = next((copy / "noarch").glob("core-*.rpm"))
     data = bytearray(broken.read_bytes())
     data[-1] ^= 1
@@ -292,7 +317,7 @@ def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
     (root / "etc/os-release").write_text('ID=rocky\nVERSION_ID="9.4"\n')
     (root / "var/lib").mkdir(parents=True)
     rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
-    (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\n")
+    (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\ngpgcheck=0\n")
     assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
 
 

@@ -43,7 +43,7 @@ static const struct {
 };
 
 #define RPM(name, version, arch)                                                               \
-	"P\t" name "\t" version "\t" arch "\tsite\t55\tsha256\t" SHA "\tfile:///r/x\n"
+	"P\t" name "\t" version "\t" arch "\tsite\t55\tsha256\t" SHA "\tfile:///r/x\t-\n"
 
 static const struct {
 	const char *output, *result;
@@ -59,9 +59,10 @@ static const struct {
 	{ RPM("../x", "1-1", "noarch"), "a strange name", ERR_INVALID },
 	{ RPM("x", "1/2-1", "noarch"), "a strange name", ERR_INVALID },
 	{ RPM("x", "", "noarch"), "a line of another form", ERR_INVALID },
-	{ "P\tx\t1-1\tnoarch\tsite\t55\tsha1\tabc\tu\n", "gives no SHA-256", ERR_REFUSED },
-	{ "P\tx\t1-1\tnoarch\tsite\t0\tsha256\t" SHA "\tu\n", "a strange size", ERR_INVALID },
-	{ "P\tx\t1-1\tnoarch\tsite\t5\tsha256\t" SHA "\tu\tmore\n", "a strange name",
+	{ "P\tx\t1-1\tnoarch\tsite\t55\tsha1\tabc\tu\t-\n", "gives no SHA-256", ERR_REFUSED },
+	{ "P\tx\t1-1\tnoarch\tsite\t0\tsha256\t" SHA "\tu\t-\n", "a strange size",
+	  ERR_INVALID },
+	{ "P\tx\t1-1\tnoarch\tsite\t5\tsha256\t" SHA "\tu\t-\tmore\n", "a strange name",
 	  ERR_INVALID },
 };
 
