@@ -127,7 +127,7 @@ static int put_sources(struct making *making, int from, const char *name, struct
 			     &copy, err) < 0)
 		return err_wrap(err, "%s", name);
 	safe = must_printf("%zu.%s", making->key_count++, deb822 ? "sources" : "list");
-	return put_in(request->dir, "etc/sources.list.d", safe, copy, strlen(copy), err);
+	return put_in(request->dir, APT_ROOM_SOURCES, safe, copy, strlen(copy), err);
 }
 
 static int from_site(struct making *making, struct err *err)
@@ -233,8 +233,7 @@ static int put_inside(const struct resolve_request *request, struct err *err)
 	if (!text[0])
 		return err_set(err, ERR_INVALID, "%s in the file is no repository for apt",
 			       request->inside->folder);
-	return put_in(request->dir, "etc/sources.list.d", "inside.list", text, strlen(text),
-		      err);
+	return put_in(request->dir, APT_ROOM_SOURCES, APT_ROOM_INSIDE, text, strlen(text), err);
 }
 
 /* apt opens them before it drops to a user of its own; only their place is told. */

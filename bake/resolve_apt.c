@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bake/apt_lists.h"
 #include "bake/apt_room.h"
 #include "bake/apt_run.h"
 #include "bake/resolve.h"
@@ -34,12 +35,15 @@ static int update(const struct resolve_request *request, struct err *err)
 	struct run_result result = { 0 };
 	char text[TEXT_MAX];
 
+	apt_lists_bring(request);
 	if (apt_run(argv, config, NULL, UPDATE_TIMEOUT_MS, &result, err) < 0)
 		return -1;
 	apt_error_text(result.output, text, sizeof(text));
 	free(result.output);
-	if (result.code == 0)
+	if (result.code == 0) {
+		apt_lists_keep(request);
 		return 0;
+	}
 	return err_set(err, strstr(text, "sign") ? ERR_REFUSED : ERR_NETWORK,
 		       "apt-get update: %s", text);
 }

@@ -96,6 +96,22 @@ def test_update_takes_new_versions(site, server, signer, debs, tmp_path):
     assert [package["state"] for package in packages if package["name"] == "core"] == ["fetched"]
 
 
+def test_an_index_is_fetched_once(site, server, tmp_path):
+    """The next run asks only whether it is the newest; a damaged copy is no reason to believe it."""
+    env = {"XDG_CACHE_HOME": str(tmp_path / "notes")}
+    server.answers["/repo/./InRelease"].modified = "Sat, 21 Nov 2026 00:00:00 GMT"
+    site.fetch(env=env)
+    site.status.write_text(installed("core"))
+    server.requests.clear()
+    site.fetch(env=env)
+    assert [request.path for request in server.requests] == ["/repo/./InRelease"]
+    kept, = (tmp_path / "notes/larder/lists").iterdir()
+    release, = kept.glob("*InRelease")
+    release.write_bytes(release.read_bytes().replace(b"Suite: tiny", b"Suite: evil"))
+    site.status.write_text(installed("verbs"))
+    assert names_of(site.fetch(env=env)) == ["perf"]
+
+
 def test_nothing_new_when_frozen_or_offline(site):
     site.fails("closure tiny: the lock does not name it", "--frozen")
     site.fails("closure tiny: offline: the lock does not name it", "--offline")
