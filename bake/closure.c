@@ -293,16 +293,20 @@ static bool parse_unmet(const char *line, struct closure_unmet *out)
 	return true;
 }
 
-bool closure_parse_unmet(const char *output, struct closure_unmet *out)
+bool closure_parse_unmet(const char *output, const char *package, struct closure_unmet *out)
 {
+	struct closure_unmet unmet;
 	char line[LINE_MAX_BYTES];
 
 	for (const char *at = output; *at; at += *at == '\n') {
 		size_t length = strcspn(at, "\n");
 
 		if (copy(line, sizeof(line), at, length) && strstr(line, " : ") &&
-		    parse_unmet(line, out))
+		    parse_unmet(line, &unmet) &&
+		    (!package || strcmp(unmet.package, package) == 0)) {
+			*out = unmet;
 			return true;
+		}
 		at += length;
 	}
 	return false;

@@ -35,7 +35,7 @@ MUST_USE int closure_parse_apt(const char *simulated, const char *uris, struct c
 /* What resolve_dnf.c has dnf print: a line for each package, fields between tabs. Errors as above. */
 MUST_USE int closure_parse_dnf(const char *output, struct closure *out, struct err *err);
 
-/* Why apt cannot install something: the first dependency that it says is not met. */
+/* Why apt cannot install something: the first dependency that it says is not met, of this package, or of any (NULL). */
 struct closure_unmet {
 	char package[APT_NAME_MAX]; /* that wants it */
 	char wanted[APT_NAME_MAX]; /* the name */
@@ -43,6 +43,6 @@ struct closure_unmet {
 	char why[APT_NAME_MAX]; /* "it is not installable" */
 	bool deeper; /* wanted is there, but cannot be installed either */
 };
-bool closure_parse_unmet(const char *output, struct closure_unmet *out);
+bool closure_parse_unmet(const char *output, const char *package, struct closure_unmet *out);
 
 #endif

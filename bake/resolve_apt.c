@@ -65,7 +65,7 @@ static void explain_deeper(const struct resolve_request *request,
 
 		if (ask(request, "--simulate", &names, &result, &ignored) < 0)
 			return;
-		known = result.code != 0 && closure_parse_unmet(result.output, &next);
+		known = result.code != 0 && closure_parse_unmet(result.output, name, &next);
 		free(result.output);
 		if (!known)
 			return;
@@ -81,7 +81,7 @@ static int explain(const struct resolve_request *request, const char *output, st
 	struct closure_unmet unmet;
 	char text[TEXT_MAX];
 
-	if (closure_parse_unmet(output, &unmet)) {
+	if (closure_parse_unmet(output, NULL, &unmet)) {
 		err_set(err, ERR_MISSING, "%s wants %s%s%s, but %s", unmet.package,
 			unmet.wanted, unmet.range[0] ? " " : "", unmet.range, unmet.why);
 		explain_deeper(request, &unmet, err);

@@ -10,14 +10,23 @@
 
 #define DNF_TIMEOUT_MS (900 * 1000)
 #define ENV_ROWS 8
+#define FIRST_FEDORA 20 /* with modules; the others count from 8 on */
 #define ERROR_MAX 768
 
 static const char *const pythons[] = { "/usr/libexec/platform-python", "/usr/bin/python3" };
 
-static const char config[] = "[main]\nreposdir=%s\ncachedir=%s/cache\npersistdir=%s/persist\n"
-			     "logdir=%s/log\npluginpath=%s/none\nvarsdir=%s/none\n"
-			     "gpgcheck=True\ninstall_weak_deps=False\nkeepcache=False\nmodule_"
-			     "platform_id=platform:el%s\n";
+/* Distributions have gpgcheck on. The module platform matters only where a repository has modules. */
+static const char config[] = "[main]\n"
+			     "reposdir=%s\n"
+			     "cachedir=%s/cache\n"
+			     "persistdir=%s/persist\n"
+			     "logdir=%s/log\n"
+			     "pluginpath=%s/none\n"
+			     "varsdir=%s/none\n"
+			     "gpgcheck=True\n"
+			     "install_weak_deps=False\n"
+			     "keepcache=False\n"
+			     "module_platform_id=platform:%s%.*s\n";
 
 /* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
  * folder with one more repository or "", then the names. The command line's "repoquery" knows no
@@ -84,7 +93,7 @@ static const char script[] =
 
 static int put_config(const struct resolve_request *request, struct err *err)
 {
-	const char *room = request->room;
+	const char *room = request->room, *version = request->target->releasever;
 	AUTO_FREE char *reposdir = realpath(request->target->reposdir, NULL);
 	AUTO_FREE char *text = NULL;
 
@@ -94,7 +103,8 @@ static int put_config(const struct resolve_request *request, struct err *err)
 		return err_set(err, ERR_INVALID, "%s: dnf knows no folder of such a name",
 			       reposdir);
 	text = must_printf(config, reposdir, room, room, room, room, room,
-			   request->target->releasever);
+			   atoi(version) < FIRST_FEDORA ? "el" : "f",
+			   (int)strspn(version, "0123456789"), version);
 	return fs_replace(request->dir, "dnf.conf", text, strlen(text), 0644, err);
 }
 

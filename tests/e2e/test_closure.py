@@ -91,9 +91,11 @@ def test_the_lock_is_obeyed_until_the_installed_list_changes(site, server, signe
 
 def test_update_takes_new_versions(site, server, signer, debs, tmp_path):
     site.fetch()
+    assert "DEBS/core_1.0_amd64.deb" in site.bake()
     serve_flat(server, signer, [*debs, make_deb(tmp_path, "core", version="2.0")])
     packages = site.fetch("--update")["closures"][0]["packages"]
     assert [package["state"] for package in packages if package["name"] == "core"] == ["fetched"]
+    assert "DEBS/core_2.0_amd64.deb" in site.bake()
 
 
 def test_an_index_is_fetched_once(site, server, tmp_path):

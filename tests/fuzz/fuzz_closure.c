@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&apt);
 	if (closure_parse_dnf(text, &dnf, &err) == 0)
 		check(&dnf);
-	if (closure_parse_unmet(text, &unmet))
+	if (closure_parse_unmet(text, size % 3 ? NULL : "a", &unmet))
 		FUZZ_CHECK(unmet.package[0] && unmet.wanted[0]);
 	if (apt_sources_copy(text, size % 2, keep, NULL, &copy, &err) == 0)
 		FUZZ_CHECK(strlen(copy) >= strlen(text) && strlen(copy) <= strlen(text) + 1);

@@ -147,7 +147,7 @@ static void test_unmet(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(unmet_rows); i++) {
 		struct closure_unmet unmet = { 0 };
-		bool known = closure_parse_unmet(unmet_rows[i].output, &unmet);
+		bool known = closure_parse_unmet(unmet_rows[i].output, NULL, &unmet);
 		AUTO_FREE char *said = must_printf("%s|%s|%s|%s", unmet.package, unmet.wanted,
 						   unmet.range, unmet.why);
 
@@ -157,12 +157,25 @@ static void test_unmet(void **state)
 	}
 }
 
+static void test_unmet_of_one_package(void **state)
+{
+	static const char output[] = " a : Depends: b but it is not installable\n"
+				     " ab : Depends: c but it is not installable\n";
+	struct closure_unmet unmet = { 0 };
+
+	(void)state;
+	assert_true(closure_parse_unmet(output, "ab", &unmet));
+	assert_string_equal(unmet.wanted, "c");
+	assert_false(closure_parse_unmet(output, "b", &unmet));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_apt),
 		cmocka_unit_test(test_dnf),
 		cmocka_unit_test(test_unmet),
+		cmocka_unit_test(test_unmet_of_one_package),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
