@@ -16,6 +16,7 @@ const char *const unmet_apt_options[] = {
 	"--no-install-recommends",
 	"--allow-downgrades", /* as dpkg does; the bundle says which version */
 	"--allow-change-held-packages",
+	"-oAPT::Solver=internal", /* the one whose words are read here */
 	"-oAPT::Sandbox::User=root", /* the files are root's own: no other user may read them */
 	"-oDir::Etc::sourcelist=/dev/null",
 	"-oDir::Etc::sourceparts=/dev/null",

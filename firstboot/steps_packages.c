@@ -21,6 +21,7 @@ struct packages {
 	char **file; /* owned paths, as the package manager sees them */
 	size_t count;
 	uint64_t bytes; /* that they say they unpack to */
+	bool too_early; /* dpkg refused one whose pre-dependency, in the same call, was not configured yet */
 };
 
 static void packages_free(struct packages *packages)
@@ -28,6 +29,8 @@ static void packages_free(struct packages *packages)
 	for (size_t i = 0; i < packages->count; i++)
 		free(packages->file[i]);
 	free(packages->file);
+	packages->file = NULL;
+	packages->count = 0;
 }
 
 static bool ends_with(const char *text, const char *tail)
@@ -104,8 +107,10 @@ static bool is_locked(const struct run_result *result)
 }
 
 /* At first boot others hold the lock of dpkg for a while (P8). */
-static enum reason run_locked(const struct tool *tool, const char *const *argv, struct err *err)
+static enum reason run_locked(struct packages *packages, const char *const *argv,
+			      struct err *err)
 {
+	const struct tool *tool = &packages->tool;
 	const struct timespec pause = { .tv_sec = LOCK_POLL_MS / 1000 };
 	uint64_t deadline = fs_boot_ms() + LOCK_WAIT_MS;
 
@@ -119,6 +124,7 @@ static enum reason run_locked(const struct tool *tool, const char *const *argv, 
 		if (result.code == 0)
 			return REASON_DONE;
 		if (!is_locked(&result)) {
+			packages->too_early = strstr(output, "pre-dependency problem") != NULL;
 			tool_failed(tool, argv, &result, err);
 			return REASON_STEP_FAILED;
 		}
@@ -130,7 +136,7 @@ static enum reason run_locked(const struct tool *tool, const char *const *argv, 
 	}
 }
 
-static enum reason install(const struct packages *packages, const char *const *head,
+static enum reason install(struct packages *packages, const char *const *head,
 			   size_t head_count, struct err *err)
 {
 	AUTO_FREE const char **argv =
@@ -139,7 +145,33 @@ static enum reason install(const struct packages *packages, const char *const *h
 	memcpy(argv, head, head_count * sizeof(*argv));
 	for (size_t i = 0; i < packages->count; i++)
 		argv[head_count + i] = packages->file[i];
-	return run_locked(&packages->tool, argv, err);
+	return run_locked(packages, argv, err);
+}
+
+/* dpkg takes packages in the order they are named, and one with a pre-dependency only once that is configured. What the others
+ * brought serves it in the next call, as long as each call leaves fewer. */
+static enum reason install_rounds(struct packages *packages, const struct record_step *step,
+				  struct err *err)
+{
+	static const char *const head[] = { "dpkg", "--force-confold", "-i", "--" };
+
+	while (packages->count) {
+		size_t before = packages->count;
+		struct err why = { 0 };
+		enum reason reason = install(packages, head, COUNT_OF(head), &why);
+
+		if (reason == REASON_DONE)
+			return reason;
+		if (reason == REASON_STEP_FAILED && packages->too_early) {
+			packages_free(packages);
+			choose_debs(packages, step);
+			if (packages->count < before)
+				continue;
+		}
+		*err = why;
+		return reason;
+	}
+	return REASON_DONE;
 }
 
 static enum reason install_debs(struct packages *packages, const struct record_step *step,
@@ -147,10 +179,9 @@ static enum reason install_debs(struct packages *packages, const struct record_s
 {
 	static const char *const repair[] = { "dpkg", "--force-confold", "--configure", "-a",
 					      NULL };
-	static const char *const head[] = { "dpkg", "--force-confold", "-i", "--" };
 
 	if (packages->steps->interrupted) {
-		enum reason reason = run_locked(&packages->tool, repair, err);
+		enum reason reason = run_locked(packages, repair, err);
 
 		/* What is broken may be somebody else's: our own packages are judged below. */
 		if (reason != REASON_DONE && reason != REASON_STEP_FAILED)
@@ -162,7 +193,7 @@ static enum reason install_debs(struct packages *packages, const struct record_s
 	if (space_check(packages->steps->machine->root, packages->bytes + PACKAGES_MARGIN, 0,
 			"/", err) < 0)
 		return steps_reason(err);
-	return install(packages, head, COUNT_OF(head), err);
+	return install_rounds(packages, step, err);
 }
 
 /* Not proven on an RPM distribution. */

@@ -275,7 +275,7 @@ def add_program(root, program):
         shutil.copy(name, place)
 
 
-def packaged(folder, debs, apt=True, status=STATUS, before=None):
+def packaged(folder, debs, apt=True, status=STATUS, before=None, dpkg=None):
     """A machine with apt-get, a dpkg that notes its calls, and a bundle of packages for it."""
     made = folder / "made"
     files = {f"vendor/{name}.deb": deb(made, name, more) for name, more in debs.items()}
@@ -296,13 +296,28 @@ def packaged(folder, debs, apt=True, status=STATUS, before=None):
         add_program(root, "/usr/bin/apt-get")
         add_program(root, "/usr/lib/apt/methods/file")
         shutil.copytree("/usr/share/dpkg", root / "usr/share/dpkg")
-    (folder / "dpkg.c").write_text(DPKG)
-    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gcc", "-static", "-o", root / "usr/bin/dpkg", folder / "dpkg.c"], check=True)
-    for name in ("dpkg-deb", "dpkg-query"):
-        shutil.copy(root / "usr/bin/dpkg", root / "usr/bin" / name)
+    (dpkg or add_noting_dpkg)(root)
     shop.embed(root)
     return root
+
+
+def add_noting_dpkg(root):
+    """A dpkg that installs nothing."""
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (root / "dpkg.c").write_text(DPKG)
+    subprocess.run(["gcc", "-static", "-o", root / "usr/bin/dpkg", root / "dpkg.c"], check=True)
+    for name in ("dpkg-deb", "dpkg-query"):
+        shutil.copy(root / "usr/bin/dpkg", root / "usr/bin" / name)
+
+
+def add_real_dpkg(root):
+    """This host's dpkg and the programs it looks for."""
+    for name in ("dpkg", "dpkg-deb", "dpkg-query", "dpkg-split", "tar", "rm", "sh", "diff"):
+        add_program(root, shutil.which(name))
+    for name in ("ldconfig", "start-stop-daemon"):
+        add_program(root, f"/sbin/{name}")
+    put(root, {"var/lib/dpkg/info/format": "1\n", "var/lib/dpkg/available": "", "var/lib/dpkg/info/dpkg.list": "/.\n"})
+    (root / "var/lib/dpkg/updates").mkdir()
 
 
 def installs(root):
@@ -353,3 +368,23 @@ def test_where_apt_cannot_tell_dpkg_is_tried(tmp_path):
         status = firstboot(root)[1]
         assert status["reason"] == "done" and text in events(status, "packages not checked")[0], status
         assert len(installs(root)) == 1
+
+
+def test_packages_with_pre_dependencies_go_in_whatever_order_they_have(tmp_path):
+    """dpkg refuses a package whose pre-dependency stands behind it in one call; the next call takes it."""
+    chain = {"a": "Pre-Depends: b\n", "b": "Pre-Depends: c\n", "c": "", "d": "Depends: a\n"}
+    root = packaged(tmp_path, chain, dpkg=add_real_dpkg)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (0, "done"), (root / "var/log/larder.log").read_text()
+    listed = (root / "var/lib/dpkg/status").read_text()
+    assert listed.count("Status: install ok installed") == 1 + len(chain), listed
+
+
+def test_a_package_that_fails_is_not_tried_for_ever(tmp_path):
+    """A pre-dependency that fails to configure leaves as many as before: one more call, and the reason."""
+    chain = {"a": "Pre-Depends: b (>= 2)\n", "b": ""}
+    root = packaged(tmp_path, chain, apt=False, dpkg=add_real_dpkg)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "step_failed"), status
+    assert "pre-dependency problem" in status["text"]
+    assert (root / "var/log/larder.log").read_text().count("output of dpkg") == 2

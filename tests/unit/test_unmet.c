@@ -25,6 +25,13 @@ static const struct {
 	{ APT " app : Conflicts: old but 1 is to be installed\n" APT_END, "",
 	  "app Conflicts: old but 1 is to be installed", "", 1 },
 	{ APT, "", "", "", 0 },
+	{ APT " rdma-core : Depends: libnl-3-200 (>= 3.2.7) but it is not installable\n" APT_END
+	      "E: The following information from --solver 3.0 may provide additional context:\n"
+	      "   Unable to satisfy dependencies. Reached two conflicting decisions:\n"
+	      "   1. rdma-core:amd64=56.1-1 is selected for install\n"
+	      "   2. rdma-core:amd64 Depends libnl-3-200 (>= 3.2.7)\n"
+	      "      but none of the choices are installable:\n      [no choices]\n",
+	  "libnl-3-200", "libnl-3-200 (>= 3.2.7) for rdma-core", "", 1 },
 	{ APT "       Depends: nobody's but\n", "", "", "", 0 },
 	{ " app : Depends: outside the list\n", "", "", "", 0 },
 	{ "Remv rdma-core [36.0]\nRemv ibacm [36.0]\nInst mlnx (5.8 local-deb [amd64])\n", "",
