@@ -14,7 +14,7 @@
 #define KO_MAX_SYMBOLS 262144 /* of one table */
 #define KO_MAX_SIGNATURE (UINT32_C(64) << 10)
 #define KO_SYMBOL_MAX 512 /* bytes, with the NUL: KSYM_NAME_LEN of linux/kallsyms.h */
-#define KO_NAME_MAX 64
+#define KO_NAME_MAX 64 /* bytes, with the NUL */
 #define KO_VERMAGIC_MAX 256
 #define KO_DEPENDS_MAX 4096
 #define KO_SRCVERSION_MAX 64
@@ -69,6 +69,9 @@ MUST_USE int ko_parse(const void *image, size_t size, struct ko *out, struct err
 
 /* Finds a name in a sorted list; NULL: not there. */
 const struct ko_symbol *ko_find(const struct ko_symbol *symbol, size_t count, const char *name);
+
+/* "mlx5-core.ko.xz" or a path to it -> "mlx5_core". False: no module file. */
+bool ko_name_of(const char *path, char out[KO_NAME_MAX]);
 
 /* Is this module one of those in "a,b-c"? Dashes are underscores. */
 bool ko_depends_has(const char *depends, const char *name);

@@ -1,4 +1,4 @@
-/* Packed modules. zlib is used here and nowhere else. */
+/* Packed modules, and the names of their files. zlib is used here and nowhere else. */
 #include <string.h>
 
 #define ZLIB_CONST
@@ -7,6 +7,7 @@
 #include "cache/base/auto.h"
 #include "cache/codec.h"
 #include "cache/ko.h"
+#include "cache/name.h"
 
 #define PIECE_BYTES (UINT32_C(256) << 10)
 #define GZIP_ONLY (16 + MAX_WBITS) /* zlib.h: inflateInit2 */
@@ -40,6 +41,28 @@ enum ko_packing ko_packing_of(const void *data, size_t size)
 			return rows[i].packing;
 	}
 	return KO_PLAIN;
+}
+
+bool ko_name_of(const char *path, char out[KO_NAME_MAX])
+{
+	static const char *const suffixes[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
+	const char *last = strrchr(path, '/');
+	const char *base = last ? last + 1 : path;
+	size_t length = strlen(base);
+
+	for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+		size_t tail = strlen(suffixes[i]);
+
+		if (length <= tail || length - tail >= KO_NAME_MAX ||
+		    strcmp(base + length - tail, suffixes[i]) != 0)
+			continue;
+		memcpy(out, base, length - tail);
+		out[length - tail] = '\0';
+		for (char *at = out; *at; at++)
+			*at = *at == '-' ? '_' : *at;
+		return name_is_module(out);
+	}
+	return false;
 }
 
 static int put(void *context, const void *data, size_t size, struct err *err)

@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "cache/base/process.h"
-#include "firstboot/fits.h"
 #include "firstboot/flow.h"
-#include "firstboot/kernel.h"
+#include "firstboot/security.h"
 #include "firstboot/stage.h"
+#include "firstboot/staged.h"
 
 #define EARLY_STEP_MS 60000 /* at most, for one program before the network is up */
 
@@ -58,14 +58,14 @@ static void judge_modules(struct flow *flow, struct flow_job *job)
 	struct loadable_security security;
 	struct fits_verdict verdict;
 
-	kernel_security(flow->machine, &security);
-	verdict = fits_judge(&(struct fits) { .machine = flow->machine,
-					      .record = &job->record,
-					      .staged = job->staged,
-					      .arch = flow->facts.arch,
-					      .kernel = kernels,
-					      .kernel_count = COUNT_OF(kernels),
-					      .security = &security });
+	security_read(flow->machine, &security);
+	verdict = staged_fits(&(struct staged) { .machine = flow->machine,
+						 .record = &job->record,
+						 .dir = job->staged,
+						 .arch = flow->facts.arch,
+						 .kernel = kernels,
+						 .kernel_count = COUNT_OF(kernels),
+						 .security = &security });
 	if (verdict.answer == LOADABLE_NO)
 		fail(flow, job, verdict.reason, verdict.text);
 	else if (verdict.text[0])

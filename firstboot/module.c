@@ -5,33 +5,15 @@
 #include <gelf.h>
 #include <string.h>
 
-#include "cache/name.h"
+#include "cache/ko.h"
 
 #define MODULES_DEP_MAX (UINT32_C(16) << 20)
 #define BUILD_ID_MAX 256
 #define BUILD_ID_SECTION ".note.gnu.build-id"
 
-static const char *const suffixes[] = { ".ko", ".ko.xz", ".ko.zst", ".ko.gz" };
-
 bool module_name_of(const char *path, char out[MODULE_NAME_SIZE])
 {
-	const char *last = strrchr(path, '/');
-	const char *base = last ? last + 1 : path;
-	size_t length = strlen(base);
-
-	for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
-		size_t tail = strlen(suffixes[i]);
-
-		if (length <= tail || length - tail >= MODULE_NAME_SIZE ||
-		    strcmp(base + length - tail, suffixes[i]) != 0)
-			continue;
-		memcpy(out, base, length - tail);
-		out[length - tail] = '\0';
-		for (char *at = out; *at; at++)
-			*at = *at == '-' ? '_' : *at;
-		return name_is_module(out);
-	}
-	return false;
+	return ko_name_of(path, out);
 }
 
 /* The kernel spells a module's name with underscores. */

@@ -4,9 +4,10 @@
 
 #include <stdbool.h>
 
+#include "cache/ko.h"
 #include "firstboot/machine.h"
 
-#define MODULE_NAME_SIZE 64 /* bytes, with the NUL */
+#define MODULE_NAME_SIZE KO_NAME_MAX
 #define MODULE_FOLDER                                                                          \
 	"updates/larder" /* ours, in /lib/modules/KERNEL; depmod looks in updates first */
 

@@ -1,56 +1,45 @@
-#include "firstboot/kernel.h"
+#include "cache/kernel.h"
 
+#include <fcntl.h>
 #include <string.h>
 
-#include "firstboot/module.h"
+#include "cache/base/fs.h"
 
 #define MODULES_DEP_MAX (UINT32_C(16) << 20)
-#define SECURE_BOOT_VARIABLE                                                                   \
-	"sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 void kernel_free(struct kernel *kernel)
 {
 	symvers_free(&kernel->symvers);
 }
 
-static enum loadable_switch read_secure_boot(const struct machine *machine)
+static int read_below(const void *context, const char *path, size_t limit, char **out_data,
+		      size_t *out_size, struct err *err)
 {
-	AUTO_CLOSE int firmware = -1, efi = -1;
-	AUTO_FREE char *data = NULL;
-	struct err none = { 0 };
-	size_t size;
+	const char *last = strrchr(path, '/');
+	AUTO_FREE char *parent =
+		must_printf("%.*s", last ? (int)(last - path) : 1, last ? path : ".");
+	AUTO_CLOSE int dir = -1, fd = -1;
 
-	if (machine_read(machine, SECURE_BOOT_VARIABLE, 64, &data, &size, &none) == 0)
-		return loadable_secure_boot(data, size);
-	/* Without EFI there is no Secure Boot. */
-	if (machine_open_dir(machine, "sys/firmware", &firmware, &none) == 0 &&
-	    machine_open_dir(machine, "sys/firmware/efi", &efi, &none) < 0 &&
-	    none.kind == ERR_MISSING)
-		return LOADABLE_OFF;
-	return LOADABLE_UNKNOWN;
+	if (fs_open_dir_in_root(*(const int *)context, parent, false, &dir, err) < 0 ||
+	    fs_open_read(dir, last ? last + 1 : path, &fd, err) < 0)
+		return -1;
+	return fs_read_fd(fd, limit, out_data, out_size, err);
 }
 
-void kernel_security(const struct machine *machine, struct loadable_security *out)
+struct kernel_source kernel_root(const int *root)
 {
-	char text[128];
-
-	out->secure_boot = read_secure_boot(machine);
-	machine_attribute(machine, "sys/kernel/security/lockdown", text, sizeof(text));
-	out->lockdown = loadable_lockdown(text);
-	machine_attribute(machine, "sys/module/module/parameters/sig_enforce", text,
-			  sizeof(text));
-	out->sig_enforce = loadable_flag(text);
+	return (struct kernel_source) { read_below, root };
 }
 
 /* Reads a file, unpacked. False: not here, or it cannot be read. */
-static bool read_unpacked(const struct machine *machine, const char *path, size_t limit,
+static bool read_unpacked(const struct kernel_source *source, const char *path, size_t limit,
 			  struct kernel *kernel, char **out_data, size_t *out_size)
 {
 	AUTO_FREE char *data = NULL;
 	struct err err = { 0 };
 	size_t size;
 
-	if (machine_read(machine, path, limit, &data, &size, &err) < 0)
+	if (source->read(source->context, path, limit, &data, &size, &err) < 0)
 		return false;
 	if (ko_packing_of(data, size) == KO_PLAIN) {
 		*out_data = take_ptr(&data);
@@ -65,7 +54,7 @@ static bool read_unpacked(const struct machine *machine, const char *path, size_
 	return false;
 }
 
-static bool read_symvers(const struct machine *machine, struct kernel *kernel)
+static bool read_symvers(const struct kernel_source *source, struct kernel *kernel)
 {
 	static const char *const paths[] = {
 		"lib/modules/%s/build/Module.symvers",
@@ -84,7 +73,7 @@ static bool read_symvers(const struct machine *machine, struct kernel *kernel)
 
 		snprintf(path, sizeof(path), "%.*s%s%s", (int)(rest - 2 - paths[i]), paths[i],
 			 kernel->known.release, rest);
-		if (read_unpacked(machine, path, SYMVERS_MAX_BYTES, kernel, &text, &size) &&
+		if (read_unpacked(source, path, SYMVERS_MAX_BYTES, kernel, &text, &size) &&
 		    symvers_add_file(&kernel->symvers, text, size, &none) == 0)
 			return true;
 	}
@@ -106,7 +95,8 @@ static void add_key(struct kernel *kernel, const struct ko *ko)
 }
 
 /* Takes what one of the kernel's own modules says. It is believed only if it says that it is of this kernel. */
-static void add_module(const struct machine *machine, struct kernel *kernel, const char *path)
+static void add_module(const struct kernel_source *source, struct kernel *kernel,
+		       const char *path)
 {
 	AUTO_FREE char *whole = must_printf("lib/modules/%s/%s", kernel->known.release, path);
 	AUTO_FREE char *image = NULL;
@@ -115,7 +105,7 @@ static void add_module(const struct machine *machine, struct kernel *kernel, con
 	const char *release = kernel->known.release;
 	size_t size;
 
-	if (!read_unpacked(machine, whole, KO_MAX_BYTES, kernel, &image, &size) ||
+	if (!read_unpacked(source, whole, KO_MAX_BYTES, kernel, &image, &size) ||
 	    ko_parse(image, size, &ko, &none) < 0 ||
 	    strlen(release) != strcspn(ko.vermagic, " ") ||
 	    strncmp(ko.vermagic, release, strlen(release)) != 0)
@@ -130,18 +120,19 @@ static void add_module(const struct machine *machine, struct kernel *kernel, con
 
 static bool is_named(const char *path, const struct json_strings *names)
 {
-	char here[MODULE_NAME_SIZE], there[MODULE_NAME_SIZE];
+	char here[KO_NAME_MAX], there[KO_NAME_MAX];
 
-	for (size_t i = 0; module_name_of(path, here) && i < names->count; i++) {
-		if (module_name_of(names->item[i], there) && strcmp(here, there) == 0)
+	for (size_t i = 0; ko_name_of(path, here) && i < names->count; i++) {
+		if (ko_name_of(names->item[i], there) && strcmp(here, there) == 0)
 			return true;
 	}
 	return false;
 }
 
 /* A kernel's own modules lie in kernel/; what others put beside it says nothing of it. */
-static void add_modules(const struct machine *machine, struct kernel *kernel, const char *dep,
-			const struct json_strings *names, bool named, size_t limit)
+static void add_modules(const struct kernel_source *source, struct kernel *kernel,
+			const char *dep, const struct json_strings *names, bool named,
+			size_t limit)
 {
 	AUTO_FREE char *copy = must_strdup(dep);
 	char *rest = copy;
@@ -150,13 +141,13 @@ static void add_modules(const struct machine *machine, struct kernel *kernel, co
 	     line = strsep(&rest, "\n")) {
 		line[strcspn(line, ":")] = '\0';
 		if (strncmp(line, "kernel/", 7) == 0 && is_named(line, names) == named)
-			add_module(machine, kernel, line);
+			add_module(source, kernel, line);
 		if (kernel->blind)
 			return;
 	}
 }
 
-static void read_modules(const struct machine *machine, struct kernel *kernel,
+static void read_modules(const struct kernel_source *source, struct kernel *kernel,
 			 const struct json_strings *names)
 {
 	AUTO_FREE char *path = must_printf("lib/modules/%s/modules.dep", kernel->known.release);
@@ -165,13 +156,13 @@ static void read_modules(const struct machine *machine, struct kernel *kernel,
 	size_t limit = kernel->symvers.whole ? 1 : KERNEL_MAX_MODULES;
 	size_t size;
 
-	if (machine_read(machine, path, MODULES_DEP_MAX, &dep, &size, &none) < 0)
+	if (source->read(source->context, path, MODULES_DEP_MAX, &dep, &size, &none) < 0)
 		return;
-	add_modules(machine, kernel, dep, names, true, limit);
-	add_modules(machine, kernel, dep, names, false, limit);
+	add_modules(source, kernel, dep, names, true, limit);
+	add_modules(source, kernel, dep, names, false, limit);
 }
 
-void kernel_read(const struct machine *machine, const char *release, const char *arch,
+void kernel_read(const struct kernel_source *source, const char *release, const char *arch,
 		 const struct json_strings *names, const struct loadable_security *security,
 		 struct kernel *out)
 {
@@ -181,7 +172,7 @@ void kernel_read(const struct machine *machine, const char *release, const char 
 						.symvers = &out->symvers,
 						.security = *security,
 						.key = out->key };
-	read_symvers(machine, out);
-	read_modules(machine, out, names);
+	read_symvers(source, out);
+	read_modules(source, out, names);
 	symvers_settle(&out->symvers);
 }
