@@ -269,7 +269,7 @@ static int check_text(const struct bump *bump, const struct site *site, struct e
 
 	if (json_parse(bump->text, strlen(bump->text), &document, err) < 0)
 		return -1;
-	return flat_of(document, site, true, &flat, err);
+	return flat_of(document, site, &flat, err);
 }
 
 static int bump_it(const struct bump_inputs *inputs, struct bump *bump, struct err *err)

@@ -109,6 +109,7 @@ static int fetch_pins(struct bench *bench, struct err *err)
 	AUTO_FREE struct download_file *files = must_calloc(count, sizeof(*files));
 	AUTO_FREE char(*from)[SITE_URL_MAX] = must_calloc(count, sizeof(*from));
 	AUTO_STORE struct store store = STORE_NONE;
+	AUTO_PASSES struct passes *passes = passes_new(&bench->site);
 	struct err none;
 
 	if (count == 0)
@@ -120,7 +121,7 @@ static int fetch_pins(struct bench *bench, struct err *err)
 						 &none) == 0;
 	}
 	if (store_open(bench->args->store, &store, err) < 0 ||
-	    download_all(files, count, &store, STALL_SECONDS, &bench->log, err) < 0)
+	    download_all(files, count, &store, passes, STALL_SECONDS, &bench->log, err) < 0)
 		return -1;
 	return keep_pins(bench, files, count, err);
 }

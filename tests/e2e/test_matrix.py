@@ -48,7 +48,7 @@ MATRIX = [
     # today
     ("windows-server", "2022", "", {"cx5": f"{WINOF2} 26.4.50010", "cx6": f"{WINOF2} 26.4.50010", "cx7": f"{WINOF2} 26.4.50010"}),
     ("windows-server", "2025", "", {"cx5": f"{WINOF2} 26.4.50010", "cx6": f"{WINOF2} 26.4.50010", "cx7": f"{WINOF2} 26.4.50010"}),
-    ("ubuntu", "22.04", "5.15.0-1089-azure", {"cx5": DOCA, "cx6": DOCA, "cx7": DOCA, "cx3pro": INBOX}),
+    ("ubuntu", "22.04", "5.15.0-1089-azure", {"cx5": DOCA, "cx6": DOCA, "cx7": DOCA}),
     ("ubuntu", "24.04", "6.8.0-1062-azure", {"cx5": DOCA, "cx6": DOCA, "cx7": DOCA}),
     ("rhel", "8.10", "4.18.0-553.94.1.el8_10.x86_64", {"cx4": DOCA, "cx5": DOCA, "cx6": DOCA, "cx7": DOCA}),
     ("almalinux", "8.10", "4.18.0-553.94.1.el8_10.x86_64", {"cx5": DOCA, "cx6": DOCA, "cx7": DOCA}),
@@ -102,6 +102,8 @@ def test_resolves(tmp_path, os_id, version, kernel, nic, wanted):
     ({"os_id": "ubuntu", "os_version": "14.04"}, "os_version", "not version 14.04"),
     ({"os_id": "ubuntu", "os_version": "16.04", "arch": "aarch64"}, "arch", "not for aarch64"),
     ({"kernel": "5.15.0-1-not-this"}, "kernel", "is not for kernel"),
+    ({"os_version": "22.04", "kernel": "5.15.0-1089-azure", "devices": [device("cx3pro", "ubuntu")]}, "no_device",
+     "no bundle"),  # OFED dropped ConnectX-3 with 5.1
     ({"devices": []}, "no_device", "no bundle"),
     ({"devices": [], "azure": True}, "hv_services_missing", "VMBus"),
     ({"devices": [{"bus": "pci", "modalias": "pci:v000015B3d00001018sv000015B3sd00000000bc02sc00i00"}]},
