@@ -82,19 +82,19 @@ static int read_paper(struct desk *desk, const char *path, struct err *err)
 /* Without --site a site file among the operands serves, so that "larder lint manifests/" and all in it works. */
 static int read_site(struct desk *desk, const char *given, struct err *err)
 {
-	const char *path = given;
+	const char *path = NULL;
 
-	for (size_t i = 0; i < desk->count; i++) {
+	for (size_t i = 0; !given && i < desk->count; i++) {
 		const struct paper *paper = &desk->paper[i];
 
 		if (!paper->document || paper->sort != SORT_SITE)
 			continue;
 		if (path)
-			return given ? 0
-				     : err_set(err, ERR_USAGE, "%s and %s: two site files",
-					       path, paper->path);
+			return err_set(err, ERR_USAGE, "%s and %s: two site files", path,
+				       paper->path);
 		path = paper->path;
 	}
+	path = given ? given : path;
 	return path ? site_load(path, &desk->site, err) : 0;
 }
 

@@ -166,6 +166,7 @@ def test_a_site_file_among_the_operands_serves(manifest):
     assert kinds(lint(path, code=3)) == ["invalid"]
     assert lint(path, SITE)["clean"]
     assert lint("--site", SITE, path)["clean"]
+    assert lint("--site", SITE, SITE, path)["clean"]
 
 
 def test_several_invalid_bundles_are_all_told(manifest):
