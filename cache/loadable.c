@@ -338,20 +338,27 @@ enum loadable_switch loadable_secure_boot(const void *data, size_t size)
 	return bytes[EFI_ATTRIBUTES] ? LOADABLE_ON : LOADABLE_OFF;
 }
 
+static const char *const lockdowns[] = {
+	[LOADABLE_LOCKDOWN_UNKNOWN] = "",
+	[LOADABLE_LOCKDOWN_NONE] = "none",
+	[LOADABLE_LOCKDOWN_INTEGRITY] = "integrity",
+	[LOADABLE_LOCKDOWN_CONFIDENTIALITY] = "confidentiality",
+};
+
+const char *loadable_lockdown_name(enum loadable_lockdown lockdown)
+{
+	return lockdowns[lockdown];
+}
+
 enum loadable_lockdown loadable_lockdown(const char *text)
 {
-	static const struct {
-		const char *word;
-		enum loadable_lockdown lockdown;
-	} rows[] = {
-		{ "[none]", LOADABLE_LOCKDOWN_NONE },
-		{ "[integrity]", LOADABLE_LOCKDOWN_INTEGRITY },
-		{ "[confidentiality]", LOADABLE_LOCKDOWN_CONFIDENTIALITY },
-	};
+	const char *at = strchr(text, '[');
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (strstr(text, rows[i].word))
-			return rows[i].lockdown;
+	for (size_t i = 1; at && i < COUNT_OF(lockdowns); i++) {
+		size_t length = strlen(lockdowns[i]);
+
+		if (strncmp(at + 1, lockdowns[i], length) == 0 && at[1 + length] == ']')
+			return (enum loadable_lockdown)i;
 	}
 	return LOADABLE_LOCKDOWN_UNKNOWN;
 }

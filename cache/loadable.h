@@ -56,6 +56,8 @@ enum loadable_switch loadable_secure_boot(const void *data, size_t size);
 
 /* "none [integrity] confidentiality", as /sys/kernel/security/lockdown says it. */
 enum loadable_lockdown loadable_lockdown(const char *text);
+const char *loadable_lockdown_name(
+	enum loadable_lockdown lockdown); /* "integrity"; "" where it is not known */
 
 /* "Y" or "N", as /sys/module/module/parameters/sig_enforce says it. */
 enum loadable_switch loadable_flag(const char *text);

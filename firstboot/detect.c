@@ -7,11 +7,11 @@
 
 #include "cache/name.h"
 #include "firstboot/kvp.h"
+#include "firstboot/security.h"
 
 #define OS_RELEASE_MAX 65536
 #define KVP_POOL "/var/lib/hyperv/.kvp_pool_0" /* what the host wrote */
 
-#define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 #define AZURE_ASSET_TAG "7783-7084-3265-9085-8269-3286-77"
 
 static const char *const buses[] = { "pci", "vmbus", "virtio", "usb" };
@@ -304,45 +304,20 @@ static void read_kernels(const struct machine *machine, struct facts *facts)
 		qsort(facts->kernels, facts->kernel_count, sizeof(*facts->kernels), by_name);
 }
 
-/* Four bytes of attributes, then the value: UEFI specification, 3.3. */
-static enum facts_secure_boot read_secure_boot(const struct machine *machine)
-{
-	AUTO_FREE char *data = NULL;
-	AUTO_CLOSE int efi = -1;
-	struct err none = { 0 };
-	size_t size;
-
-	if (machine_open_dir(machine, "sys/firmware/efi", &efi, &none) < 0)
-		return none.kind == ERR_MISSING ? FACTS_SECURE_BOOT_OFF
-						: FACTS_SECURE_BOOT_UNKNOWN;
-	if (machine_read(machine, SECURE_BOOT, 16, &data, &size, &none) < 0 || size != 5)
-		return FACTS_SECURE_BOOT_UNKNOWN;
-	return data[4] == 1 ? FACTS_SECURE_BOOT_ON : FACTS_SECURE_BOOT_OFF;
-}
-
-/* "none [integrity] confidentiality": the one in brackets holds. */
-static void read_lockdown(const struct machine *machine, char *out, size_t out_size)
-{
-	char text[64];
-	const char *at, *end;
-
-	machine_attribute(machine, "sys/kernel/security/lockdown", text, sizeof(text));
-	at = strchr(text, '[');
-	end = at ? strchr(at, ']') : NULL;
-	out[0] = '\0';
-	if (end && (size_t)(end - at) <= out_size)
-		snprintf(out, out_size, "%.*s", (int)(end - at - 1), at + 1);
-}
-
 static void read_security(const struct machine *machine, struct facts *facts)
 {
-	char enforce[8];
+	static const enum facts_secure_boot secure_boots[] = {
+		[LOADABLE_UNKNOWN] = FACTS_SECURE_BOOT_UNKNOWN,
+		[LOADABLE_OFF] = FACTS_SECURE_BOOT_OFF,
+		[LOADABLE_ON] = FACTS_SECURE_BOOT_ON,
+	};
+	struct loadable_security security;
 
-	facts->secure_boot = read_secure_boot(machine);
-	read_lockdown(machine, facts->lockdown, sizeof(facts->lockdown));
-	machine_attribute(machine, "sys/module/module/parameters/sig_enforce", enforce,
-			  sizeof(enforce));
-	facts->sig_enforce = enforce[0] == 'Y';
+	security_read(machine, &security);
+	facts->secure_boot = secure_boots[security.secure_boot];
+	facts->sig_enforce = security.sig_enforce == LOADABLE_ON;
+	snprintf(facts->lockdown, sizeof(facts->lockdown), "%s",
+		 loadable_lockdown_name(security.lockdown));
 }
 
 /* Azure's virtual machines have one asset tag, whatever their generation. */

@@ -152,11 +152,16 @@ static void test_more(void **state)
 	struct sysroot *sysroot = *state;
 	AUTO_FACTS struct facts before = { 0 }, facts = { 0 };
 	AUTO_CLOSE int efivars = -1, kernels = -1, security = -1, dmi = -1, half = -1;
+	AUTO_CLOSE int firmware = -1;
 	struct err err = { 0 };
 
 	fill(sysroot);
 	check_good(detect_facts(&sysroot->machine, &before, &err), &err, "without");
-	assert_int_equal(before.secure_boot, FACTS_SECURE_BOOT_OFF);
+	assert_int_equal(before.secure_boot, FACTS_SECURE_BOOT_UNKNOWN);
+	firmware = sysroot_folder(sysroot, "sys/firmware");
+	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "no EFI");
+	assert_int_equal(facts.secure_boot, FACTS_SECURE_BOOT_OFF);
+	facts_free(&facts);
 	assert_false(before.azure || before.hyperv || before.sig_enforce);
 	efivars = sysroot_folder(sysroot, "sys/firmware/efi/efivars");
 	check_good(detect_facts(&sysroot->machine, &facts, &err), &err, "no variable");
