@@ -1,6 +1,7 @@
 """run.py BUILD SECONDS NAME...: fuzz each target for so long, two at a time; one line for each.
 
-SECONDS 0: every seed and every case once. Exits with 1 when there is a finding, and says where."""
+SECONDS 0: every seed and every case once. Exits with 1 when there is a finding, and says where; or when
+a target has no seed: without a file libFuzzer would not run cases but fuzz, without an end."""
 
 import os
 import pathlib
@@ -24,14 +25,18 @@ def seed_folders(name):
     return [folder for folder in folders if folder.is_dir()]
 
 
+def seeds(name):
+    """The files in them."""
+    return sorted(path for folder in seed_folders(name) for path in folder.rglob("*") if path.is_file())
+
+
 def command(build, seconds, name):
     """What to run, and the folder that receives what it finds."""
     found = build / "findings" / name
     found.mkdir(parents=True, exist_ok=True)
     argv = [build / "target" / name, *OPTIONS, f"-artifact_prefix={found}/"]
     if not seconds:
-        files = [path for folder in seed_folders(name) for path in folder.rglob("*")]
-        return argv + [path for path in sorted(files) if path.is_file()], found
+        return argv + seeds(name), found
     corpus = build / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
     return argv + [f"-max_total_time={seconds}", corpus, *seed_folders(name)], found
@@ -66,6 +71,10 @@ def run(build, seconds, name):
 def main():
     """Returns the exit code."""
     build, seconds, names = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    lacking = [name for name in names if not seeds(name)]
+    if lacking:
+        print(f"no seed in tests/fuzz/seeds for: {' '.join(lacking)}", file=sys.stderr)
+        return 1
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return 0 if all(list(pool.map(lambda name: run(build, seconds, name), names))) else 1
 
