@@ -166,6 +166,39 @@ static int check_ours(int dir, const char *path, struct err *err)
 		       "%s: this folder holds another OCI layout; choose another folder", path);
 }
 
+/* What a first write leaves that broke off before the layout file; and what a new file system has. */
+static bool name_is_ours(const char *name)
+{
+	static const char *const names[] = { "blobs", LAYOUT_TOP_NAME,
+					     "." LAYOUT_FILE_NAME ".draft",
+					     "." LAYOUT_TOP_NAME ".draft", "lost+found" };
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Somebody's folder: a cache in it would lie among what is there, and be taken for it. */
+static int check_no_folder_of_others(int dir, const char *path, struct err *err)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+
+	if (fs_exists(dir, LAYOUT_FILE_NAME))
+		return 0;
+	if (fs_list(dir, ".", &names, err) < 0)
+		return err_wrap(err, "%s", path);
+	for (size_t i = 0; i < names.count; i++) {
+		if (!name_is_ours(names.name[i]))
+			return err_set(err, ERR_REFUSED,
+				       "%s: this folder is no cache, and not empty (%s is in "
+				       "it); choose another folder",
+				       path, names.name[i]);
+	}
+	return 0;
+}
+
 static int make_skeleton(struct layout *layout, struct err *err)
 {
 	int blobs = -1;
@@ -188,7 +221,8 @@ int layout_create(int dir, const char *path, struct layout *out_layout, struct e
 	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",
 			       path);
-	if (check_ours(layout.dir, path, err) < 0)
+	if (check_no_folder_of_others(layout.dir, path, err) < 0 ||
+	    check_ours(layout.dir, path, err) < 0)
 		return -1;
 	if (make_skeleton(&layout, err) < 0)
 		return err_wrap(err, "%s", path);

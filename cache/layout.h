@@ -43,8 +43,9 @@ MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, s
 MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out_layout,
 				struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
- * ERR_TIMEOUT: another process writes there. ERR_REFUSED: an OCI layout that is not larder's; nothing is changed.
- * One that is damaged, and does not say what it was, is taken for a cache. */
+ * ERR_TIMEOUT: another process writes there. ERR_REFUSED: an OCI layout that is not larder's, or a folder that is no
+ * layout and holds something; nothing is changed. A layout that is damaged, and does not say what it was, is taken
+ * for a cache; so is what a first write left that broke off. */
 MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,
 			   struct err *err);
 

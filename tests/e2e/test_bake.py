@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from larder import KERNEL, TOP, Workshop, good, refused, run, tar_gz
+from larder import BUILD, KERNEL, TOP, Workshop, good, refused, run, tar_gz
 
 
 @pytest.fixture
@@ -217,6 +217,23 @@ def test_an_unwritable_folder(shop):
     shop.cache = "/proc/larder"
     refused("/proc/larder: make folder larder: No such file or directory", "larder",
             *shop.bake_args("--unsigned"))
+
+
+def test_bake_and_copy_leave_somebodys_folder_alone(baked, tmp_path):
+    """A cache in the middle of somebody's sources would be found by nobody, or taken for them."""
+    theirs = tmp_path / "sources"
+    theirs.mkdir()
+    (theirs / "open.c").write_text("int open;")
+    before = tree(theirs)
+    whole, baked.cache = baked.cache, theirs
+    refused("no cache, and not empty (open.c is in it)", "larder", *baked.bake_args("--unsigned"))
+    refused("no cache, and not empty (open.c is in it)", "larder", "copy", whole, theirs)
+    good("larder", "copy", whole, tmp_path / "x.tar")
+    with (tmp_path / "x.tar").open("rb") as stream:
+        done = subprocess.run([BUILD / "larder", "copy", "-", theirs], stdin=stream, capture_output=True, text=True,
+                              check=False)
+    assert done.returncode == 1 and "not empty" in done.stderr, done
+    assert tree(theirs) == before and [path.name for path in theirs.iterdir()] == ["open.c"]
 
 
 @pytest.fixture

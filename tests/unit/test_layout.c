@@ -487,6 +487,57 @@ static void test_foreign(void **state)
 	}
 }
 
+/* In an existing folder: what a first write left that broke off is gone on with; anything else is somebody's. */
+static void test_somebodys_folder(void **state)
+{
+	static const struct {
+		const char *names[3];
+		bool ours;
+	} rows[] = {
+		{ { NULL }, true },
+		{ { "cache/blobs/" }, true },
+		{ { "cache/.oci-layout.draft" }, true },
+		{ { "cache/blobs/", "cache/blobs/x" }, true },
+		{ { "cache/index.json" }, true },
+		{ { "cache/.index.json.draft" }, true },
+		{ { "cache/lost+found/" }, true },
+		{ { "cache/oci-layout", "cache/README" }, true },
+		{ { "cache/README" }, false },
+		{ { "cache/.git/" }, false },
+		{ { "cache/blobs/", "cache/open.c" }, false },
+		{ { "cache/index.json", "cache/package.json" }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct made_cache made = { 0 };
+		AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+		AUTO_FREE char *row = must_printf("row %zu", i);
+		struct err err = { 0 };
+		int code;
+
+		folder_make((void **)&made.folder);
+		assert_int_equal(mkdirat(made.folder->fd, "cache", 0755), 0);
+		for (size_t j = 0; j < 3 && rows[i].names[j]; j++) {
+			const char *name = rows[i].names[j];
+
+			if (name[strlen(name) - 1] == '/')
+				assert_int_equal(mkdirat(made.folder->fd, name, 0755), 0);
+			else
+				put_text(made.folder->fd, name, "x");
+		}
+		code = layout_create(made.folder->fd, "cache", &layout, &err);
+		if (rows[i].ours)
+			check_good(code, &err, row);
+		else
+			check_err(code, &err, ERR_REFUSED, "cache: this folder is no cache",
+				  row);
+		CHECK(fs_exists(made.folder->fd, "cache/blobs/sha256") == rows[i].ours, "%s",
+		      row);
+		folder_drop((void **)&made.folder);
+	}
+}
+
 /* A reader asks after it has read; a writer that wrote the same changed nothing. */
 static void test_unchanged(void **state)
 {
@@ -525,6 +576,7 @@ int main(void)
 		cache_test(test_too_many_values),
 		cmocka_unit_test(test_listed),
 		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_somebodys_folder),
 		cache_test(test_unchanged),
 	};
 
