@@ -37,8 +37,9 @@ UNITS = $(sort $(wildcard firstboot/units/*))
 PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-verify-registry $(BUILD)/larder-firstboot
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all programs man deps deps-build deps-demo deps-check deps-fuzz deps-bench bench demo check unit e2e real sweep vm \
-	vm-check lint layers werror sanitize fuzz fuzz-cases fuzz-targets install clean
+.PHONY: all programs man deps deps-build deps-demo deps-unit deps-lint deps-check deps-fuzz deps-bench bench demo check \
+	unit e2e real sweep vm vm-check lint layers werror sanitize fuzz fuzz-cases fuzz-targets install clean \
+	run-unit run-e2e run-real run-sweep run-vm-check run-lint run-werror run-man
 .SECONDARY:
 
 all: deps-build
@@ -93,7 +94,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/obj/verify/far_exec.o $(BUILD)/libbake.
 	@mkdir -p $(@D)
 	$(call say,TEST)$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.o %.a,$^) -lcmocka $(HOST_LIBS)
 
-unit: $(UNIT_TESTS)
+unit: deps-unit
+	@$(MAKE) --no-print-directory run-unit
+
+run-unit: $(UNIT_TESTS)
 	@failed=0; for test in $(UNIT_TESTS); do $$test || failed=1; done; exit $$failed
 
 # --- packages -----------------------------------------------------------------------------------
@@ -103,15 +107,18 @@ DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libsecco
 	libjansson-dev libelf-dev zlib1g-dev
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
-DEPS_check = $(DEPS_demo) libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema \
-	clang clang-format clang-tidy strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo \
-	gnupg dnf createrepo-c rpm
+DEPS_unit = libcmocka-dev
+DEPS_lint = clang clang-format clang-tidy
+DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytest-timeout python3-jsonschema \
+	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c \
+	rpm
 DEPS_fuzz = clang libclang-rt-dev python3
 DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg
 
-# Installs what is missing of a group, and says nothing when nothing is.
+# Installs what is missing of a group, and says nothing when nothing is. A target that people call asks for its group, then
+# runs run-TARGET; what runs several targets asks once, and runs those. Without dpkg nothing is asked.
 define install_packages
-@missing=; for package in $(1); do \
+@command -v dpkg-query >/dev/null || exit 0; missing=; for package in $(1); do \
 	case "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" in \
 	installed) ;; *) missing="$$missing $$package" ;; esac; done; \
 if [ -n "$$missing" ]; then \
@@ -126,9 +133,11 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-deps: deps-build deps-demo deps-check
-deps-build deps-demo deps-check deps-fuzz deps-bench: deps-%: | $(BUILD)
+deps: deps-check
+deps-build deps-demo deps-unit deps-lint deps-check deps-fuzz deps-bench: deps-%: | $(BUILD)
 	$(call install_packages,$(DEPS_$*))
+# One apt at a time.
+deps-demo deps-unit deps-lint deps-check deps-fuzz deps-bench: | deps-build
 $(BUILD):
 	@mkdir -p $@
 
@@ -142,24 +151,27 @@ demo: all deps-demo
 	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/vm/demo.py
 
 check: all deps-check
-	$(MAKE) --no-print-directory layers lint werror
-	$(MAKE) --no-print-directory unit
-	$(MAKE) --no-print-directory e2e
-	$(MAKE) --no-print-directory vm-check
+	$(MAKE) --no-print-directory layers run-lint run-werror
+	$(MAKE) --no-print-directory run-unit
+	$(MAKE) --no-print-directory run-e2e
+	$(MAKE) --no-print-directory run-vm-check
 
-e2e: programs
+e2e real sweep vm-check: deps-check
+	@$(MAKE) --no-print-directory run-$@
+
+run-e2e: programs
 	$(PYTEST) tests/e2e tests/conformance -m 'not slow'
 
 # Debian's own packages, resolved for roots of two releases and installed there without a network.
-real: programs
+run-real: programs
 	$(PYTEST) tests/e2e -m slow
 
 # Every fault at every system call that changes something; check takes one at each.
-sweep: programs
+run-sweep: programs
 	LARDER_SWEEP=all $(PYTEST) tests/e2e/test_sweep.py tests/e2e/test_serial.py tests/e2e/test_verify.py
 
 # The guests of the main story, at most four full boots; vm runs all of them.
-vm-check: programs
+run-vm-check: programs
 	$(PYTEST) tests/vm -m 'not slow'
 
 vm: all deps-check
@@ -175,12 +187,15 @@ layers:
 	@! grep -n '#include "\(bake\|verify\|cache/net\)/' firstboot/*.[ch]
 	@echo "layers: ok"
 
-lint: $(BUILD)/gen/units.h
+lint werror: deps-lint
+	@$(MAKE) --no-print-directory run-$@
+
+run-lint: $(BUILD)/gen/units.h
 	@clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
 	@printf '%s\n' $(C_FILES) | xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- -std=c17 -D_GNU_SOURCE -I. -I$(BUILD) 2>/dev/null' tidy
 	@echo "lint: ok"
 
-werror: $(BUILD)/gen/units.h
+run-werror: $(BUILD)/gen/units.h
 	@$(MAKE) --no-print-directory -s -j2 programs BUILD=$(BUILD)/gcc CC=gcc EXTRA=-Werror
 	@$(MAKE) --no-print-directory -s -j2 programs BUILD=$(BUILD)/clang CC=clang EXTRA=-Werror
 	@echo "werror: ok"
@@ -190,8 +205,8 @@ SANITIZE = BUILD=$(BUILD)/sanitize STATIC=-pie \
 	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 sanitize: all deps-check
 	$(MAKE) --no-print-directory -s -j2 programs $(SANITIZE)
-	$(MAKE) --no-print-directory -s unit $(SANITIZE)
-	$(MAKE) --no-print-directory e2e $(SANITIZE)
+	$(MAKE) --no-print-directory -s run-unit $(SANITIZE)
+	$(MAKE) --no-print-directory run-e2e $(SANITIZE)
 
 # --- fuzzing --------------------------------------------------------------------------------------
 # make fuzz FUZZ_SECONDS=3600: so long for each target; fuzz-cases: every seed and every case once.
@@ -219,11 +234,14 @@ BENCH_WRITE =
 bench: all deps-bench
 	@LARDER_BUILD=$(BUILD) $(PYTHON) -B tests/bench/bench.py $(if $(BENCH_WRITE),--write) $(BENCH_ROWS)
 
-man: programs
+man: all
+	@$(MAKE) --no-print-directory run-man
+
+run-man: programs
 	@mkdir -p $(BUILD)/man
 	@for program in $(filter-out %-registry,$(PROGRAMS)); do $$program --man > $(BUILD)/man/$$(basename $$program).1; done
 
-install: programs man
+install: man
 	install -D -m 755 $(BUILD)/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 755 $(BUILD)/larder-verify $(DESTDIR)$(PREFIX)/bin/larder-verify
 	install -D -m 755 $(BUILD)/larder-verify-registry $(DESTDIR)$(PREFIX)/libexec/larder/larder-verify-registry
