@@ -6,8 +6,6 @@
 #include "cache/base/json.h"
 #include "cache/base/process.h"
 
-#define AGENT_INSTALLED "/usr/libexec/larder/larder-firstboot"
-
 struct embed_args {
 	const char *trust, *root, *agent, *progress;
 	struct select_lists select;
@@ -19,7 +17,8 @@ static const struct cli_option options[] = {
 	  offsetof(struct embed_args, trust), CLI_TEXT },
 	{ "root", "DIR", "a chroot, a mounted image, or / in a build that runs inside",
 	  offsetof(struct embed_args, root), CLI_TEXT },
-	{ "agent", "FILE", "larder-firstboot for the machine (default: the one beside larder)",
+	{ "agent", "FILE",
+	  "larder-firstboot for the machine (default: beside larder, or ../libexec/larder)",
 	  offsetof(struct embed_args, agent), CLI_TEXT },
 	SELECT_OPTIONS(struct embed_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct embed_args, progress),
@@ -55,9 +54,8 @@ static int run_embed(const void *arguments, const struct cli_operands *operands,
 		     struct err *err)
 {
 	const struct embed_args *args = arguments;
-	AUTO_FREE char *agent = args->agent
-					? must_strdup(args->agent)
-					: process_beside("larder-firstboot", AGENT_INSTALLED);
+	AUTO_FREE char *agent =
+		args->agent ? must_strdup(args->agent) : process_beside("larder-firstboot");
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };

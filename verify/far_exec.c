@@ -2,8 +2,6 @@
 #include "cache/key.h"
 #include "verify/far.h"
 
-#define FAR_INSTALLED "/usr/libexec/larder/" FAR_PROGRAM
-
 void far_prepare(void)
 {
 	key_prepare();
@@ -18,7 +16,7 @@ int far_hand_over(char *const *argv, struct err *err)
 		far = far || far_is(argv[i]) || strstr(argv[i], "=" FAR_PREFIX);
 	if (!far)
 		return 0;
-	program = process_beside(FAR_PROGRAM, FAR_INSTALLED);
+	program = process_beside(FAR_PROGRAM);
 	execv(program, argv);
 	return err_errno(err, "start %s, which asks registries", program);
 }

@@ -5,13 +5,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache/base/err.h"
+
 /* First of all in every main(): /dev/null where 0, 1 or 2 is closed, so that no folder or file that is
  * opened later is taken for a standard stream. */
 void process_open_streams(void);
 
-/* The file of this name beside our own program, as in a build folder, else installed, which says where it lies once
- * it is installed. The caller frees. */
-char *process_beside(const char *name, const char *installed);
+/* The program of this name that belongs to ours: beside it, as in a build folder, or in ../libexec/larder, as it is
+ * installed; found in neither, what PROCESS_INSTALLED has. The caller frees. */
+#define PROCESS_INSTALLED "/usr/libexec/larder"
+char *process_beside(const char *name);
+
+/* Runs work in a process of its own and waits for it: what it had in memory, a private key for one, never comes here;
+ * only its result and its error do. ERR_SYSTEM, too: it could not be started, or died. */
+MUST_USE int process_aside(int (*work)(void *context, struct err *err), void *context,
+			   struct err *err);
 
 /* Holds SIGTERM back: from here on it only answers process_is_ending, and the process ends itself. */
 void process_hold_sigterm(void);

@@ -68,11 +68,44 @@ static void test_sigterm(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int work_aside(void *context, struct err *err)
+{
+	int *step = context;
+
+	switch ((*step)++) {
+	case 0:
+		return 7;
+	case 1:
+		return err_set(err, ERR_REFUSED, "not this");
+	default:
+		raise(SIGKILL);
+		return 0;
+	}
+}
+
+/* The answer comes over, and nothing else: step is as it was. */
+static void test_aside(void **state)
+{
+	struct err err = { 0 };
+	int step = 0;
+
+	(void)state;
+	assert_int_equal(process_aside(work_aside, &step, &err), 7);
+	assert_int_equal(step, 0);
+	assert_int_equal(err.kind, ERR_NONE);
+	step = 1;
+	check_err(process_aside(work_aside, &step, &err), &err, ERR_REFUSED, "not this",
+		  "error");
+	step = 2;
+	check_err(process_aside(work_aside, &step, &err), &err, ERR_SYSTEM, "died", "killed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_streams),
 		cmocka_unit_test(test_sigterm),
+		cmocka_unit_test(test_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
