@@ -6,6 +6,7 @@
 
 #include "bake/baked.h"
 #include "bake/offer.h"
+#include "cache/base/process.h"
 
 struct oven {
 	const struct bake_inputs *inputs;
@@ -258,7 +259,7 @@ static int write_layout(struct oven *oven, const struct digest_size *envelope,
 	return inventory_write(&oven->layout, statement, envelope, &inventory, err);
 }
 
-/* The key is read only here, when the last process that parsed an archive has ended. */
+/* This process reads the key only here, when the last one that parsed an archive has ended. */
 static int finish(struct oven *oven, struct bake_result *result, struct err *err)
 {
 	AUTO(old_free) struct old old = { 0 };
@@ -276,6 +277,25 @@ static int finish(struct oven *oven, struct bake_result *result, struct err *err
 	if (make_envelope(oven, key, &statement, &old, &envelope, result, err) < 0)
 		return -1;
 	return write_layout(oven, &envelope, &statement, result, err);
+}
+
+/* In a process of its own, which may hold the key: can what stands in the cache folder be continued by it? */
+static int look_ahead(void *context, struct err *err)
+{
+	struct oven *oven = context;
+	const struct bake_inputs *inputs = oven->inputs;
+	AUTO(old_free) struct old old = { 0 };
+	AUTO_KEY struct key *key = NULL;
+	struct err none = { 0 };
+	uint64_t serial;
+
+	if (inputs->key_path && key_load(inputs->key_path, &key, err) < 0)
+		return -1;
+	if (layout_open(AT_FDCWD, inputs->cache, &oven->layout, &none) < 0)
+		return 0; /* nothing there yet; or what layout_create will say */
+	if (open_old(oven, key, &old, err) < 0)
+		return -1;
+	return choose_serial(inputs, &old, &serial, err);
 }
 
 static bool any_selected(const struct bake_inputs *inputs)
@@ -296,6 +316,8 @@ static int bake_with(struct oven *oven, struct bake_result *result, struct err *
 	const struct bake_inputs *inputs = oven->inputs;
 
 	if (offer_check_any(inputs->select, any_selected(inputs), err) < 0)
+		return -1;
+	if (process_aside(look_ahead, oven, err) < 0)
 		return -1;
 	memos_open(&oven->memos, inputs->level);
 	if (layout_create(AT_FDCWD, inputs->cache, &oven->layout, err) < 0)

@@ -36,7 +36,8 @@ struct bake_result {
 
 /* Statement and tables name every bundle; only those that are selected are carried. One that is not, whose
  * files are not in the store, is described by the note of an earlier run (ERR_MISSING: there is none).
- * The old cache stays whole until index.json is renamed; what a crash leaves, the next run removes. */
+ * Nothing is written where the key, the serial and what is there do not go together. The old cache stays whole until
+ * index.json is renamed; what a crash leaves, the next run removes. */
 MUST_USE int bake(const struct bake_inputs *inputs, struct bake_result *out_result,
 		  struct err *err);
 

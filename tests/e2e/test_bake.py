@@ -71,6 +71,15 @@ def test_what_is_no_key(shop, content, text):
     refused(text, "larder", *shop.bake_args("--key", bad))
 
 
+def test_a_key_that_is_none_is_refused_before_the_cache_is_made(shop):
+    shop.fetch()
+    key = shop.folder / "no.key"
+    key.write_text("no key")
+    key.chmod(0o600)
+    refused("no.key", "larder", *shop.bake_args("--key", key))
+    assert not shop.cache.exists()
+
+
 def test_rsa_is_refused(shop):
     shop.fetch()
     bad = shop.folder / "rsa.key"
@@ -288,7 +297,12 @@ def test_links_in_a_store_lead_nowhere(shop, tmp_path):
 def test_bake_continues_only_what_its_key_signed(baked):
     """Whoever writes to the cache folder between two bakes does not choose our serial."""
     other = baked.keys("other")
+    baked.write_manifest(lambda document: document["template"].update(version="2.0"))
+    before = tree(baked.cache)
     refused("cannot be continued", "larder", *baked.bake_args("--key", other))
+    refused("--serial 1: this cache has 1 already", "larder",
+            *baked.bake_args("--key", baked.folder / "fleet.key", "--serial", "1"))
+    assert tree(baked.cache) == before  # refused before the first blob
     good("larder", *baked.bake_args("--key", other, "--serial", "9"))
     assert baked.statement()["predicate"]["serial"] == 9
 
