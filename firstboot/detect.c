@@ -1,88 +1,19 @@
 #include "firstboot/detect.h"
 
-#include <ctype.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "cache/kernels.h"
 #include "cache/name.h"
+#include "cache/os_release.h"
 #include "firstboot/kvp.h"
 #include "firstboot/security.h"
 
-#define OS_RELEASE_MAX 65536
 #define KVP_POOL "/var/lib/hyperv/.kvp_pool_0" /* what the host wrote */
 
 #define AZURE_ASSET_TAG "7783-7084-3265-9085-8269-3286-77"
 
 static const char *const buses[] = { "pci", "vmbus", "virtio", "usb" };
-
-/* Removes shell quoting in place: '...', "..." with backslashes, or none. */
-static void unquote(char *value)
-{
-	char *out = value;
-	char quote = *value == '"' || *value == '\'' ? *value : '\0';
-	const char *at = quote ? value + 1 : value;
-
-	while (*at != '\0' && *at != quote) {
-		if (*at == '\\' && quote != '\'' && at[1] != '\0')
-			at++;
-		*out++ = *at++;
-	}
-	*out = '\0';
-}
-
-static void take_name(char *value, char out[FACTS_TEXT_MAX])
-{
-	unquote(value);
-	snprintf(out, FACTS_TEXT_MAX, "%s", name_is_release(value) ? value : "");
-}
-
-/* Several names; those that are none are left out. */
-static void take_names(char *value, char out[FACTS_TEXT_MAX])
-{
-	size_t length = 0;
-
-	unquote(value);
-	out[0] = '\0';
-	for (char *word = strsep(&value, " "); word; word = strsep(&value, " ")) {
-		size_t size = strlen(word);
-
-		if (!name_is_release(word) || length + size + 2 > FACTS_TEXT_MAX)
-			continue;
-		length += (size_t)sprintf(out + length, "%s%s", length ? " " : "", word);
-	}
-}
-
-void detect_parse_os_release(char *text, struct facts *facts)
-{
-	for (char *line = strsep(&text, "\n"); line; line = strsep(&text, "\n")) {
-		size_t length;
-
-		line += strspn(line, " \t");
-		length = strlen(line);
-		while (length > 0 && isspace((unsigned char)line[length - 1]))
-			line[--length] = '\0';
-		if (strncmp(line, "ID=", 3) == 0)
-			take_name(line + 3, facts->os_id);
-		if (strncmp(line, "VERSION_ID=", 11) == 0)
-			take_name(line + 11, facts->os_version);
-		if (strncmp(line, "ID_LIKE=", 8) == 0)
-			take_names(line + 8, facts->os_like);
-	}
-}
-
-void detect_refine_version(const char *release, struct facts *facts)
-{
-	const char *at = strstr(release, "release ");
-	size_t length = at ? strspn(at + 8, "0123456789.") : 0,
-	       known = strlen(facts->os_version);
-
-	if (known == 0 || length <= known + 1 || length >= FACTS_TEXT_MAX ||
-	    strncmp(at + 8, facts->os_version, known) != 0 || at[8 + known] != '.')
-		return;
-	memcpy(facts->os_version, at + 8, length);
-	facts->os_version[length] = '\0';
-}
 
 static void read_os(const struct machine *machine, struct facts *facts)
 {
@@ -94,11 +25,12 @@ static void read_os(const struct machine *machine, struct facts *facts)
 		struct err none = { 0 };
 		size_t size;
 
-		if (machine_read(machine, paths[i], OS_RELEASE_MAX, &text, &size, &none) == 0)
-			detect_parse_os_release(text, facts);
+		if (machine_read(machine, paths[i], OS_RELEASE_MAX_BYTES, &text, &size,
+				 &none) == 0)
+			os_release_parse(text, facts);
 	}
 	machine_attribute(machine, "etc/redhat-release", release, sizeof(release));
-	detect_refine_version(release, facts);
+	os_release_refine(release, facts);
 }
 
 static int read_kernel(const struct machine *machine, struct facts *facts, struct err *err)
@@ -267,41 +199,13 @@ static void read_kvp(const struct machine *machine, struct facts *facts)
 
 /* --- kernels, Secure Boot, DMI ------------------------------------------------------------------ */
 
-static int by_name(const void *left, const void *right)
-{
-	return strcmp(left, right);
-}
-
-/* A folder of modules is an installed kernel once depmod has been there, or a package has put its list there. */
-static bool is_kernel(int modules, const char *release)
-{
-	char path[FS_PATH_MAX];
-	struct stat info;
-
-	snprintf(path, sizeof(path), "%s/modules.order", release);
-	if (fstatat(modules, path, &info, 0) == 0)
-		return true;
-	snprintf(path, sizeof(path), "%s/modules.dep", release);
-	return fstatat(modules, path, &info, 0) == 0;
-}
-
 static void read_kernels(const struct machine *machine, struct facts *facts)
 {
-	AUTO_NAMES struct fs_names names = { 0 };
 	AUTO_CLOSE int modules = -1;
 	struct err none = { 0 };
 
-	if (machine_open_dir(machine, "lib/modules", &modules, &none) < 0 ||
-	    fs_list(modules, ".", &names, &none) < 0)
-		return;
-	facts->kernels = must_calloc(names.count, sizeof(*facts->kernels));
-	for (size_t i = 0; i < names.count && facts->kernel_count < FACTS_MAX_KERNELS; i++) {
-		if (name_is_release(names.name[i]) && is_kernel(modules, names.name[i]))
-			snprintf(facts->kernels[facts->kernel_count++], FACTS_TEXT_MAX, "%s",
-				 names.name[i]);
-	}
-	if (facts->kernel_count)
-		qsort(facts->kernels, facts->kernel_count, sizeof(*facts->kernels), by_name);
+	if (machine_open_dir(machine, "lib/modules", &modules, &none) == 0)
+		kernels_read(modules, facts);
 }
 
 static void read_security(const struct machine *machine, struct facts *facts)

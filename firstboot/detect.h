@@ -20,12 +20,4 @@ MUST_USE int detect_open_device(const struct machine *machine,
  * device went away. */
 void detect_refresh(const struct machine *machine, struct facts_device *device);
 
-/* ID, VERSION_ID and ID_LIKE of an os-release text; quotes as in a shell. A value that is no plain name: "".
- * Source: man 5 os-release. */
-void detect_parse_os_release(char *text, struct facts *facts);
-
-/* A release file of the Red Hat family says more than its VERSION_ID: "CentOS Linux release 7.8.2003 (Core)" makes 7.8.2003
- * of 7. What does not go on from the version that is known is not taken. */
-void detect_refine_version(const char *release, struct facts *facts);
-
 #endif

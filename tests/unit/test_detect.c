@@ -2,41 +2,6 @@
 #include "firstboot/kvp.h"
 #include "tests/unit/sysroot.h"
 
-static void test_os_release(void **state)
-{
-	static const struct {
-		const char *text, *id, *version;
-	} rows[] = {
-		{ "ID=debian\nVERSION_ID=\"12\"\n", "debian", "12" },
-		{ "ID=\"centos\"\nVERSION_ID=\"7\"", "centos", "7" },
-		{ "NAME=x\r\nID='sles'\r\nVERSION_ID='15.5'\r\n", "sles", "15.5" },
-		{ "VERSION_ID=22.04\nID=ubuntu\nID_LIKE=debian\nUBUNTU_ID=x\n", "ubuntu",
-		  "22.04" },
-		{ "ID=opensuse-leap\nVERSION_ID=\"15.6\"  ", "opensuse-leap", "15.6" },
-		{ "ID=arch\nBUILD_ID=rolling\n", "arch", "" },
-		{ "ID=a\\-b\nVERSION_ID=\"1\\.2\"", "a-b", "1.2" },
-		{ "ID=first\nID=second\n", "second", "" },
-		{ "ID=../../etc\nVERSION_ID=\"12/../13\"\n", "", "" },
-		{ "ID=\"a b\"\nVERSION_ID=$(id)\n", "", "" },
-		{ "ID=\"unclosed\nVERSION_ID=", "unclosed", "" },
-		{ "ID=\\", "", "" },
-		{ "ID=\"\"\nVERSION_ID=''", "", "" },
-		{ "# ID=comment\n  ID=indented\n", "indented", "" },
-		{ "", "", "" },
-		{ "\n\n==\n", "", "" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		AUTO_FREE char *text = must_strdup(rows[i].text);
-		struct facts facts = { 0 };
-
-		detect_parse_os_release(text, &facts);
-		assert_string_equal(facts.os_id, rows[i].id);
-		assert_string_equal(facts.os_version, rows[i].version);
-	}
-}
-
 static const struct facts_device *find(const struct facts *facts, const char *address)
 {
 	for (size_t i = 0; i < facts->device_count; i++) {
@@ -116,33 +81,6 @@ static void test_digest(void **state)
 	facts_digest(&facts, &other);
 	assert_true(digest_equal(&first, &bound));
 	assert_false(digest_equal(&first, &other));
-}
-
-/* "CentOS Linux release 7.8.2003 (Core)" says more than VERSION_ID="7"; another version than it is not believed. */
-static void test_refined_version(void **state)
-{
-	static const struct {
-		const char *version, *release, *wanted;
-	} rows[] = {
-		{ "7", "CentOS Linux release 7.8.2003 (Core)", "7.8.2003" },
-		{ "8", "CentOS Linux release 8.2.2004 (Core) ", "8.2.2004" },
-		{ "8", "CentOS Stream release 8", "8" },
-		{ "9.3", "Rocky Linux release 9.3 (Blue Onyx)", "9.3" },
-		{ "9.3", "Rocky Linux release 9.4 (Blue Onyx)", "9.3" },
-		{ "7", "release 70.1", "7" },
-		{ "", "release 7.1", "" },
-		{ "7", "", "7" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct facts facts = { 0 };
-
-		strcpy(facts.os_version, rows[i].version);
-		detect_refine_version(rows[i].release, &facts);
-		CHECK(strcmp(facts.os_version, rows[i].wanted) == 0, "row %zu: %s", i,
-		      facts.os_version);
-	}
 }
 
 /* Kernels that are installed, Secure Boot, lockdown, and what this machine is. */
@@ -289,11 +227,9 @@ static void test_refresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_os_release),
 		sysroot_test(test_devices),
 		sysroot_test(test_digest),
 		sysroot_test(test_kvp),
-		cmocka_unit_test(test_refined_version),
 		sysroot_test(test_more),
 		sysroot_test(test_bound),
 		sysroot_test(test_hostile),
