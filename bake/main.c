@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 					  verb_embed,
 					  verb_copy,
 					  verb_plan,
+					  verb_coverage,
 					  verb_ls,
 					  verb_diff,
 					  { 0 } };

@@ -83,6 +83,11 @@ static const struct form {
 	{ "vmbus:", LOWER, { { "", 32 } } },
 };
 
+const char *nic_name(size_t i)
+{
+	return i < COUNT_OF(nics) ? nics[i].name : NULL;
+}
+
 void nic_devices_free(struct nic_devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++)

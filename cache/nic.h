@@ -18,6 +18,9 @@ void nic_devices_free(struct nic_devices *devices);
  * device glob, spelled as the kernel and manifests do. ERR_USAGE: none of them; the text lists the short names. */
 MUST_USE int nic_add(const char *word, struct nic_devices *devices, struct err *err);
 
+/* The short names, by number; NULL behind the last. */
+const char *nic_name(size_t i);
+
 /* Is there a device of this pattern that the device glob matches? For a pattern without '?' as name_glob_match. */
 bool nic_glob_may_match(const char *glob, const char *pattern);
 
