@@ -2,21 +2,12 @@
 
 #include <string.h>
 
+#include "bake/offer.h"
+
 void replay_free(struct replay *replay)
 {
 	free(replay->gap);
 	plan_free(&replay->plan);
-}
-
-void replay_close(struct replay_source *source)
-{
-	for (size_t i = 0; i < source->manifest_count; i++)
-		manifest_free(&source->manifest[i]);
-	free(source->manifest);
-	free(source->statement.table);
-	free(source->offered);
-	offer_free(&source->offer);
-	place_close(&source->place);
 }
 
 static bool is_manifest(const char *word)
@@ -26,78 +17,124 @@ static bool is_manifest(const char *word)
 	return length > 5 && strcmp(word + length - 5, ".json") == 0;
 }
 
-/* Records are not made yet: rows of one name, version and id are told apart by a number in place of a digest. */
-static int offer_all(struct replay_source *source, struct err *err)
+static int offer_all(const struct manifest *manifest, size_t count, struct offer *offer,
+		     struct err *err)
 {
 	uint64_t number = 0;
 
-	for (size_t i = 0; i < source->manifest_count; i++) {
-		const struct manifest *manifest = &source->manifest[i];
-
-		for (size_t j = 0; j < manifest->bundle_count; j++) {
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < manifest[i].bundle_count; j++) {
 			struct digest_size record = { 0 };
 
+			/* In place of a digest: no two bundles are one. */
 			number++;
 			memcpy(record.digest.byte, &number, sizeof(number));
-			offer_add(&source->offer, manifest, &manifest->bundles[j], &record, 0);
+			offer_add(offer, &manifest[i], &manifest[i].bundles[j], &record, 0);
 		}
 	}
-	return offer_sort(&source->offer, err);
+	return offer_sort(offer, err);
+}
+
+/* A table that owns its strings, so that the manifests may go. */
+static int put_table(const struct offer_table *from, struct place *place,
+		     struct statement_table *entry, struct err *err)
+{
+	struct inventory *inventory = &place->inventory;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	text = table_text(&from->table, &size);
+	digest_of(text, size, &entry->content.digest);
+	entry->content.size = size;
+	entry->name = from->name;
+	if (table_parse(text, size, &inventory->tables[inventory->table_count], err) < 0)
+		return err_wrap(err, "table %s", from->name);
+	inventory->table_count++;
+	return 0;
+}
+
+static int put_statement(const struct statement_table *entries, size_t count,
+			 struct place *place, struct err *err)
+{
+	const struct statement statement = {
+		.name = "manifests",
+		.created = "1970-01-01T00:00:00Z",
+		.serial = 1,
+		.table = (struct statement_table *)(uintptr_t)entries,
+		.table_count = count,
+	};
+	AUTO_FREE char *text = NULL;
+	size_t size;
+
+	text = statement_text(&statement, &size);
+	return statement_parse(text, size, &place->cache.statement, err);
+}
+
+static void put_bundles(struct inventory *inventory)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < inventory->table_count; i++)
+		most += inventory->tables[i].count;
+	inventory->bundles = must_calloc(most, sizeof(*inventory->bundles));
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		for (size_t j = 0; j < inventory->tables[i].count; j++)
+			inventory->bundles[inventory->bundle_count++] =
+				(struct inventory_bundle) {
+					.row = &inventory->tables[i].row[j],
+					.carried = true,
+					.selected = true,
+				};
+	}
+}
+
+static int put_offer(const struct offer *offer, struct place *place, struct err *err)
+{
+	AUTO_FREE struct statement_table *entries = must_calloc(offer->count, sizeof(*entries));
+
+	place->inventory.tables = must_calloc(offer->count, sizeof(*place->inventory.tables));
+	for (size_t i = 0; i < offer->count; i++) {
+		if (put_table(&offer->item[i], place, &entries[i], err) < 0)
+			return -1;
+	}
+	put_bundles(&place->inventory);
+	return put_statement(entries, offer->count, place, err);
 }
 
 static int open_manifests(char *const *words, size_t count, const struct site *site,
-			  struct replay_source *source, struct err *err)
+			  struct place *place, struct err *err)
 {
-	source->manifest = must_calloc(count, sizeof(*source->manifest));
-	for (; source->manifest_count < count; source->manifest_count++) {
-		if (manifest_load(words[source->manifest_count], site,
-				  &source->manifest[source->manifest_count], err) < 0)
-			return -1;
+	AUTO_FREE struct manifest *manifest = must_calloc(count, sizeof(*manifest));
+	AUTO_OFFER struct offer offer = { 0 };
+	size_t opened = 0;
+	int result = 0;
+
+	while (result == 0 && opened < count) {
+		result = manifest_load(words[opened], site, &manifest[opened], err);
+		opened += result == 0;
 	}
-	if (offer_all(source, err) < 0)
-		return -1;
-	source->offered = must_calloc(source->offer.count, sizeof(*source->offered));
-	source->statement.table =
-		must_calloc(source->offer.count, sizeof(*source->statement.table));
-	for (size_t i = 0; i < source->offer.count; i++) {
-		source->offered[i] = source->offer.item[i].table;
-		source->statement.table[i].name = source->offer.item[i].name;
-	}
-	source->statement.table_count = source->offer.count;
-	source->table = source->offered;
-	return 0;
+	if (result == 0)
+		result = offer_all(manifest, count, &offer, err);
+	if (result == 0)
+		result = put_offer(&offer, place, err);
+	while (opened > 0)
+		manifest_free(&manifest[--opened]);
+	return result;
 }
 
 int replay_open(char *const *words, size_t count, const struct site *site,
-		const struct place_options *options, struct replay_source *source,
-		struct err *err)
+		const struct place_options *options, struct place *place, struct err *err)
 {
 	if (is_manifest(words[0]))
-		return open_manifests(words, count, site, source, err);
+		return open_manifests(words, count, site, place, err);
 	if (count > 1)
 		return err_set(err, ERR_USAGE, "%s: expected one cache, or manifests alone",
 			       words[1]);
-	if (place_open(words[0], options, &source->place, err) < 0)
-		return -1;
-	source->table = source->place.inventory.tables;
-	return 0;
+	return place_open(words[0], options, place, err);
 }
 
-bool replay_is_of_manifests(const struct replay_source *source)
+bool replay_is_carried(const struct place *place, const struct table_row *row)
 {
-	return source->manifest_count > 0;
-}
-
-static const struct statement *statement_of(const struct replay_source *source)
-{
-	return replay_is_of_manifests(source) ? &source->statement
-					      : &source->place.cache.statement;
-}
-
-bool replay_is_carried(const struct replay_source *source, const struct table_row *row)
-{
-	const struct place *place = &source->place;
-
 	for (size_t i = 0; i < place->inventory.bundle_count; i++) {
 		const struct inventory_bundle *bundle = &place->inventory.bundles[i];
 
@@ -107,18 +144,18 @@ bool replay_is_carried(const struct replay_source *source, const struct table_ro
 	return false;
 }
 
-static const struct table_row *not_carried(const struct replay_source *source,
+static const struct table_row *not_carried(const struct place *place,
 					   const struct plan_choice *choice)
 {
 	for (size_t i = 0; i < choice->need_count; i++) {
-		if (!replay_is_carried(source, choice->need[i]))
+		if (!replay_is_carried(place, choice->need[i]))
 			return choice->need[i];
 	}
-	return replay_is_carried(source, choice->row) ? NULL : choice->row;
+	return replay_is_carried(place, choice->row) ? NULL : choice->row;
 }
 
 /* The first miss of a device, then the first bundle that is not here. */
-static void judge(const struct replay_source *source, struct replay *out)
+static void judge(const struct place *place, struct replay *out)
 {
 	const struct plan *plan = &out->plan;
 
@@ -133,9 +170,7 @@ static void judge(const struct replay_source *source, struct replay *out)
 			snprintf(out->text, sizeof(out->text), "%s", choice->text);
 			continue;
 		}
-		missing = choice->row && !replay_is_of_manifests(source)
-				  ? not_carried(source, choice)
-				  : NULL;
+		missing = choice->row ? not_carried(place, choice) : NULL;
 		if (!missing)
 			continue;
 		out->reason = REASON_NOT_CARRIED;
@@ -144,10 +179,10 @@ static void judge(const struct replay_source *source, struct replay *out)
 	}
 }
 
-void replay_plan(const struct replay_source *source, const struct facts *facts,
-		 enum plan_moment moment, struct replay *out)
+void replay_plan(const struct place *place, const struct facts *facts, enum plan_moment moment,
+		 struct replay *out)
 {
-	const struct statement *statement = statement_of(source);
+	const struct statement *statement = &place->cache.statement;
 	struct plan_place places[PLAN_MAX_TABLES];
 	struct plan_table tables[PLAN_MAX_TABLES];
 	size_t count;
@@ -157,11 +192,11 @@ void replay_plan(const struct replay_source *source, const struct facts *facts,
 	if (out->reason != REASON_DONE)
 		return;
 	for (size_t i = 0; i < count; i++)
-		tables[i] =
-			(struct plan_table) { &source->table[places[i].table], places[i].like };
+		tables[i] = (struct plan_table) { &place->inventory.tables[places[i].table],
+						  places[i].like };
 	plan_make(facts, statement, tables, count, moment, &out->plan);
 	if (moment == PLAN_MAIN)
 		out->gap_count =
 			plan_gaps(facts, statement, tables, count, &out->plan, &out->gap);
-	judge(source, out);
+	judge(place, out);
 }

@@ -34,17 +34,11 @@ static int read_facts(const char *path, struct facts *out, struct err *err)
 	return facts_parse(data, size, out, err) < 0 ? err_wrap(err, "%s", path) : 0;
 }
 
-/* Of manifests nothing is carried, and that is no fault. */
-static bool is_here(const struct replay_source *source, const struct table_row *row)
-{
-	return replay_is_of_manifests(source) || replay_is_carried(source, row);
-}
-
-static json_t *choice_json(const struct replay_source *source, const struct plan_choice *choice,
+static json_t *choice_json(const struct place *place, const struct plan_choice *choice,
 			   const struct facts *facts)
 {
 	char title[PLAN_TEXT_MAX] = "";
-	bool carried = choice->row && is_here(source, choice->row);
+	bool carried = choice->row && replay_is_carried(place, choice->row);
 	json_t *needs = json_array();
 
 	for (size_t i = 0; i < choice->need_count; i++) {
@@ -62,7 +56,7 @@ static json_t *choice_json(const struct replay_source *source, const struct plan
 		"text", choice->text, "considered", explain_views(choice, facts));
 }
 
-static void print_json(const struct replay_source *source, const struct replay *replay,
+static void print_json(const struct place *place, const struct replay *replay,
 		       const struct facts *facts, enum plan_moment moment)
 {
 	json_t *devices = json_array();
@@ -72,7 +66,7 @@ static void print_json(const struct replay_source *source, const struct replay *
 
 	for (size_t i = 0; i < replay->plan.count; i++)
 		json_array_append_new(devices,
-				      choice_json(source, &replay->plan.choice[i], facts));
+				      choice_json(place, &replay->plan.choice[i], facts));
 	root = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:o, s:o}", "format", "larder.plan.v1",
 			 "moment", moment == PLAN_EARLY ? "early" : "main", "reason",
 			 reason_name(replay->reason), "code", reason_exit(replay->reason),
@@ -83,7 +77,7 @@ static void print_json(const struct replay_source *source, const struct replay *
 	fputs(text, stdout);
 }
 
-static void print_line(const struct replay_source *source, const struct plan_choice *choice)
+static void print_line(const struct place *place, const struct plan_choice *choice)
 {
 	char device[PLAN_TEXT_MAX], title[PLAN_TEXT_MAX];
 
@@ -96,17 +90,17 @@ static void print_line(const struct replay_source *source, const struct plan_cho
 	}
 	explain_title(choice->row, title);
 	printf("%s: %s%s\n", device, title,
-	       is_here(source, choice->row) ? "" : " (not carried)");
+	       replay_is_carried(place, choice->row) ? "" : " (not carried)");
 }
 
-static void print_text(const struct replay_source *source, const struct replay *replay,
+static void print_text(const struct place *place, const struct replay *replay,
 		       const struct facts *facts, bool explain)
 {
 	for (size_t i = 0; i < replay->plan.count; i++) {
 		if (explain)
 			explain_print(stdout, &replay->plan.choice[i], facts);
 		else
-			print_line(source, &replay->plan.choice[i]);
+			print_line(place, &replay->plan.choice[i]);
 	}
 	explain_print_gaps(stdout, replay->gap, replay->gap_count);
 	if (replay->reason != REASON_DONE)
@@ -117,7 +111,7 @@ static void print_text(const struct replay_source *source, const struct replay *
 static int run_plan(const void *args_void, const struct cli_operands *operands, struct err *err)
 {
 	const struct plan_args *args = args_void;
-	AUTO_REPLAY_SOURCE struct replay_source source = REPLAY_SOURCE_NONE;
+	AUTO_PLACE struct place place = PLACE_NONE;
 	AUTO_SITE struct site site = { 0 };
 	AUTO_FACTS struct facts facts = { 0 };
 	AUTO_REPLAY struct replay replay = { 0 };
@@ -129,13 +123,13 @@ static int run_plan(const void *args_void, const struct cli_operands *operands, 
 		return err_set(err, ERR_USAGE, "--facts FILE is needed");
 	if (read_facts(args->facts, &facts, err) < 0 ||
 	    (args->site && site_load(args->site, &site, err) < 0) ||
-	    replay_open(operands->item, operands->count, &site, &how, &source, err) < 0)
+	    replay_open(operands->item, operands->count, &site, &how, &place, err) < 0)
 		return -1;
-	replay_plan(&source, &facts, moment, &replay);
+	replay_plan(&place, &facts, moment, &replay);
 	if (args->json)
-		print_json(&source, &replay, &facts, moment);
+		print_json(&place, &replay, &facts, moment);
 	else
-		print_text(&source, &replay, &facts, args->explain);
+		print_text(&place, &replay, &facts, args->explain);
 	return replay.reason == REASON_DONE ? CLI_DONE : CLI_NO;
 }
 

@@ -27,7 +27,8 @@ bool facts_device_is_network(const struct facts_device *device)
 
 void facts_device_class(const struct facts_device *device, char out[5])
 {
-	const char *class = strcmp(device->bus, "pci") == 0 ? strstr(device->modalias, "bc") : NULL;
+	const char *class =
+		strcmp(device->bus, "pci") == 0 ? strstr(device->modalias, "bc") : NULL;
 	const char *pnp = strstr(device->modalias, "&CC_");
 
 	out[0] = '\0';
@@ -37,21 +38,10 @@ void facts_device_class(const struct facts_device *device, char out[5])
 		snprintf(out, 5, "%.4s", pnp + 4);
 }
 
-/* OSes that are built like another and do not say so in ID_LIKE: Oracle Linux names only fedora. */
-static const struct {
-	const char *os_id, *like;
-} kin[] = {
-	{ "ol", "rhel" },
-};
-
 bool facts_is_like(const struct facts *facts, const char *os_id)
 {
 	size_t length = strlen(os_id);
 
-	for (size_t i = 0; i < COUNT_OF(kin); i++) {
-		if (strcmp(facts->os_id, kin[i].os_id) == 0 && strcmp(os_id, kin[i].like) == 0)
-			return true;
-	}
 	for (const char *at = facts->os_like; *at;) {
 		size_t word = strcspn(at, " ");
 

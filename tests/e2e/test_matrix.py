@@ -60,7 +60,7 @@ MATRIX = [
     ("debian", "12", "6.1.0-40-cloud-amd64", {"cx5": INBOX, "cx6": INBOX}),
 ]
 
-LIKE = {"centos": "rhel fedora", "rocky": "rhel centos fedora", "almalinux": "rhel centos fedora", "ol": "fedora"}
+LIKE = {"centos": "rhel fedora", "rocky": "rhel centos fedora", "almalinux": "rhel centos fedora", "ol": "fedora rhel"}
 
 
 def device(nic, os_id):
