@@ -1,5 +1,6 @@
 #include "bake/splice.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,7 +106,7 @@ static bool enter(struct place *place, const char *name, size_t length)
 	bool array = place->start[0] == '[';
 	size_t index = strtoul(name, NULL, 10);
 
-	if (!array && place->start[0] != '{')
+	if (array ? !isdigit((unsigned char)name[0]) : place->start[0] != '{')
 		return false;
 	members = list(place);
 	for (size_t i = 0; i < members.count; i++) {

@@ -105,6 +105,21 @@ static void test_nothing_to_change(void **state)
 			      "v=1.0", NULL, &out, &err),
 			 0);
 	assert_true(json_is_false(field(&out, "changed")));
+	assert_int_equal(json_array_size(field(&out, "variables")), 0);
+}
+
+static void test_a_pin_that_waits(void **state)
+{
+	AUTO_BUMP struct bump out = { 0 };
+	struct err err;
+
+	(void)state;
+	assert_int_equal(bump(MANIFEST("\"" URL("2.0") "\": {\"sha256\": \"" A64 "\"}",
+				       BUNDLE("a", "1.0", "1018")),
+			      "v=2.0", NULL, &out, &err),
+			 0);
+	assert_int_equal(json_array_size(field(&out, "to_pin")), 0);
+	assert_int_equal(json_array_size(field(&out, "pins_dropped")), 0);
 }
 
 static void test_refused(void **state)
@@ -146,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_a_pin_that_another_bundle_takes_stays),
 		cmocka_unit_test(test_a_new_pin),
 		cmocka_unit_test(test_nothing_to_change),
+		cmocka_unit_test(test_a_pin_that_waits),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -23,6 +23,7 @@ static void test_set(void **state)
 		{ TEXT, "a/0", "\"", "[\"\\\"\", {" },
 		{ TEXT, "a/1/c", "z", "\"c\":\"z\"}]" },
 		{ TEXT, "a/2", "z", NULL },
+		{ TEXT, "a/x", "z", NULL },
 		{ TEXT, "a/1/d", "z", NULL },
 		{ TEXT, "a/0/x", "z", NULL },
 		{ "{\"a\":true}", "a", "z", "{\"a\":\"z\"}" },
