@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import shutil
+import subprocess
 
 import pytest
 
@@ -260,6 +261,22 @@ def test_dnf_takes_what_the_target_lacks(dnf_site, rpms):
     dnf_site.fails("the lock was made for another installed list", "--frozen")
     assert names_of(dnf_site.fetch()) == ["perf", "verbs"]
     assert dnf_site.fetch("--frozen") == dnf_site.fetch("--offline")
+
+
+def test_rpms_are_installed_offline(dnf_site, tmp_path):
+    """rpm itself finds the closure complete, and names what is left out of it."""
+    dnf_site.fetch()
+    dnf_site.bake()
+    blobs = dnf_site.store / "blobs/sha256"
+    files = {package["name"]: blobs / package["sha256"]
+             for package in dnf_site.lock()["closures"]["tiny x86_64: perf"]["packages"]}
+    install = ["unshare", "-n", "rpm", "--root", str(tmp_path / "root"), "-U"]
+    (tmp_path / "root").mkdir()
+    poor = subprocess.run([*install, *(files[name] for name in ("core", "perf"))], capture_output=True, text=True,
+                          check=False)
+    assert poor.returncode != 0 and "verbs >= 1.0 is needed by perf-1.0-1.noarch" in poor.stderr
+    command(*install, *files.values())
+    assert (tmp_path / "root/usr/share/core/made").read_text() == "core 1.0\n"
 
 
 def test_dnf_names_what_is_missing(dnf_site):
