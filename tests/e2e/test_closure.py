@@ -4,12 +4,13 @@ import gzip
 import hashlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
 from closures import (Signer, Site, below, command, index_of, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
                       serve_flat)
-from larder import run
+from larder import BUILD, run
 from server import Answer, Server
 
 TAKE = {"packages": ["perf"], "closure": "tiny", "into": "DEBS"}
@@ -176,6 +177,23 @@ def test_no_configuration_of_this_host_counts(site, tmp_path):
     config.write_text(f'APT::Update::Pre-Invoke {{ "touch {ran}"; }};\nAPT::Get::AllowUnauthenticated "1";\n')
     site.fetch(env={"APT_CONFIG": str(config)})
     assert not ran.exists()
+
+
+def test_what_a_crash_leaves_goes_with_the_next_run(site, server):
+    server.delay = 1
+    process = subprocess.Popen([BUILD / "larder", *map(str, site.args())], stderr=subprocess.DEVNULL)
+    link = site.store / "partial/closure"
+    deadline = time.monotonic() + 20
+    while not server.requests or not link.is_symlink():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    folder = link.readlink()
+    process.kill()
+    process.wait()
+    assert folder.is_dir()
+    server.delay = 0
+    assert names_of(site.fetch()) == ["core", "perf", "verbs"]
+    assert not folder.exists() and left_behind(site) == []
 
 
 def test_a_bundle_for_two_archs_has_no_one_closure(site):
