@@ -98,7 +98,7 @@ static void test_own_modules(void **state)
 						      { KO_MODULE_LAYOUT, 7 } } };
 	static const struct made_ko other = { .info = "vermagic=6.1.0-1-amd64 SMP preempt_rt ",
 					      .need = { { KO_MODULE_LAYOUT, 9 } } };
-	static const struct made_ko old = { .info = "vermagic=5.10 SMP ",
+	static const struct made_ko old = { .info = "vermagic=6.1.0-9-amd64 SMP ",
 					    .need = { { KO_MODULE_LAYOUT, 9 } } };
 	const struct folder *folder = *state;
 	AUTO_FITS struct fits fits = { 0 };

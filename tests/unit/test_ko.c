@@ -170,6 +170,27 @@ static void test_no_module(void **state)
 	}
 }
 
+/* The last name of the table of names ends outside of it, in the next section. */
+static void test_name_without_end(void **state)
+{
+	struct made_bytes bytes;
+	AUTO_KO struct ko ko = { 0 };
+	struct err err = { 0 };
+	Elf64_Ehdr head;
+	Elf64_Shdr names;
+	size_t at;
+
+	(void)state;
+	made_ko(&nic, &bytes);
+	memcpy(&head, bytes.data, sizeof(head));
+	at = head.e_shoff + MADE_STRTAB * sizeof(names);
+	memcpy(&names, bytes.data + at, sizeof(names));
+	names.sh_size--;
+	memcpy(bytes.data + at, &names, sizeof(names));
+	check_err(ko_parse(bytes.data, bytes.size, &ko, &err), &err, ERR_INVALID,
+		  "symbol table cannot be read", "cut names");
+}
+
 static EVP_PKEY *make_key(void)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -339,9 +360,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),	  cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_flipped),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_no_module), cmocka_unit_test(test_signed),
-		cmocka_unit_test(test_trailers),  cmocka_unit_test(test_packed),
-		cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_no_module), cmocka_unit_test(test_name_without_end),
+		cmocka_unit_test(test_signed),	  cmocka_unit_test(test_trailers),
+		cmocka_unit_test(test_packed),	  cmocka_unit_test(test_depends),
 	};
 
 	return cmocka_run_group_tests_name("ko", tests, NULL, NULL);
