@@ -8,6 +8,7 @@
 #include "bake/place.h"
 #include "bake/sink.h"
 #include "cache/layout_tar.h"
+#include "cache/layout_word.h"
 
 enum target { TARGET_FOLDER, TARGET_TAR, TARGET_REGISTRY };
 
@@ -56,6 +57,34 @@ static int check_same(const struct copy_inputs *inputs, struct err *err)
 	return 0;
 }
 
+static bool names_a_file(const char *word)
+{
+	static const char *const endings[] = { ".gz",  ".tgz", ".zst",	  ".xz",  ".bz2",
+					       ".zip", ".7z",  ".sha256", ".json" };
+
+	for (size_t i = 0; i < COUNT_OF(endings); i++) {
+		if (ends_with(word, endings[i]))
+			return true;
+	}
+	return false;
+}
+
+/* What can be no folder, or is surely not meant as one. */
+static int check_target(const struct job *job, struct err *err)
+{
+	const char *to = job->inputs->to;
+	struct stat status;
+	bool exists = stat(to, &status) == 0;
+
+	if (job->target != TARGET_FOLDER || (exists && S_ISDIR(status.st_mode)) ||
+	    (!exists && !names_a_file(to)))
+		return 0;
+	return err_set(err, ERR_USAGE,
+		       "%s: expected a folder, a name that ends in .tar, '-' or "
+		       "oci://HOST[:PORT]/NAME[:TAG]",
+		       to);
+}
+
 static int check(const struct job *job, struct err *err)
 {
 	const struct copy_inputs *inputs = job->inputs;
@@ -71,6 +100,8 @@ static int check(const struct job *job, struct err *err)
 			       "larder copy %s DIR, then larder copy DIR %s",
 			       strcmp(inputs->from, "-") == 0 ? "standard input" : inputs->from,
 			       inputs->from, inputs->to);
+	if (check_target(job, err) < 0)
+		return -1;
 	return check_same(inputs, err);
 }
 
@@ -396,7 +427,7 @@ int copy(const struct copy_inputs *inputs, struct copy_result *out_result, struc
 
 	job.progress = (struct carry_progress) { .log = inputs->log, .what = "copy" };
 	job.target = target_of(inputs->to);
-	job.streams = strcmp(inputs->from, "-") == 0 || inlet_is_parts(inputs->from);
+	job.streams = strcmp(inputs->from, "-") == 0 || layout_word_is_parts(inputs->from);
 	code = check(&job, err);
 	if (code == 0)
 		code = job.streams ? copy_stream(&job, err) : copy_whole(&job, err);

@@ -15,14 +15,6 @@ void inlet_close(struct inlet *inlet)
 	*inlet = (struct inlet)INLET_NONE;
 }
 
-bool inlet_is_parts(const char *path)
-{
-	const char *suffix = ".tar" OUTLET_SUMS_SUFFIX;
-	size_t length = strlen(path);
-
-	return length > strlen(suffix) && strcmp(path + length - strlen(suffix), suffix) == 0;
-}
-
 /* "HEX  NAME" of part i. Returns what follows the line. */
 static const char *parse_line(const char *line, const char *base, size_t i, struct digest *out,
 			      struct err *err)

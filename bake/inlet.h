@@ -20,9 +20,6 @@ struct inlet {
 #define AUTO_INLET __attribute__((cleanup(inlet_close)))
 void inlet_close(struct inlet *inlet);
 
-/* Does the name say that it is the list of parts: "X.tar.sha256"? */
-bool inlet_is_parts(const char *path);
-
 /* Lines as sha256sum writes them, one for each part of base, in order from 000. Pure. The caller frees.
  * ERR_INVALID: anything else. */
 MUST_USE int inlet_parse_sums(const char *text, const char *base, struct digest **out_sums,

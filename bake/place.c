@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "bake/inlet.h"
 #include "cache/net/remote.h"
 
 void place_close(struct place *place)
@@ -39,11 +38,6 @@ static int open_layout(const char *word, const struct place_options *options,
 {
 	if (place_is_registry(word))
 		return open_remote(word, options, place, out_layout, err);
-	if (strcmp(word, "-") == 0 || inlet_is_parts(word))
-		return err_set(err, ERR_USAGE,
-			       "%s is read once, from its front: larder copy %s DIR, then use "
-			       "DIR",
-			       strcmp(word, "-") == 0 ? "standard input" : word, word);
 	return layout_open(AT_FDCWD, word, out_layout, err);
 }
 

@@ -10,6 +10,7 @@
 #include "cache/envelope.h"
 #include "cache/layout_tar.h"
 #include "cache/layout_types.h"
+#include "cache/layout_word.h"
 
 void layout_close(struct layout *layout)
 {
@@ -36,7 +37,7 @@ static int open_blobs(int dir, int *out_fd, struct err *err)
 }
 
 /* Looks before it opens: what is no file and no folder is never opened. */
-int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err)
+static int open_path(int dir, const char *path, struct layout *out_layout, struct err *err)
 {
 	AUTO_CLOSE int folder = -1, file = -1;
 	struct stat status;
@@ -53,6 +54,13 @@ int layout_open(int dir, const char *path, struct layout *out_layout, struct err
 	if (fs_open_dir(dir, path, &folder, err) < 0)
 		return -1;
 	return layout_open_folder(folder, path, out_layout, err);
+}
+
+int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err)
+{
+	if (open_path(dir, path, out_layout, err) == 0)
+		return 0;
+	return dir == AT_FDCWD ? layout_word_explain(path, err) : -1;
 }
 
 int layout_open_folder(int folder, const char *path, struct layout *out_layout, struct err *err)
@@ -212,11 +220,21 @@ static int make_skeleton(struct layout *layout, struct err *err)
 			  strlen(LAYOUT_FILE_TEXT), 0644, err);
 }
 
+static int check_no_file(int dir, const char *path, struct err *err)
+{
+	struct stat status;
+
+	if (fstatat(dir, path, &status, 0) < 0 || S_ISDIR(status.st_mode))
+		return 0;
+	return err_set(err, ERR_USAGE, "%s: expected a folder", path);
+}
+
 int layout_create(int dir, const char *path, struct layout *out_layout, struct err *err)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
 
-	if (fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
+	if (check_no_file(dir, path, err) < 0 ||
+	    fs_make_dir(dir, path, 0755, &layout.dir, err) < 0)
 		return -1;
 	if (flock(layout.dir, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, ERR_TIMEOUT, "%s: another process is writing this cache",

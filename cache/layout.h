@@ -37,13 +37,14 @@ struct layout {
 #define AUTO_LAYOUT __attribute__((cleanup(layout_close)))
 void layout_close(struct layout *layout);
 
-/* A folder, or our tar. ERR_MISSING: nothing there, or no layout in it. ERR_DAMAGED: neither. */
+/* A folder, or our tar. ERR_MISSING: nothing there, or no layout in it. ERR_DAMAGED: neither. ERR_USAGE: what a user
+ * named (dir is AT_FDCWD) is something else, which layout_word.h knows. */
 MUST_USE int layout_open(int dir, const char *path, struct layout *out_layout, struct err *err);
 /* In a folder that is open; path only names it in errors. */
 MUST_USE int layout_open_folder(int folder, const char *path, struct layout *out_layout,
 				struct err *err);
 /* For writing: makes the folder and its skeleton where they are missing, and locks it until it is closed.
- * ERR_TIMEOUT: another process writes there. ERR_REFUSED: an OCI layout that is not larder's, or a folder that is no
+ * ERR_TIMEOUT: another process writes there. ERR_USAGE: no folder. ERR_REFUSED: an OCI layout that is not larder's, or a folder that is no
  * layout and holds something; nothing is changed. A layout that is damaged, and does not say what it was, is taken
  * for a cache; so is what a first write left that broke off. */
 MUST_USE int layout_create(int dir, const char *path, struct layout *out_layout,

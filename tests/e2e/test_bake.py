@@ -510,5 +510,15 @@ def test_embed_does_not_go_below_the_floor(baked, tmp_path):
             baked.cache, "--trust", baked.trust, "--root", root)
 
 
+def test_embed_and_sign_say_what_they_take(baked, tmp_path):
+    """A folder or a tar, and a folder: not a registry, not a pipe, not parts."""
+    tar = tmp_path / "hpc.tar"
+    good("larder", "copy", baked.cache, tar)
+    for word in ("oci://registry.lan/hpc/drivers:7", "-"):
+        refused(f"larder copy {word} DIR, then use DIR", "larder", "embed", word, "--trust", baked.trust, "--root",
+                tmp_path, code=2)
+    refused(f"{tar}: expected a folder", "larder", "sign", tar, "--key", baked.folder / "fleet.key", code=2)
+
+
 def test_embed_without_a_root(baked, tmp_path):
     refused("no such folder", "larder", "embed", baked.cache, "--trust", baked.trust, "--root", tmp_path / "none")

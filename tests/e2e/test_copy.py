@@ -197,10 +197,13 @@ def test_trust_and_serial(family, tmp_path):
     (["-", "{t}/b.tar"], "is read once"),
     (["{t}/x.tar.sha256", "{t}/b.tar"], "is read once"),
     (["{c}", "{c}"], "are the same"),
+    (["{c}", "{t}/a.tgz"], "a.tgz: expected a folder, a name that ends in .tar, '-' or oci://"),
+    (["{c}", "{t}/a.tar.zst"], "expected a folder, a name that ends in .tar"),
+    (["{c}", "{m}"], "nics.json: expected a folder, a name that ends in .tar"),
     (["{c}", "oci://127.0.0.1:1/x@sha256:" + "0" * 64], "give a tag"),
 ])
 def test_usage(family, tmp_path, args, text):
-    words = [word.format(c=family.cache, t=tmp_path) for word in args]
+    words = [word.format(c=family.cache, t=tmp_path, m=family.manifest) for word in args]
     refused(text, "larder", "copy", *words, code=2)
 
 

@@ -65,23 +65,11 @@ static void test_too_many(void **state)
 	assert_int_equal(count, OUTLET_MAX_PARTS);
 }
 
-static void test_names(void **state)
-{
-	(void)state;
-	assert_true(inlet_is_parts("x.tar.sha256"));
-	assert_true(inlet_is_parts("/mnt/x.tar.sha256"));
-	assert_false(inlet_is_parts(".tar.sha256"));
-	assert_false(inlet_is_parts("x.sha256"));
-	assert_false(inlet_is_parts("x.tar"));
-	assert_false(inlet_is_parts("-"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
