@@ -138,10 +138,7 @@ bool offer_selected(const struct select *select, const struct manifest *manifest
 
 int offer_check_any(const struct select *select, bool any, struct err *err)
 {
-	AUTO_FREE char *text = NULL;
-
 	if (any || !select || select_is_all(select))
 		return 0;
-	text = select_text(select);
-	return err_set(err, ERR_INVALID, "%s: no bundle of these manifests is selected", text);
+	return select_none(select, "these manifests", err);
 }

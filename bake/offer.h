@@ -37,7 +37,7 @@ MUST_USE int offer_sort(struct offer *offer, struct err *err);
 bool offer_selected(const struct select *select, const struct manifest *manifest,
 		    const struct manifest_bundle *from);
 
-/* ERR_INVALID: not one bundle is selected. */
+/* ERR_USAGE: not one bundle is selected. */
 MUST_USE int offer_check_any(const struct select *select, bool any, struct err *err);
 
 #endif

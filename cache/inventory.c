@@ -303,10 +303,7 @@ size_t inventory_select(struct inventory *inventory, const struct statement *sta
 int inventory_must_select(struct inventory *inventory, const struct statement *statement,
 			  const struct select *select, struct err *err)
 {
-	AUTO_FREE char *text = NULL;
-
 	if (inventory_select(inventory, statement, select) > 0 || select_is_all(select))
 		return 0;
-	text = select_text(select);
-	return err_set(err, ERR_INVALID, "%s: no bundle of the cache is selected", text);
+	return select_none(select, "the cache", err);
 }

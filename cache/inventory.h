@@ -67,7 +67,7 @@ size_t inventory_carried(const struct inventory *inventory);
 size_t inventory_select(struct inventory *inventory, const struct statement *statement,
 			const struct select *select);
 
-/* As inventory_select. ERR_INVALID: a selection that selects nothing. */
+/* As inventory_select. ERR_USAGE: a selection that selects nothing. */
 MUST_USE int inventory_must_select(struct inventory *inventory,
 				   const struct statement *statement,
 				   const struct select *select, struct err *err);

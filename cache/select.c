@@ -83,6 +83,13 @@ bool select_is_all(const struct select *select)
 				 0;
 }
 
+int select_none(const struct select *select, const char *what, struct err *err)
+{
+	AUTO_FREE char *text = select_text(select);
+
+	return err_set(err, ERR_USAGE, "%s: no bundle of %s is selected", text, what);
+}
+
 const char *select_family(const char *os)
 {
 	return strncmp(os, "windows", strlen("windows")) == 0 ? "windows" : "linux";

@@ -59,6 +59,9 @@ bool select_row(const struct select *select, const struct table_row *row);
 /* "--os debian:12 --nic cx5,cx6", for messages. The caller frees. */
 char *select_text(const struct select *select);
 
+/* "--os debian:12: no bundle of WHAT is selected". Fills err with ERR_USAGE, and returns -1. */
+int select_none(const struct select *select, const char *what, struct err *err);
+
 /* "linux" or "windows": the family of an OS as manifests name it. */
 const char *select_family(const char *os);
 

@@ -79,6 +79,15 @@ static int check(const struct verify_args *args, struct err *err)
 	return 0;
 }
 
+/* Nothing was asked about this cache, then: 0 would say that something is clean. */
+static int check_selected(const struct select *select, const struct verify_result *result,
+			  struct err *err)
+{
+	if (select_is_all(select) || result->bundles || result->code != VERIFY_CLEAN)
+		return 0;
+	return select_none(select, "the cache", err);
+}
+
 static int run_verify(const void *arguments, const struct cli_operands *operands,
 		      struct err *err)
 {
@@ -105,6 +114,8 @@ static int run_verify(const void *arguments, const struct cli_operands *operands
 	verify_cache(operands->item[0], &asked, &result);
 	if (log.line_open)
 		fputc('\n', stderr); /* what follows on the terminal begins a line */
+	if (check_selected(&select, &result, err) < 0)
+		return -1;
 	print(operands->item[0], args, &result);
 	return result.code;
 }

@@ -153,7 +153,7 @@ def test_a_slice_has_the_files_of_its_bundles(family, options, files):
     (["--os", "debian"], '--os "debian": expected ID:VERSION', 2),
     (["--kernel", "5.15.*"], '--kernel "5.15.*": expected an exact kernel release', 2),
     (["--arch", "amd64"], '--arch "amd64": expected x86_64 or aarch64', 2),
-    (["--os", "debian:12", "--nic", "efa"], "--os debian:12 --nic efa: no bundle of these manifests is selected", 1),
+    (["--os", "debian:12", "--nic", "efa"], "--os debian:12 --nic efa: no bundle of these manifests is selected", 2),
 ])
 def test_a_selection_that_selects_nothing(family, verb, options, text, code):
     if verb == "fetch":
@@ -422,7 +422,7 @@ def test_embed_takes_what_is_selected(family, tmp_path):
     family.fetch()
     family.bake()
     refused("no bundle of the cache is selected", "larder", "embed", family.cache, "--trust", family.trust,
-            "--root", tmp_path, "--arch", "aarch64")
+            "--root", tmp_path, "--arch", "aarch64", code=2)
     said = json.loads(good("larder", "embed", family.cache, "--trust", family.trust, "--root", tmp_path, "--json",
                            "--nic", "cx5"))
     assert (said["bundles"], said["carried"]) == (3, 1), said

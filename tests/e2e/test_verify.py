@@ -151,6 +151,24 @@ def test_stale_and_not_there(baked, tmp_path):
     refused("--kernel", "larder-verify", baked.cache, "--trust", baked.trust, "--kernel", "6.*", code=2)
 
 
+def test_a_selection_of_nothing_is_not_clean(baked):
+    refused("--arch aarch64: no bundle of the cache is selected", "larder-verify", baked.cache, "--trust", baked.trust,
+            "--arch", "aarch64", code=2)
+
+
+def test_what_is_no_cache_but_of_larders(baked, tmp_path):
+    """It could not be checked; it is not damaged."""
+    tar = tmp_path / "hpc.tar"
+    good("larder", "copy", baked.cache, tar, "--split", "2M")
+    for word, text in {f"{tar}.sha256": f"larder copy {tar}.sha256 DIR", f"{tar}.000": f"larder copy {tar}.sha256 DIR",
+                       baked.trust: "JSON; expected a cache"}.items():
+        said = audit(word, baked.trust, code=1)
+        assert said["verdict"] == "not checked" and text in said["findings"][0]["text"], said
+        refused(text, "larder", "ls", word, code=2)
+    shutil.copy(f"{tar}.000", tmp_path / "cut.tar")
+    assert audit(tmp_path / "cut.tar", baked.trust, code=3)["verdict"] == "damaged"
+
+
 def test_withdrawn_is_said_and_no_finding(tmp_path):
     changes = {"statement": put("predicate", "withdrawn", ["far@1.0", "nic@1.0"])}
     made = make(tmp_path / "cache", tmp_path / "trust.json", changes)
