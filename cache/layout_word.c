@@ -1,6 +1,5 @@
 #include "cache/layout_word.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include "cache/base/fs.h"
@@ -32,17 +31,6 @@ static bool is_part(const char *word)
 	return ends_in(copy, PART_SUFFIX);
 }
 
-static bool is_json(const char *path)
-{
-	AUTO_CLOSE int fd = -1;
-	struct err none = { 0 };
-	char first;
-	size_t got;
-
-	return fs_open_read(AT_FDCWD, path, &fd, &none) == 0 &&
-	       fs_pread(fd, &first, 1, 0, &got, &none) == 0 && got == 1 && first == '{';
-}
-
 static int read_once(const char *what, const char *word, struct err *err)
 {
 	return err_set(err, ERR_USAGE,
@@ -64,10 +52,10 @@ static int explain_file(const char *path, struct err *err)
 			       "%s is a part of a tar that was cut: larder copy %.*s.sha256 "
 			       "DIR, " USE_DIR,
 			       path, (int)(strlen(path) - strlen(".000")), path);
-	if (is_json(path))
+	if (ends_in(path, ".json"))
 		return err_set(err, ERR_USAGE,
-			       "%s: JSON; expected a cache: a folder, or a tar that larder "
-			       "copy wrote",
+			       "%s: expected a cache: a folder, or a tar that larder copy "
+			       "wrote",
 			       path);
 	return -1;
 }

@@ -9,7 +9,7 @@
 /* "X.tar.sha256": the list of the parts of a tar. */
 bool layout_word_is_parts(const char *word);
 
-/* A user's word could not be opened; err says why. Where the word is something else of larder's, or JSON, err becomes an
+/* A user's word could not be opened; err says why. Where the word is that of something else, err becomes an
  * ERR_USAGE that says what to do. Returns -1. */
 int layout_word_explain(const char *word, struct err *err);
 

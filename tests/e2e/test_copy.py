@@ -220,7 +220,7 @@ def test_slice(family, tmp_path):
     copy(tmp_path / "slice.tar", tmp_path / "again")
     assert tree(tmp_path / "again") == tree(tmp_path / "slice")
     refused("no bundle of", "larder", "copy", family.cache, tmp_path / "none", "--nic", "cx5", "--os",
-            "ubuntu:22.04")
+            "ubuntu:22.04", code=2)
     assert not (tmp_path / "none").exists()
 
 

@@ -161,7 +161,7 @@ def test_what_is_no_cache_but_of_larders(baked, tmp_path):
     tar = tmp_path / "hpc.tar"
     good("larder", "copy", baked.cache, tar, "--split", "2M")
     for word, text in {f"{tar}.sha256": f"larder copy {tar}.sha256 DIR", f"{tar}.000": f"larder copy {tar}.sha256 DIR",
-                       baked.trust: "JSON; expected a cache"}.items():
+                       baked.trust: "expected a cache"}.items():
         said = audit(word, baked.trust, code=1)
         assert said["verdict"] == "not checked" and text in said["findings"][0]["text"], said
         refused(text, "larder", "ls", word, code=2)

@@ -23,7 +23,7 @@ static void test_explain(void **state)
 		  "x.tar.sha256 is read once, from its front: larder copy" },
 		{ "x.tar.000", "x", "x.tar.sha256 DIR, then use DIR" },
 		{ "x.tar.999", "x", "x.tar.sha256 DIR, then use DIR" },
-		{ "own.json", "{", "own.json: JSON; expected a cache" },
+		{ "own.json", "{", "own.json: expected a cache" },
 		{ "x.tar.sha256", NULL, NULL },
 		{ "x.tar.000", NULL, NULL },
 		{ "x.tar.00", "x", NULL },
