@@ -154,7 +154,8 @@ static void judge_unclaimed(const struct column *column, const struct coverage_i
 		enum reason reason;
 		size_t count;
 
-		if (id->claimed[windows])
+		if (id->claimed[windows] ||
+		    (!id->there[windows] && coverage_nic_is_there(column->nic, windows)))
 			continue;
 		reason = plan_tables(statement, facts, places, &count, text);
 		if (reason == REASON_DONE) {

@@ -306,6 +306,24 @@ int coverage_nic_make(const char *name, const struct json_strings *words,
 	return 0;
 }
 
+bool coverage_nic_is_there(const struct coverage_nic *nic, bool windows)
+{
+	for (size_t i = 0; i < nic->id_count; i++) {
+		if (nic->id[i].there[windows])
+			return true;
+	}
+	return false;
+}
+
+bool coverage_nic_is_whole(const struct coverage_nic *nic, bool windows)
+{
+	for (size_t i = 0; i < nic->id_count; i++) {
+		if (nic->id[i].there[windows] && !nic->id[i].claimed[windows])
+			return false;
+	}
+	return coverage_nic_is_there(nic, windows);
+}
+
 void coverage_nic_device(const struct coverage_variant *variant, struct facts_device *out)
 {
 	size_t bus = strcspn(variant->modalias, ":\\");

@@ -48,6 +48,10 @@ MUST_USE int coverage_nic_make(const char *name, const struct json_strings *word
 			       const struct coverage_globs *globs, struct coverage_nic *out,
 			       struct err *err);
 
+/* Has the NIC any form on Linux, or on Windows? And is some bundle for each id that has one there? */
+bool coverage_nic_is_there(const struct coverage_nic *nic, bool windows);
+bool coverage_nic_is_whole(const struct coverage_nic *nic, bool windows);
+
 /* The device that a machine with this variant has. */
 void coverage_nic_device(const struct coverage_variant *variant, struct facts_device *out);
 

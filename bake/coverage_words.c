@@ -68,13 +68,10 @@ static int put_known(struct coverage_nics *nics, const char *name,
 {
 	AUTO_COVERAGE_NIC struct coverage_nic nic = { 0 };
 	const struct json_strings words = { .item = &name, .count = 1 };
-	size_t claimed = 0;
 
 	if (coverage_nic_make(name, &words, globs, &nic, err) < 0)
 		return -1;
-	for (size_t i = 0; i < nic.id_count; i++)
-		claimed += id_is_claimed(&nic.id[i]);
-	if (claimed == nic.id_count) {
+	if (coverage_nic_is_whole(&nic, false) || coverage_nic_is_whole(&nic, true)) {
 		put(nics, &nic);
 		return 0;
 	}

@@ -18,14 +18,18 @@ void fetch_note(struct fetch_job *job, const struct err *err)
 }
 
 /* Returns whether any bundle of the manifest is. */
-static bool select_bundles(const struct select *select, struct fetch_source *source)
+static bool select_bundles(const struct fetch_inputs *inputs, struct fetch_source *source)
 {
 	const struct manifest *manifest = &source->manifest;
 	bool any = false;
 
 	source->selected = must_calloc(manifest->bundle_count, sizeof(*source->selected));
 	for (size_t i = 0; i < manifest->bundle_count; i++) {
-		source->selected[i] = offer_selected(select, manifest, &manifest->bundles[i]);
+		const struct manifest_bundle *bundle = &manifest->bundles[i];
+
+		source->selected[i] =
+			offer_selected(inputs->select, manifest, bundle) &&
+			wanted_gaps_take(inputs->wanted, manifest, bundle, inputs->site);
 		any |= source->selected[i];
 	}
 	return any;
@@ -44,7 +48,7 @@ static int load_sources(struct fetch_job *job, struct err *err)
 			return -1;
 		if (lock_load(source->path, &source->lock, err) < 0)
 			return -1;
-		any |= select_bundles(inputs->select, source);
+		any |= select_bundles(inputs, source);
 	}
 	return offer_check_any(inputs->select, any, err);
 }

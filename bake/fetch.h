@@ -7,6 +7,7 @@
 
 #include "bake/manifest.h"
 #include "bake/store.h"
+#include "bake/wanted_close.h"
 #include "cache/base/log.h"
 #include "cache/select.h"
 
@@ -16,6 +17,7 @@ struct fetch_inputs {
 	const struct site *site;
 	const struct store *store;
 	const struct select *select; /* only for these bundles; NULL: for all */
+	struct wanted_gaps *wanted; /* only what closes one of these; NULL: all */
 	struct log *log;
 	unsigned stall_seconds;
 	const char

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
 					  verb_copy,
 					  verb_plan,
 					  verb_coverage,
+					  verb_wanted,
 					  verb_ls,
 					  verb_diff,
 					  { 0 } };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "bake/fetch.h"
+#include "bake/plain.h"
 #include "bake/verbs.h"
 #include "cache/base/json.h"
 
@@ -9,7 +10,7 @@
 #define STALL_SECONDS_MAX 3600
 
 struct fetch_args {
-	const char *store, *site, *target_root, *progress;
+	const char *store, *site, *target_root, *wanted, *progress;
 	uint64_t timeout;
 	bool pin, frozen, offline, update, json;
 	struct select_lists select;
@@ -31,6 +32,8 @@ static const struct cli_option options[] = {
 	  offsetof(struct fetch_args, update), CLI_TEXT },
 	{ "timeout", "SECONDS", "give up a transfer that stands still so long (30)",
 	  offsetof(struct fetch_args, timeout), CLI_NUMBER },
+	{ "wanted", "FILE", "only what closes a gap of this list (larder wanted --json)",
+	  offsetof(struct fetch_args, wanted), CLI_TEXT },
 	SELECT_OPTIONS(struct fetch_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct fetch_args, progress),
 	  CLI_TEXT },
@@ -65,7 +68,23 @@ static size_t closure_packages(const json_t *closures)
 	return count;
 }
 
-static void report(const struct fetch_args *args, const struct fetch_result *result)
+/* The gaps that no bundle closes. */
+static void report_open(const json_t *open)
+{
+	AUTO_JSON json_t *texts = plain_texts(open);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(texts, i, item)
+	{
+		AUTO_FREE char *line = wanted_line(item);
+
+		printf("no manifest has: %s\n", line);
+	}
+}
+
+static void report(const struct fetch_args *args, const struct fetch_result *result,
+		   json_t *open)
 {
 	size_t size;
 
@@ -73,8 +92,11 @@ static void report(const struct fetch_args *args, const struct fetch_result *res
 		AUTO_JSON json_t *root =
 			json_pack("{s:O, s:O, s:O}", "files", result->files, "packages",
 				  result->packages, "closures", result->closures);
-		AUTO_FREE char *text = json_pretty(root, &size);
+		AUTO_FREE char *text = NULL;
 
+		if (args->wanted)
+			json_object_set(root, "not_closed", open);
+		text = json_pretty(root, &size);
 		fputs(text, stdout);
 		return;
 	}
@@ -85,6 +107,7 @@ static void report(const struct fetch_args *args, const struct fetch_result *res
 	else
 		printf("fetched %zu of %zu, %" PRIu64 " bytes\n", result->fetched, size,
 		       result->fetched_bytes);
+	report_open(open);
 }
 
 static int run_fetch(const void *arguments, const struct cli_operands *operands,
@@ -96,6 +119,8 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	AUTO_FETCH struct fetch_result result = { 0 };
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
+	AUTO_WANTED_GAPS struct wanted_gaps gaps = { 0 };
+	AUTO_JSON json_t *open = NULL;
 	struct log log = { 0 };
 	const struct fetch_inputs inputs = {
 		.paths = operands->item,
@@ -103,6 +128,7 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		.site = &site,
 		.store = &store,
 		.select = &select,
+		.wanted = args->wanted ? &gaps : NULL,
 		.log = &log,
 		.stall_seconds = args->timeout ? (unsigned)args->timeout : STALL_SECONDS,
 		.target_root = args->target_root,
@@ -115,14 +141,17 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	if (check(args, err) < 0 || select_from_lists(&lists, &select, err) < 0 ||
 	    log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
+	if (args->wanted && wanted_gaps_read(args->wanted, &gaps, err) < 0)
+		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
 	if (store_open(args->store, &store, err) < 0)
 		return -1;
 	if (fetch(&inputs, &result, err) < 0)
 		return -1;
-	report(args, &result);
-	return CLI_DONE;
+	open = wanted_gaps_open(&gaps);
+	report(args, &result, open);
+	return json_array_size(open) ? CLI_NO : CLI_DONE;
 }
 
 const struct cli_verb verb_fetch = {
@@ -142,7 +171,8 @@ const struct cli_verb verb_fetch = {
 		"SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
 		"With --os, --arch, --kernel, --nic or --size only what the selected "
 		"bundles take is fetched; the lock keeps what it has of the "
-		"others. " SELECT_DETAILS,
+		"others. " SELECT_DETAILS
+		"\n\nWith --wanted what no manifest has is said, and the exit is 3.",
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,

@@ -21,6 +21,7 @@ extern const struct cli_verb verb_embed;
 extern const struct cli_verb verb_copy;
 extern const struct cli_verb verb_plan;
 extern const struct cli_verb verb_coverage;
+extern const struct cli_verb verb_wanted;
 extern const struct cli_verb verb_ls;
 extern const struct cli_verb verb_show;
 extern const struct cli_verb verb_diff;

@@ -89,7 +89,7 @@ enum flow_verdict flow_detect(struct flow *flow)
 	if (detect_facts(flow->machine, &flow->facts, &err) < 0)
 		return flow_stop(flow, REASON_INTERNAL, err.text);
 	read_past(flow);
-	status_set_facts(flow->status, &flow->inputs.facts);
+	status_set_facts(flow->status, &flow->facts, &flow->inputs.facts);
 	return FLOW_GO;
 }
 

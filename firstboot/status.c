@@ -83,12 +83,38 @@ void status_set_statement(struct status *status, const struct statement *stateme
 				      (json_int_t)statement->serial, "name", statement->name));
 }
 
-void status_set_facts(struct status *status, const struct digest *facts)
+/* At most STATUS_MAX_NETWORK; a text of the machine's own may be no UTF-8. */
+static json_t *network_of(const struct facts *facts)
+{
+	json_t *network = json_array();
+
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct facts_device *device = &facts->device[i];
+		char class[5];
+
+		facts_device_class(device, class);
+		if (facts_device_is_network(device) &&
+		    (!device->driver[0] || strcmp(class, "0207") == 0) &&
+		    json_array_size(network) < STATUS_MAX_NETWORK)
+			json_array_append_new(network, text_or_empty(device->modalias));
+	}
+	return network;
+}
+
+void status_set_facts(struct status *status, const struct facts *facts,
+		      const struct digest *digest)
 {
 	char text[DIGEST_TEXT_MAX];
+	AUTO_FREE char *os = must_printf("%s%s%s", facts->os_id,
+					 facts->os_version[0] ? ":" : "", facts->os_version);
 
 	json_object_set_new(status->part, "facts_digest",
-			    json_string(digest_text(facts, text)));
+			    json_string(digest_text(digest, text)));
+	json_object_set_new(status->part, "machine",
+			    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "os", os, "like",
+				      facts->os_like, "arch", facts->arch, "kernel",
+				      facts->kernel, "size", facts->vm_size, "network",
+				      network_of(facts)));
 }
 
 void status_set_devices(struct status *status, json_t *devices)

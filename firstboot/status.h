@@ -13,6 +13,7 @@
 #define STATUS_RESULT "result.json" /* in the state folder: the same, over reboots */
 #define STATUS_MAX_BYTES (UINT32_C(4) << 20)
 #define STATUS_MAX_EVENTS 1024
+#define STATUS_MAX_NETWORK 64
 
 struct status {
 	const struct machine *machine; /* borrowed */
@@ -35,7 +36,10 @@ void status_event(struct status *status, const char *event, const char *format, 
 
 void status_set_statement(struct status *status, const struct statement *statement,
 			  const struct digest *envelope);
-void status_set_facts(struct status *status, const struct digest *facts);
+/* What the machine is, as far as a driver for it could be looked for elsewhere: OS, kernel, VM size, and the
+ * network devices that are InfiniBand or have no driver. */
+void status_set_facts(struct status *status, const struct facts *facts,
+		      const struct digest *digest);
 void status_set_devices(struct status *status, json_t *devices); /* takes devices */
 
 /* state: "done", "failed" or "idle". Logs the final line. */
