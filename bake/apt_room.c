@@ -15,15 +15,23 @@
 /* Where apt reads APT_CONFIG first, "Dir::Etc" already leads away from /etc when it looks for more: on the command line
  * that would be too late. What is not named here has apt's built-in value. */
 static const char config[] =
-	"Dir::State \"%1$s\";\nDir::State::lists \"lists/\";\n"
+	"Dir::State \"%1$s\";\n"
+	"Dir::State::lists \"lists/\";\n"
 	"Dir::State::status \"%1$s/status\";\n"
-	"Dir::Cache \"%1$s\";\nDir::Cache::archives \"archives/\";\n"
-	"Dir::Etc \"%1$s/etc/\";\nDir::Log \"%1$s\";\n"
-	"APT::Architecture \"%2$s\";\nAPT::Architectures { \"%2$s\"; };\n"
-	"APT::Install-Recommends \"false\";\nAPT::Install-Suggests \"false\";\n"
-	"APT::Get::Remove \"false\";\nAPT::Cmd::Pattern-Only "
-	"\"true\";\nAPT::Update::Error-Mode \"any\";\n"
-	"Acquire::Languages \"none\";\nAcquire::ForceHash \"SHA256\";\n"
+	"Dir::Cache \"%1$s\";\n"
+	"Dir::Cache::archives \"archives/\";\n"
+	"Dir::Etc \"%1$s/etc/\";\n"
+	"Dir::Log \"%1$s\";\n"
+	"APT::Architecture \"%2$s\";\n"
+	"APT::Architectures { \"%2$s\"; };\n"
+	"APT::Install-Recommends \"false\";\n"
+	"APT::Install-Suggests \"false\";\n"
+	"APT::Get::Remove \"false\";\n"
+	"APT::Cmd::Pattern-Only \"true\";\n" /* names are no patterns */
+	"APT::Update::Error-Mode \"any\";\n"
+	"APT::Get::Always-Include-Phased-Updates \"true\";\n" /* no lot by this host's machine id */
+	"Acquire::Languages \"none\";\n"
+	"Acquire::ForceHash \"SHA256\";\n"
 	"Acquire::AllowInsecureRepositories \"false\";\n"
 	"Acquire::AllowWeakRepositories \"false\";\n"
 	"Acquire::AllowDowngradeToInsecureRepositories \"false\";\n";

@@ -192,7 +192,7 @@ int closure_parse_apt(const char *simulated, const char *uris, struct closure *o
 	return 0;
 }
 
-/* An rpm's epoch is no part of its file name. */
+/* An rpm's epoch is no part of its file name, and "^", which versions may hold, would not be safe in one. */
 static bool fill_rpm(struct closure_package *package, char *const field[DNF_FIELDS])
 {
 	int length;
@@ -206,6 +206,8 @@ static bool fill_rpm(struct closure_package *package, char *const field[DNF_FIEL
 			  strchr(package->version, ':') ? strchr(package->version, ':') + 1
 							: package->version,
 			  package->arch);
+	for (char *caret; (caret = strchr(package->file, '^'));)
+		*caret = '+';
 	return length < (int)sizeof(package->file) && name_is_safe(package->file);
 }
 

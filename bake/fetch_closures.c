@@ -219,7 +219,7 @@ static int bring(struct taking *taking, struct err *err)
 		code = bring_members(taking, err);
 	if (code == 0 && taking->room)
 		code = resolve_dnf_check(taking->room, inputs->store, &taking->closure, err);
-	if (code < 0 && err->kind == ERR_MISSING && !inputs->offline)
+	if (code < 0 && err->kind == ERR_MISSING && !inputs->offline && !taking->room)
 		err_wrap(err, "the archive no longer has a package that the lock names (keep a "
 			      "store that has it, or take new versions with 'larder fetch "
 			      "--update')");

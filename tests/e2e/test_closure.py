@@ -444,6 +444,14 @@ def test_an_rpm_repository_in_a_file(dnf_site, rpms, tmp_path, make):
     assert "DEBS/verbs-2.0-1.noarch.rpm" in dnf_site.bake()
 
 
+def test_a_user_who_shares_nothing(site, server, signer, debs, tmp_path):
+    """Whatever the umask says, apt reads what larder puts before it."""
+    serve_flat(server, signer, vendor(debs, "core"))
+    take_inside(site, make_deb(tmp_path, "host", payload=flat_payload(vendor(debs, "perf", "verbs"))))
+    prefix = ("sh", "-c", 'umask 077; exec "$@"', "sh")
+    assert names_of(site.fetch(prefix=prefix)) == ["core", "perf", "verbs"]
+
+
 def test_the_repository_in_the_file_is_not_there(site, debs, tmp_path):
     host = make_deb(tmp_path, "host", payload=flat_payload(vendor(debs, "perf")))
     take_inside(site, host, glob="usr/share/hots-*/repo")

@@ -54,6 +54,8 @@ static const struct {
 	  "rdma-a-1.0-1.noarch.rpm|site|file:///r/x\n"
 	  "rdma-b-1.0-1.el9.x86_64.rpm|site|file:///r/x\n",
 	  ERR_NONE },
+	{ RPM("a", "1.0^git1-1", "noarch"), "a-1.0+git1-1.noarch.rpm|site|file:///r/x\n",
+	  ERR_NONE },
 	{ "R\tsystemd\n", "it would remove systemd from the target", ERR_REFUSED },
 	{ "P\tx\n", "a line of another form", ERR_INVALID },
 	{ RPM("../x", "1-1", "noarch"), "a strange name", ERR_INVALID },
