@@ -206,3 +206,23 @@ void config_load(const struct machine *machine, struct config *out_config, struc
 		config_add_command_line(&config, line, log);
 	*out_config = config;
 }
+
+int config_check_steps(const struct config *config, const struct record *record,
+		       struct err *err)
+{
+	for (size_t i = 0; i < record->step_count; i++) {
+		enum record_do kind = record->step[i].kind;
+
+		if (!config->step[kind])
+			return err_set(err, ERR_REFUSED, "steps=... in %s forbids '%s'",
+				       config->steps_where, record_do_name(kind));
+	}
+	return 0;
+}
+
+int config_check_enabled(const struct config *config, struct err *err)
+{
+	if (config->enabled)
+		return 0;
+	return err_set(err, ERR_REFUSED, "switched off by %s", config->enabled_where);
+}

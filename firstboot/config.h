@@ -36,4 +36,11 @@ void config_add_command_line(struct config *config, char *text, struct log *log)
 /* firstboot.conf, then conf.d in the order of names, then the command line. Reads what can be read. */
 void config_load(const struct machine *machine, struct config *out_config, struct log *log);
 
+/* May every step of the record be done? ERR_REFUSED: no; the text says who forbade it. */
+MUST_USE int config_check_steps(const struct config *config, const struct record *record,
+				struct err *err);
+
+/* Is the agent switched on? ERR_REFUSED: no; the text says by whom. */
+MUST_USE int config_check_enabled(const struct config *config, struct err *err);
+
 #endif

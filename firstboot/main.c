@@ -67,6 +67,8 @@ static const struct cli_verb verbs[] = {
 	{ .name = "plan",
 	  .operands = "",
 	  .summary = "Say what run would install, and change nothing.",
+	  .details = "Under the configuration that run obeys; what of it is not understood is "
+		     "said on standard error.",
 	  .options = plan_options,
 	  .args_size = sizeof(struct show_args),
 	  .run = verb_plan },

@@ -2,6 +2,7 @@
 
 #include "cache/explain.h"
 #include "firstboot/choose.h"
+#include "firstboot/config.h"
 #include "firstboot/detect.h"
 #include "firstboot/source.h"
 #include "firstboot/stage.h"
@@ -52,6 +53,8 @@ int verb_facts(const void *arguments, const struct cli_operands *operands, struc
 
 /* What "plan" shows: the choice, or why there is none. */
 struct shown {
+	struct config config;
+	bool off; /* by the configuration: run does nothing, and text says so */
 	struct source source;
 	struct chosen chosen;
 	enum reason reason;
@@ -84,14 +87,18 @@ static void judge(struct shown *shown)
 	}
 }
 
-/* The record of a bundle, and whether its blobs are here: what run would find out before it installs. */
-static enum reason look_at_row(const struct source *source, const struct table_row *row,
+/* The record of a bundle, whether its steps are allowed, and its blobs are here: what run would find out before it
+ * installs. */
+static enum reason look_at_row(const struct shown *shown, const struct table_row *row,
 			       char text[PLAN_TEXT_MAX])
 {
+	const struct source *source = &shown->source;
 	AUTO_RECORD struct record record = { 0 };
 	struct err err = { 0 };
 	enum reason reason = source_record(source, row, &record, &err);
 
+	if (reason == REASON_DONE && config_check_steps(&shown->config, &record, &err) < 0)
+		reason = REASON_STEP_FAILED;
 	if (reason == REASON_DONE && stage_look(&source->cache, &record, &err) < 0)
 		reason = reason_of_err(&err);
 	snprintf(text, PLAN_TEXT_MAX, "%.511s", err.text);
@@ -104,7 +111,7 @@ static void look_at_rows(struct shown *shown)
 
 	for (size_t i = 0; i < chosen->row_count; i++) {
 		char text[PLAN_TEXT_MAX];
-		enum reason reason = look_at_row(&shown->source, chosen->row[i], text);
+		enum reason reason = look_at_row(shown, chosen->row[i], text);
 
 		for (size_t j = 0; reason != REASON_DONE && j < chosen->target_count; j++) {
 			struct choose_target *target = &chosen->target[j];
@@ -122,6 +129,11 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 {
 	struct err err = { 0 };
 
+	if (config_check_enabled(&shown->config, &err) < 0) {
+		shown->off = true;
+		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);
+		return;
+	}
 	shown->reason = source_open(machine, facts, &shown->source, &err);
 	if (shown->reason != REASON_DONE) {
 		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);
@@ -218,6 +230,8 @@ static void print_plan(const struct shown *shown)
 	}
 	explain_print_gaps(stdout, shown->chosen.gap, shown->chosen.gap_count);
 	print_note(&shown->source);
+	if (shown->off)
+		printf("%s\n", shown->text);
 	if (shown->reason == REASON_DONE)
 		return;
 	printf("%s: %s\n%s\n", reason_name(shown->reason), shown->text,
@@ -231,11 +245,14 @@ int verb_plan(const void *arguments, const struct cli_operands *operands, struct
 	AUTO_MACHINE struct machine machine = MACHINE_NONE;
 	AUTO_FACTS struct facts facts = { 0 };
 	AUTO(shown_free) struct shown shown = { .source = SOURCE_NONE };
+	struct log log = { 0 };
 
 	(void)operands;
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
+	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0 ||
 	    detect_facts(&machine, &facts, err) < 0)
 		return -1;
+	config_load(&machine, &shown.config, &log);
 	make_plan(&machine, &facts, moment, &shown);
 	if (args->json) {
 		AUTO_JSON json_t *root = plan_json(&shown, &facts, moment);

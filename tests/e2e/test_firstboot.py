@@ -313,6 +313,19 @@ def test_a_hostile_journal_is_discarded(root, journal):
     assert installed(root) and not os.path.exists("/tmp/owned")
 
 
+@pytest.mark.parametrize("setting, code, text", [
+    ("enabled=no", 0, "switched off by /etc/larder/conf.d/x.conf"),
+    ("steps=modules", 14, "steps=... in /etc/larder/conf.d/x.conf forbids 'files'"),
+    ("stepz=files", 0, "warning: /etc/larder/conf.d/x.conf: unknown key stepz; ignored"),
+])
+def test_plan_obeys_the_configuration_as_run_does(root, setting, code, text):
+    (root / "etc/larder/conf.d/x.conf").write_text(setting + "\n")
+    for words in (["plan"], ["run"], ["plan", "--json"]):
+        done = run("larder-firstboot", *words, "--sysroot", root)
+        told = json.loads(done.stdout)["text"] + done.stderr if "--json" in words else done.stdout + done.stderr
+        assert (done.returncode == code or words == ["run"]) and text in told, (words, done)
+
+
 def test_plan_and_facts_speak_json(root):
     facts = json.loads(good("larder-firstboot", "facts", "--sysroot", root, "--json"))
     assert facts["kernel"] == KERNEL
