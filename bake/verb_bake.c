@@ -106,6 +106,15 @@ static struct json_strings strings_of(const json_t *array)
 	return strings;
 }
 
+/* What a site file may say already, and nothing here does yet. */
+static void warn_of_site(const struct site *site, struct log *log)
+{
+	if (json_object_get(json_object_get(site->document, "modules"), "sign"))
+		log_line(log,
+			 "warning: %s: modules.sign: not supported yet: modules are not signed",
+			 site->path);
+}
+
 static int run_bake(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct bake_args *args = arguments;
@@ -134,6 +143,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
+	warn_of_site(&site, &log);
 	if (load_all(operands, &site, &manifests, err) < 0)
 		return -1;
 	if (store_open(args->store, &store, err) < 0)

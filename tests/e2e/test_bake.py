@@ -216,6 +216,16 @@ def test_licence_acceptance(shop):
     assert "licences_accepted" in done.stderr
 
 
+def test_what_a_site_file_asks_in_vain_is_said(shop):
+    """Nobody shall believe that modules are signed."""
+    site = shop.folder / "site.json"
+    site.write_text(json.dumps({"format": "larder.site.v1", "modules": {"sign": {"certificate": "c.pem",
+                                                                                "signer": ["sign"]}}}))
+    shop.fetch()
+    done = run("larder", *shop.bake_args("--unsigned", "--site", site))
+    assert done.returncode == 0 and f"warning: {site}: modules.sign: not supported yet" in done.stderr, done
+
+
 def test_an_unwritable_folder(shop):
     shop.fetch()
     if os.geteuid() == 0:
