@@ -52,7 +52,7 @@ static int check_same(const struct copy_inputs *inputs, struct err *err)
 		return err_set(err, ERR_USAGE, "SRC and DST are the same");
 	if (inputs->since && is_same_file(inputs->since, inputs->to))
 		return err_set(err, ERR_USAGE,
-			       "--since and DST are the same: a part does not replace what it "
+			       "--since and DST are the same: a delta does not replace what it "
 			       "continues");
 	return 0;
 }
@@ -129,10 +129,10 @@ static int wrong_base(const struct job *job, const struct layout_delta *delta,
 	digest_text(&delta->base, wants);
 	if (missing)
 		return err_set(err, ERR_REFUSED,
-			       "this part continues serial %llu (%s); %s holds no cache",
+			       "this delta continues serial %llu (%s); %s holds no cache",
 			       serial, wants, job->inputs->to);
 	return err_set(err, ERR_REFUSED,
-		       "this part continues serial %llu (%s); %s holds serial %llu (%s)",
+		       "this delta continues serial %llu (%s); %s holds serial %llu (%s)",
 		       serial, wants, job->inputs->to,
 		       (unsigned long long)base->statement.serial,
 		       digest_text(&base->envelope, has));
@@ -144,7 +144,7 @@ static int open_base(struct job *job, const struct layout_delta *delta, struct e
 
 	if (job->target != TARGET_FOLDER)
 		return err_set(err, ERR_REFUSED,
-			       "%s is a part that continues serial %llu: copy it into the "
+			       "%s is a delta that continues serial %llu: copy it into the "
 			       "folder that holds that one, then copy the folder",
 			       job->inputs->from, (unsigned long long)delta->serial);
 	if (cache_open(AT_FDCWD, job->inputs->to, NULL, 0, &job->base.cache, &why) == 0)
@@ -207,7 +207,7 @@ static int leave_out_base(struct job *job, struct err *err)
 	old = job->base.cache.statement.serial;
 	if (old > new)
 		return err_set(err, ERR_REFUSED,
-			       "%s has serial %llu, and %s the older %llu: a part leads "
+			       "%s has serial %llu, and %s the older %llu: a delta leads "
 			       "forward only",
 			       since, (unsigned long long)old, job->inputs->from,
 			       (unsigned long long)new);

@@ -50,7 +50,7 @@ int place_open(const char *word, const struct place_options *options, struct pla
 		return -1;
 	if (layout.delta.is && !options->next)
 		return err_set(err, ERR_REFUSED,
-			       "%s is a part that continues serial %llu: larder copy %s DIR, "
+			       "%s is a delta that continues serial %llu: larder copy %s DIR, "
 			       "where DIR holds that one, then use DIR",
 			       word, (unsigned long long)layout.delta.serial, word);
 	return place_open_layout(&layout, word, options, place, err);

@@ -12,7 +12,7 @@ struct copy_args {
 };
 
 static const struct cli_option options[] = {
-	{ "since", "OLD", "write only what OLD lacks: a part that continues OLD",
+	{ "since", "OLD", "write only what OLD lacks: a delta that continues OLD",
 	  offsetof(struct copy_args, since), CLI_TEXT },
 	{ "split", "SIZE",
 	  "cut the tar into DST.000, DST.001, ... of this many bytes (K, M, G)",
@@ -143,7 +143,7 @@ const struct cli_verb verb_copy = {
 		"ends in .tar, is a tar; anything else is a folder. Every byte is hashed on "
 		"its way. The signed statement and its tables stay whole; bundles that are "
 		"not selected, or not in SRC, are left out. DST offers what it did before, or "
-		"the new. A part (--since) is taken into the folder that holds what it "
+		"the new. A delta (--since) is taken into the folder that holds what it "
 		"continues. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct copy_args),

@@ -15,7 +15,7 @@
 #define LAYOUT_LISTED_MAX_BYTES (UINT64_C(256) << 20) /* of the manifests of all bundles */
 #define LAYOUT_MAX_CHAIN 64 /* versions of the trust root */
 
-/* A part of a cache: what its base lacks. */
+/* A tar that is no whole cache: what its base lacks. */
 struct layout_delta {
 	bool is; /* false: a cache, not a delta */
 	struct digest base; /* of the base's envelope, as bytes */

@@ -13,7 +13,7 @@
 #define LAYOUT_TOP_NAME "index.json"
 #define LAYOUT_BLOBS_NAME "blobs/sha256"
 
-/* What a file of the tar is. In a tar they stand in this order: the layout file, the delta mark of a part,
+/* What a file of the tar is. In a tar they stand in this order: the layout file, the mark of a delta,
  * index.json, then blobs, each once. */
 enum layout_tar_part { LAYOUT_TAR_LAYOUT, LAYOUT_TAR_DELTA, LAYOUT_TAR_TOP, LAYOUT_TAR_BLOB };
 

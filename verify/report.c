@@ -152,7 +152,7 @@ void report_print(const char *path, const struct verify_result *result, bool tab
 	if (table && result->bundle_count)
 		print_table(result, to);
 	if (result->base[0])
-		fprintf(to, "%s: a part on the base %s serial %llu%s\n", path, result->base,
+		fprintf(to, "%s: a delta on the base %s serial %llu%s\n", path, result->base,
 			(unsigned long long)result->base_serial,
 			result->with_base ? "; what it lacks was looked for there"
 					  : "; blobs of the base are not here");

@@ -79,6 +79,39 @@ static void print_program_help(const struct cli_program *program)
 	printf("\n'%s VERB --help' shows the options of a verb.\n", program->name);
 }
 
+/* Is word the first of verbs with two: "key"? */
+static bool begins_verb(const struct cli_verb *verb, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(verb->name, word, length) == 0 && verb->name[length] == ' ';
+}
+
+static bool is_group(const struct cli_program *program, const char *word)
+{
+	for (const struct cli_verb *verb = program->verbs; verb->name; verb++) {
+		if (begins_verb(verb, word))
+			return true;
+	}
+	return false;
+}
+
+static void print_group_help(const struct cli_program *program, const char *word)
+{
+	printf("usage: %s %s VERB [OPTION...] [OPERAND...]\n\n", program->name, word);
+	for (const struct cli_verb *verb = program->verbs; verb->name; verb++) {
+		if (begins_verb(verb, word))
+			printf("  %-18s %s\n", verb->name, verb->summary);
+	}
+	printf("\n'%s %s VERB --help' shows the options of a verb.\n", program->name, word);
+}
+
+/* A program without verbs has one row, without a name. */
+static bool has_verbs(const struct cli_program *program)
+{
+	return program->verbs->name[0] != '\0';
+}
+
 /* roff treats a leading dot and backslashes as its own. */
 static void print_roff(const char *text)
 {
@@ -124,9 +157,9 @@ static void print_man(const struct cli_program *program)
 	printf(".TH %s 1 \"\" \"larder %s\" \"larder\"\n.SH NAME\n%s \\- ", program->name,
 	       LARDER_VERSION, program->name);
 	print_roff(program->summary);
-	printf("\n.SH SYNOPSIS\n.B %s\n[\\fIverb\\fR] [\\fIoption\\fR...] "
-	       "[\\fIoperand\\fR...]\n",
-	       program->name);
+	printf("\n.SH SYNOPSIS\n.B %s\n%s[\\fIoption\\fR...] %s\n", program->name,
+	       has_verbs(program) ? "\\fIverb\\fR " : "",
+	       has_verbs(program) ? "[\\fIoperand\\fR...]" : program->verbs->operands);
 	printf(".SH DESCRIPTION\n");
 	for (const struct cli_verb *verb = program->verbs; verb->name; verb++)
 		print_man_verb(program, verb);
@@ -318,10 +351,17 @@ static int run_verb(const struct cli_program *program, const struct cli_verb *ve
 	return code;
 }
 
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+	       strcmp(word, "help") == 0;
+}
+
 int cli_main(const struct cli_program *program, int argc, char **argv)
 {
 	const struct cli_verb *verb = find_verb(program, argc - 1, argv + 1);
 	const char *word = argc > 1 ? argv[1] : "--help";
+	AUTO_FREE char *both = NULL;
 	struct err err = { 0 };
 
 	if (argc == 2 && strcmp(word, "--man") == 0) {
@@ -334,13 +374,15 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
 	}
 	if (verb)
 		return run_verb(program, verb, argc - 1, argv + 1);
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
-	    strcmp(word, "help") == 0) {
+	if (is_help(word)) {
 		print_program_help(program);
 		return argc > 1 ? CLI_DONE : CLI_WRONG_USAGE;
 	}
-	if (argc > 2 && words_of(program->verbs) == 2)
-		word = argv[1];
-	unknown_verb(program, word, &err);
+	if (is_group(program, word) && (argc == 2 || is_help(argv[2]))) {
+		print_group_help(program, word);
+		return argc > 2 ? CLI_DONE : CLI_WRONG_USAGE;
+	}
+	both = must_printf("%s%s%s", word, argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+	unknown_verb(program, is_group(program, word) ? both : word, &err);
 	return fail(program, NULL, &err);
 }

@@ -117,6 +117,7 @@ def test_wrong_usage_is_exit_2(args, text):
 def test_every_verb_has_help():
     for verb in ("key new", "trust init", "fetch", "show", "bake", "sign", "embed"):
         assert "usage: larder " + verb in good("larder", *verb.split(), "--help")
+    assert "trust show" in good("larder", "trust", "--help") and "bake" not in good("larder", "key", "--help")
     assert ".SH EXIT STATUS" in good("larder", "--man")
 
 

@@ -582,7 +582,7 @@ def test_delta_needs_its_base(grown, tmp_path, streams):
     other = tmp_path / "other"
     family.bake("--serial", "9", cache=other)
     before = inodes(other)
-    words = [f"this part continues serial 1 ({envelope_of(old)})", f"holds serial 9 ({envelope_of(other)})"]
+    words = [f"this delta continues serial 1 ({envelope_of(old)})", f"holds serial 9 ({envelope_of(other)})"]
     done = pipe_in(delta, other) if streams else run("larder", "copy", delta, other)
     assert done.returncode == 1 and all(word in done.stderr for word in words), done.stderr
     assert inodes(other) == before
@@ -624,9 +624,9 @@ def test_delta_elsewhere(grown, tmp_path):
     delta = delta_of(grown, tmp_path)
     refused("copy it into the folder that holds that one", "larder", "copy", delta, tmp_path / "x.tar")
     refused("copy it into the folder that holds that one", "larder", "copy", delta, "oci://127.0.0.1:1/x:1")
-    refused("is a part that continues serial 1", "larder", "ls", delta)
-    refused("is a part that continues serial 1", "larder", "copy", cache, tmp_path / "x.tar", "--since", delta)
-    refused("a part leads forward only", "larder", "copy", old, tmp_path / "x.tar", "--since", cache)
+    refused("is a delta that continues serial 1", "larder", "ls", delta)
+    refused("is a delta that continues serial 1", "larder", "copy", cache, tmp_path / "x.tar", "--since", delta)
+    refused("a delta leads forward only", "larder", "copy", old, tmp_path / "x.tar", "--since", cache)
     assert not (tmp_path / "x.tar").exists()
 
 

@@ -355,7 +355,7 @@ def test_a_delta(baked, later, tmp_path):
     assert (remarks(said), said["layout"]["whole"], said["bundles"]) == ([], False, 3)
     assert (said["serial"], said["carried"], said["delta"]["serial"], said["delta"]["found"]) == (2, 1, 1, False)
     text = run("larder-verify", delta, "--trust", baked.trust).stdout
-    assert f"a part on the base {said['delta']['base']} serial 1; blobs of the base are not here" in text
+    assert f"a delta on the base {said['delta']['base']} serial 1; blobs of the base are not here" in text
     said = audit(delta, baked.trust, "--base", baked.cache, "--layout")
     assert (said["carried"], said["blobs"], said["delta"]["found"], remarks(said)) == (3, 4, True, [])
     assert said["layout"]["whole"]

@@ -212,8 +212,8 @@ static const struct {
 	{ "key new a b", 2, "too many operands: expected NAME" },
 	{ "bakke a", 2, "prog: unknown verb 'bakke'; did you mean 'bake'?" },
 	{ "zzzzzz", 2, "prog: unknown verb 'zzzzzz'; see 'prog --help'" },
-	{ "key", 2, "prog: unknown verb 'key'" },
-	{ "key nwe x", 2, "prog: unknown verb 'key'" },
+	{ "key nwe x", 2, "prog: unknown verb 'key nwe'; did you mean 'key new'?" },
+	{ "ke new", 2, "prog: unknown verb 'ke'" },
 	{ "BAKE a", 2, "unknown verb 'BAKE'" },
 	{ "--cache x bake a", 2, "unknown verb '--cache'" },
 	{ "_", 2, "unknown verb ''" },
@@ -254,6 +254,11 @@ static const struct {
 	{ &program, "--man", 0, ".TH prog 1" },
 	{ &plain, "--version", 0, "plain " },
 	{ &plain, "--man", 0, ".TH plain 1" },
+	{ &plain, "--man", 0, ".B plain\n[\\fIoption\\fR...] CACHE\n" },
+	{ &program, "--man", 0, ".B prog\n\\fIverb\\fR [\\fIoption" },
+	{ &program, "key --help", 0, "usage: prog key VERB" },
+	{ &program, "key -h", 0, "  key new            make a key" },
+	{ &program, "key", 2, "  key new            make a key" },
 	{ &plain, "--help", 0, "usage: plain [OPTION...] CACHE" },
 };
 
