@@ -1,5 +1,6 @@
 """larder.py - what the end-to-end tests share: the programs, and a small driver family to bake."""
 
+import functools
 import gzip
 import hashlib
 import io
@@ -7,6 +8,7 @@ import json
 import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -40,6 +42,22 @@ def refused(text, program, *args, code=1, **options):
     assert done.returncode == code, (args, done.returncode, done.stdout, done.stderr)
     assert text in done.stderr, done.stderr
     return done
+
+
+@functools.cache
+def own_mounts():
+    """Words that start a program whose mounts nobody else sees. In a chroot whose / is no mount point unshare cannot make
+    them private; there they are tried out: most such places are private already."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0:
+        return "unshare", "-m"
+    words = "unshare", "-m", "--propagation", "unchanged"
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*words, "mount", "--bind", folder, folder], check=True)
+        leaks = folder in Path("/proc/self/mountinfo").read_text()
+        if leaks:
+            subprocess.run(["umount", folder], check=True)
+    assert not leaks, "mounts made by a test would be seen outside: enter this chroot by unshare -m"
+    return words
 
 
 def tar_gz(files):

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from larder import own_mounts
 from server import Answer, Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -726,6 +727,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 def test_no_apt_here(bench):
     empty = bench.folder / "empty"
     empty.mkdir()
-    prefix = ["unshare", "-m", "/usr/bin/python3", "-c", HIDE_APT, empty]
+    prefix = [*own_mounts(), "/usr/bin/python3", "-c", HIDE_APT, empty]
     error = bench.run(bench.manifest({}, packages=["hostname"]), code=1, prefix=prefix).stderr
     assert "packages need apt, as Debian and Ubuntu have it: apt-get: no such program" in error

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from larder import BUILD, Workshop, good, run, tar_gz
+from larder import BUILD, Workshop, good, own_mounts, run, tar_gz
 from test_firstboot import firstboot, installed, make_root, only_files
 from test_trust import Fleet, kept
 
@@ -420,7 +420,7 @@ def test_a_state_folder_that_cannot_be_written(ages, root, tmp_path, carried):
     bring(root, {"again": again, "newest": ages.newest, "old": ages.old}[carried])
     state = root / STATE
     code, status = firstboot(root, prefix=(
-        "unshare", "-m", "sh", "-c", f'mount --bind {state} {state} && mount -o remount,bind,ro {state} && exec "$0" "$@"'))
+        *own_mounts(), "sh", "-c", f'mount --bind {state} {state} && mount -o remount,bind,ro {state} && exec "$0" "$@"'))
     assert status["statement"]["serial"] == (9 if carried == "newest" else 7)
     assert (code, status["reason"]) == ((14, "read_only") if carried == "newest" else (0, "done")), status
     assert ("statement not stored" in log(root)) == (carried != "old")
