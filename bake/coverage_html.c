@@ -88,7 +88,7 @@ static void print_bundles(FILE *to, const json_t *bundles)
 
 	json_array_foreach(bundles, i, bundle)
 	{
-		print_in(to, "<small>", json_string_value(bundle), "</small>");
+		print_in(to, " <small>", json_string_value(bundle), "</small>");
 	}
 }
 
