@@ -71,19 +71,20 @@ static int read_facts(const char *path, struct coverage_machine *machine, struct
 	return 0;
 }
 
-static int read_inputs(const struct coverage_args *args, struct inputs *inputs, struct err *err)
+static int read_inputs(const struct coverage_args *args, const struct cli_list *files,
+		       struct inputs *inputs, struct err *err)
 {
 	if (args->image_root && args->select.os.count)
 		return err_set(err, ERR_USAGE, "--os and --image-root: one of them");
 	if (args->image_root && coverage_image_read(args->image_root, &inputs->image, err) < 0)
 		return -1;
-	if (args->facts.count > FACTS_MAX_FILES)
+	if (files->count > FACTS_MAX_FILES)
 		return err_set(err, ERR_USAGE, "--facts: at most %d files", FACTS_MAX_FILES);
-	inputs->machine = must_calloc(args->facts.count, sizeof(*inputs->machine));
-	for (; inputs->machine_count < args->facts.count; inputs->machine_count++) {
+	inputs->machine = must_calloc(files->count, sizeof(*inputs->machine));
+	for (; inputs->machine_count < files->count; inputs->machine_count++) {
 		size_t i = inputs->machine_count;
 
-		if (read_facts(args->facts.item[i], &inputs->machine[i], err) < 0)
+		if (read_facts(files->item[i], &inputs->machine[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -131,7 +132,7 @@ static int run_coverage(const void *arguments, const struct cli_operands *operan
 {
 	const struct coverage_args *args = arguments;
 	AUTO(select_lists_free) struct select_lists lists = args->select;
-	AUTO_FREE const char **files = args->facts.item;
+	AUTO_CLI_LIST struct cli_list files = args->facts;
 	AUTO_SELECT struct select select = { 0 };
 	AUTO(inputs_free) struct inputs inputs = { 0 };
 	AUTO_PLACE struct place place = PLACE_NONE;
@@ -141,7 +142,7 @@ static int run_coverage(const void *arguments, const struct cli_operands *operan
 	struct coverage_asked asked = { .lists = &lists, .secure_boot = args->secure_boot };
 
 	if (select_from_lists(&lists, &select, err) < 0 ||
-	    read_inputs(args, &inputs, err) < 0 ||
+	    read_inputs(args, &files, &inputs, err) < 0 ||
 	    place_open(operands->item[0], &how, &place, err) < 0)
 		return -1;
 	asked.image = args->image_root ? &inputs.image : NULL;

@@ -58,17 +58,16 @@ static int run_wanted(const void *arguments, const struct cli_operands *operands
 		      struct err *err)
 {
 	const struct wanted_args *args = arguments;
-	AUTO_FREE const char **coverage = args->coverage.item;
-	AUTO_FREE const char **status = args->status.item;
+	AUTO_CLI_LIST struct cli_list coverage = args->coverage, status = args->status;
 	AUTO_WANTED struct wanted wanted = wanted_new();
 	AUTO_FREE char *text = NULL;
 	size_t size;
 
 	(void)operands;
-	if (args->coverage.count + args->status.count == 0)
+	if (coverage.count + status.count == 0)
 		return err_set(err, ERR_USAGE, "--from-coverage or --from-status is needed");
-	if (read_all(&args->coverage, wanted_add_coverage, &wanted, err) < 0 ||
-	    read_all(&args->status, wanted_add_status, &wanted, err) < 0)
+	if (read_all(&coverage, wanted_add_coverage, &wanted, err) < 0 ||
+	    read_all(&status, wanted_add_status, &wanted, err) < 0)
 		return -1;
 	if (!args->json) {
 		print_text(wanted.document);

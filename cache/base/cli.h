@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/base/auto.h"
 #include "cache/base/err.h"
 
 enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG_USAGE = 2, CLI_NO = 3 };
@@ -21,6 +22,11 @@ struct cli_list {
 	const char **item;
 	size_t count;
 };
+#define AUTO_CLI_LIST AUTO(cli_list_free)
+static inline void cli_list_free(struct cli_list *list)
+{
+	free(list->item);
+}
 
 struct cli_option {
 	const char *name; /* without the dashes */

@@ -12,7 +12,8 @@ TARGETS = sorted(path.stem.removeprefix("fuzz_") for path in (TOP / "tests/fuzz"
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_target_has_a_seed(name):
-    assert any(path.is_file() for path in (TOP / "tests/fuzz/seeds" / name).iterdir())
+    folders = [TOP / "tests/fuzz/seeds" / name, TOP / "tests/cases/fuzz" / name, TOP / "tests/cases" / name]
+    assert any(path.is_file() for folder in folders for path in folder.rglob("*"))
 
 
 def test_target_without_a_seed_is_refused(tmp_path):
