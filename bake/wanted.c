@@ -43,9 +43,14 @@ static bool are_names(const char *text)
 	return true;
 }
 
+/* A release, or a glob over releases: nothing that could stand for a path. */
 static bool is_kernel(const char *text)
 {
-	return name_is_release(text) || name_is_glob(text);
+	AUTO_FREE char *copy = must_strdup(text);
+
+	for (char *at = copy; *at; at++)
+		*at = *at == '*' ? 'x' : *at;
+	return name_is_release(copy) && name_is_glob(text);
 }
 
 static bool is_arch(const char *text)
@@ -242,9 +247,10 @@ static bool is_gap(const char *reason)
 	return false;
 }
 
-/* An item of a machine's own fields; taken once it is checked. */
-static int put_item(const json_t *machine, const char *nic, json_t *devices, const char *reason,
-		    json_t *items, struct err *err)
+/* An item of a machine's own fields, with another kernel than the one that ran where kernel is set; taken once it is
+ * checked. */
+static int put_item(const json_t *machine, json_t *kernel, const char *nic, json_t *devices,
+		    const char *reason, json_t *items, struct err *err)
 {
 	static const char *const keys[] = { "os", "like", "arch", "kernel", "size" };
 	AUTO_JSON json_t *item =
@@ -253,6 +259,8 @@ static int put_item(const json_t *machine, const char *nic, json_t *devices, con
 
 	for (size_t i = 0; item && i < COUNT_OF(keys); i++)
 		json_object_set(item, keys[i], json_object_get(machine, keys[i]));
+	if (item && kernel)
+		json_object_set(item, "kernel", kernel);
 	if (!item)
 		return err_set(err, ERR_INVALID, "machine: not what it should be");
 	if (wanted_check_item(item, "machine", err) < 0)
@@ -260,15 +268,15 @@ static int put_item(const json_t *machine, const char *nic, json_t *devices, con
 	return json_array_append(items, item);
 }
 
-static int put_device(const json_t *machine, const json_t *modalias, const char *reason,
-		      json_t *items, struct err *err)
+static int put_device(const json_t *machine, json_t *kernel, const json_t *modalias,
+		      const char *reason, json_t *items, struct err *err)
 {
 	const char *text = json_string_value(modalias);
 	AUTO_FREE char *nic = text ? coverage_nic_id(text) : NULL;
 
 	if (!nic)
 		return err_set(err, ERR_INVALID, "devices: expected texts");
-	return put_item(machine, nic, json_pack("[s]", text), reason, items, err);
+	return put_item(machine, kernel, nic, json_pack("[s]", text), reason, items, err);
 }
 
 /* What the agent says of each device, where it came so far. */
@@ -282,8 +290,9 @@ static int put_devices(const json_t *machine, const json_t *devices, json_t *ite
 	{
 		const char *outcome = json_string_value(json_object_get(device, "outcome"));
 
-		if (is_gap(outcome) && put_device(machine, json_object_get(device, "modalias"),
-						  outcome, items, err) < 0)
+		if (is_gap(outcome) &&
+		    put_device(machine, NULL, json_object_get(device, "modalias"), outcome,
+			       items, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -300,7 +309,46 @@ static int put_network(const json_t *machine, const char *reason, json_t *items,
 		return err_set(err, ERR_INVALID, "machine.network: expected an array");
 	json_array_foreach(network, i, modalias)
 	{
-		if (put_device(machine, modalias, reason, items, err) < 0)
+		if (put_device(machine, NULL, modalias, reason, items, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const json_t *modalias_at(const json_t *devices, const json_t *address)
+{
+	const json_t *device;
+	size_t i;
+
+	json_array_foreach(devices, i, device)
+	{
+		if (address && json_equal(json_object_get(device, "address"), address))
+			return json_object_get(device, "modalias");
+	}
+	return NULL;
+}
+
+/* Under a kernel that is installed and did not run, a device has no driver: a boot that is to come. */
+static int put_kernels(const json_t *machine, const json_t *devices, const json_t *gaps,
+		       json_t *items, struct err *err)
+{
+	const json_t *gap;
+	size_t i;
+
+	if (json_array_size(gaps) > WANTED_MAX_DEVICES)
+		return err_set(err, ERR_INVALID, "kernels_without: too many");
+	json_array_foreach(gaps, i, gap)
+	{
+		const json_t *modalias = modalias_at(devices, json_object_get(gap, "address"));
+		json_t *kernel = json_object_get(gap, "kernel");
+
+		if (!modalias || !kernel)
+			return err_set(err, ERR_INVALID,
+				       "kernels_without[%zu]: expected a kernel and the "
+				       "address of a device",
+				       i);
+		if (put_device(machine, kernel, modalias, reason_name(REASON_KERNEL), items,
+			       err) < 0)
 			return -1;
 	}
 	return 0;
@@ -327,6 +375,9 @@ int wanted_add_status(struct wanted *wanted, const char *data, size_t size, stru
 		return -1;
 	if (json_array_size(items) == 0 && is_gap(reason) &&
 	    put_network(machine, reason, items, err) < 0)
+		return -1;
+	if (put_kernels(machine, devices, json_object_get(document, "kernels_without"), items,
+			err) < 0)
 		return -1;
 	return add_all(wanted, items, err);
 }

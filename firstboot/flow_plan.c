@@ -151,6 +151,7 @@ static void keep_records(struct flow *flow)
 
 static void tell_plan(const struct flow *flow)
 {
+	status_set_gaps(flow->status, flow->chosen.gap, flow->chosen.gap_count);
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
 		const struct choose_target *target = &flow->chosen.target[i];
 		bool chosen = target->bundle != CHOOSE_NO_BUNDLE;

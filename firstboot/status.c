@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/base/version.h"
+#include "cache/explain.h"
 #include "firstboot/stamp.h"
 
 #define STATUS_FORMAT "larder.status.v1"
@@ -120,6 +121,11 @@ void status_set_facts(struct status *status, const struct facts *facts,
 void status_set_devices(struct status *status, json_t *devices)
 {
 	json_object_set_new(status->part, "devices", devices);
+}
+
+void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t count)
+{
+	json_object_set_new(status->part, "kernels_without", explain_gaps(gap, count));
 }
 
 void status_end(struct status *status, const char *state, enum reason reason, int code,

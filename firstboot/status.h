@@ -41,6 +41,8 @@ void status_set_statement(struct status *status, const struct statement *stateme
 void status_set_facts(struct status *status, const struct facts *facts,
 		      const struct digest *digest);
 void status_set_devices(struct status *status, json_t *devices); /* takes devices */
+/* Other installed kernels, and the devices that would have no bundle under them. */
+void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t count);
 
 /* state: "done", "failed" or "idle". Logs the final line. */
 void status_end(struct status *status, const char *state, enum reason reason, int code,

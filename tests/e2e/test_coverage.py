@@ -369,6 +369,20 @@ def test_from_the_status_of_machines(tmp_path, change, reason, found):
     assert refused_by.returncode == 3 and "no manifest has: " + found[0] in refused_by.stdout
 
 
+def test_a_kernel_that_did_not_run_yet_is_wanted(tmp_path):
+    """A machine that is well now, and will not be after its next boot."""
+    shop = Workshop(tmp_path / "shop")
+    shop.bake()
+    root = make_root(tmp_path / "root")
+    (root / "lib/modules/6.9.9").mkdir(parents=True)
+    (root / "lib/modules/6.9.9/modules.order").touch()
+    shop.embed(root)
+    firstboot(root)
+    items, _ = wanted(tmp_path, "--from-status", root / "run/larder/status.json")
+    assert ("debian:12", "6.9.9", "8086:10d3", "kernel") in \
+        {(i["os"], i["kernel"], i["nic"], i["reason"]) for i in items}
+
+
 def test_lists_that_are_none(family, tmp_path):
     path = tmp_path / "x.json"
     refused("--from-coverage or --from-status is needed", "larder", "wanted", code=2)

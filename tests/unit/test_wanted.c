@@ -49,6 +49,11 @@ static char *items_of(const struct wanted *wanted)
 	return text;
 }
 
+#define OTHER(kernel, address)                                                                 \
+	"{'format':'larder.status.v1','reason':'done','devices':[{'address':'a1','modalias':"  \
+	"'" MODALIAS "','outcome':'done'}],'kernels_without':[{'kernel':" kernel               \
+	",'address':'" address "','text':'t'}]," MACHINE("") "}"
+
 static const struct {
 	const char *what, *texts[3], *items;
 } rows[] = {
@@ -72,6 +77,7 @@ static const struct {
 	{ "ended before the devices",
 	  { STATUS("os", "", "'" MODALIAS "'") },
 	  "15b3:1018 os 1 1" },
+	{ "a kernel that did not run yet", { OTHER("'6.9'", "a1") }, "15b3:1018 kernel 1 1" },
 	{ "nothing that needs a driver", { STATUS("no_device", "", "") }, "" },
 };
 
@@ -119,6 +125,10 @@ static const struct {
 	{ STATUS("os", "", "'" MODALIAS "'"), "'" MODALIAS "'", "3", "expected texts" },
 	{ STATUS("os", "", "'" MODALIAS "'"), "'" MODALIAS "'", "'pci:v*'", "is no device" },
 	{ STATUS("os", "", "'" MODALIAS "'"), "['" MODALIAS "']", "{}", "machine.network" },
+	{ OTHER("'6.9'", "a1"), "'address':'a1','text'", "'address':'a2','text'",
+	  "kernels_without[0]" },
+	{ OTHER("'6.9'", "a1"), "'6.9'", "'../x'", "machine.kernel" },
+	{ OTHER("'6.9'", "a1"), "'6.9'", "null", "machine.kernel" },
 	{ STATUS("os", DEVICE("kernel"), ""), MODALIAS, "pci:vx", "is no device" },
 	{ STATUS("os", DEVICE("kernel"), ""), "'modalias'", "'alias'", "expected texts" },
 };
