@@ -141,31 +141,60 @@ static void judge_variant(const struct column *column, const struct coverage_var
 
 /* --- of one NIC ------------------------------------------------------------------------------------ */
 
-/* An id for which the whole cache has nothing. Where it has nothing for the OS either, that is the reason. */
-static void judge_unclaimed(const struct column *column, const struct coverage_id *id)
+/* A form of the id on Linux, or on Windows, that no bundle is for; or NULL. */
+static const struct coverage_variant *variant_of(const struct coverage_nic *nic, size_t id,
+						 bool windows)
 {
-	const struct statement *statement = &column->place->cache.statement;
+	for (size_t i = 0; i < nic->variant_count; i++) {
+		const struct coverage_variant *variant = &nic->variant[i];
 
+		if (variant->id == id && variant->windows == windows && variant->general)
+			return variant;
+	}
+	return NULL;
+}
+
+/* What the machine itself would say; that it is the cache which has nothing, is said here. */
+static void miss_id(const struct place *place, const struct facts *machine,
+		    const struct coverage_nic *nic, size_t id, struct coverage_cell *cell)
+{
+	AUTO_REPLAY struct replay replay = { 0 };
+	bool windows = is_of(machine, true);
+	const struct coverage_variant *variant = variant_of(nic, id, windows);
+	struct facts facts = *machine;
+	struct facts_device device;
+
+	if (variant) {
+		coverage_nic_device(variant, &device);
+		facts.device = &device;
+		facts.device_count = 1;
+	}
+	replay_plan(place, &facts, PLAN_MAIN, &replay);
+	if (replay.reason == REASON_NO_DEVICE)
+		snprintf(replay.text, sizeof(replay.text),
+			 "no bundle of this cache is for %.200s%s", nic->id[id].name,
+			 variant ? "" : ", which is no id of this OS");
+	coverage_cell_miss(cell, replay.reason, replay.text, nic->id[id].name);
+}
+
+/* An id for which the whole cache has nothing. No row can matter to it. */
+static void judge_unclaimed(const struct column *column, size_t number)
+{
+	const struct inventory *inventory = &column->place->inventory;
+	const struct coverage_id *id = &column->nic->id[number];
+	struct place place = *column->place;
+
+	place.inventory.tables = must_calloc(inventory->table_count, sizeof(struct table));
 	for (size_t i = 0; i < column->machines->count; i++) {
 		const struct facts *facts = &column->machines->item[i].facts;
 		bool windows = is_of(facts, true);
-		struct plan_place places[PLAN_MAX_TABLES];
-		char text[PLAN_TEXT_MAX];
-		enum reason reason;
-		size_t count;
 
 		if (id->claimed[windows] ||
 		    (!id->there[windows] && coverage_nic_is_there(column->nic, windows)))
 			continue;
-		reason = plan_tables(statement, facts, places, &count, text);
-		if (reason == REASON_DONE) {
-			reason = REASON_NO_DEVICE;
-			snprintf(text, sizeof(text), "no bundle of this cache is for %.200s%s",
-				 id->name,
-				 id->there[windows] ? "" : ", which is no id of this OS");
-		}
-		coverage_cell_miss(&column->cell[i], reason, text, id->name);
+		miss_id(&place, facts, column->nic, number, &column->cell[i]);
 	}
+	free(place.inventory.tables);
 }
 
 static void judge_nic(const struct column *column)
@@ -177,7 +206,7 @@ static void judge_nic(const struct column *column)
 			judge_variant(column, &nic->variant[i]);
 	}
 	for (size_t i = 0; i < nic->id_count; i++)
-		judge_unclaimed(column, &nic->id[i]);
+		judge_unclaimed(column, i);
 	for (size_t i = 0; i < column->machines->count; i++) {
 		struct coverage_cell *cell = &column->cell[i];
 

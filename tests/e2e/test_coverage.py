@@ -68,7 +68,9 @@ def test_carried(family, tmp_path):
 
 @pytest.mark.parametrize("options, cell, reason", [
     (["--kernel", OTHER], ("debian:12", OTHER, "15b3:1018", ""), "kernel"),
-    (["--os", "debian:13"], ("debian:13", KERNEL, "15b3:1018", ""), "no_device"),
+    (["--os", "debian:13"], ("debian:13", KERNEL, "15b3:1018", ""), "os_version"),
+    (["--os", "debian:13", "--nic", "15b3:1013"], ("debian:13", KERNEL, "15b3:1013", ""), "os_version"),
+    (["--nic", "15b3:1013"], ("debian:12", KERNEL, "15b3:1013", ""), "no_device"),
     (["--nic", "cx5"], ("debian:12", KERNEL, "cx5", ""), "no_device"),
     (["--os", "ubuntu:22.04", "--nic", "15b3:101c", "--size", "St_D2"], ("ubuntu:22.04", KERNEL, "15b3:101c", "St_D2"),
      "vm_size"),
