@@ -308,7 +308,7 @@ def test_links_in_a_store_lead_nowhere(shop, tmp_path):
 def test_bake_continues_only_what_its_key_signed(baked):
     """Whoever writes to the cache folder between two bakes does not choose our serial."""
     other = baked.keys("other")
-    baked.write_manifest(lambda document: document["template"].update(version="2.0"))
+    baked.write_manifest(lambda document: document["bundles"][0]["install"][1].update(into="/etc/other.d"))
     before = tree(baked.cache)
     refused("cannot be continued", "larder", *baked.bake_args("--key", other))
     refused("--serial 1: this cache has 1 already", "larder",
