@@ -110,7 +110,7 @@ DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-ut
 DEPS_unit = libcmocka-dev
 DEPS_lint = clang clang-format clang-tidy
 DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytest-timeout python3-jsonschema \
-	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c \
+	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c chromium \
 	rpm
 DEPS_fuzz = clang libclang-rt-dev python3
 DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg
