@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bake/baked.h"
 #include "bake/offer.h"
@@ -15,6 +16,7 @@ struct oven {
 	struct memos memos;
 	struct baked_list bundles;
 	struct offer offer;
+	bool looked; /* look_ahead has nothing against it */
 	struct statement_table *entries; /* owned */
 };
 
@@ -26,45 +28,6 @@ static void oven_free(struct oven *oven)
 	harvest_free(&oven->harvest);
 	memos_close(&oven->memos);
 	layout_close(&oven->layout);
-}
-
-static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
-		       const struct manifest_bundle *from, struct err *err)
-{
-	struct baked_list *list = &oven->bundles;
-	struct baked *baked;
-
-	list->item = must_realloc(list->item, list->count + 1, sizeof(*list->item));
-	baked = &list->item[list->count++];
-	*baked = (struct baked) { .selected = offer_selected(oven->inputs->select,
-							     inputs->manifest, from) };
-	if (baked_make(&oven->memos, inputs, from, oven->inputs->log, baked, err) < 0)
-		return -1;
-	offer_add(&oven->offer, inputs->manifest, from, &baked->memo.record,
-		  memo_bytes(&baked->memo));
-	return 0;
-}
-
-static int bake_manifest(struct oven *oven, const struct manifest *manifest, struct err *err)
-{
-	AUTO_LOCK struct lock lock = { 0 };
-	struct bundle_inputs inputs = { .manifest = manifest,
-					.lock = &lock,
-					.store = oven->inputs->store,
-					.layout = &oven->layout,
-					.harvest = &oven->harvest,
-					.level = oven->inputs->level };
-
-	if (lock_load(manifest->path, &lock, err) < 0)
-		return -1;
-	if (manifest->licence_accept &&
-	    site_check_licence(oven->inputs->site, manifest->licence_id, err) < 0)
-		return err_wrap(err, "%s", manifest->path);
-	for (size_t i = 0; i < manifest->bundle_count; i++) {
-		if (bake_bundle(oven, &inputs, &manifest->bundles[i], err) < 0)
-			return err_wrap(err, "%s", manifest->path);
-	}
-	return 0;
 }
 
 static int put_table(const struct oven *oven, const struct offer_table *from,
@@ -298,6 +261,65 @@ static int look_ahead(void *context, struct err *err)
 	return choose_serial(inputs, &old, &serial, err);
 }
 
+/* Once. It takes some milliseconds, so a run that writes nothing goes without. */
+static int may_write(void *context, struct err *err)
+{
+	struct oven *oven = context;
+
+	if (!oven->looked && process_aside(look_ahead, oven, err) < 0)
+		return -1;
+	oven->looked = true;
+	return 0;
+}
+
+/* Is there a cache, so that nothing has to be made for one? */
+static bool is_there(const char *cache)
+{
+	AUTO_FREE char *index = must_printf("%s/index.json", cache);
+
+	return access(index, F_OK) == 0;
+}
+
+static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
+		       const struct manifest_bundle *from, struct err *err)
+{
+	struct baked_list *list = &oven->bundles;
+	const struct baked_guard guard = { .may_write = may_write, .context = oven };
+	struct baked *baked;
+
+	list->item = must_realloc(list->item, list->count + 1, sizeof(*list->item));
+	baked = &list->item[list->count++];
+	*baked = (struct baked) { .selected = offer_selected(oven->inputs->select,
+							     inputs->manifest, from) };
+	if (baked_make(&oven->memos, inputs, from, &guard, oven->inputs->log, baked, err) < 0)
+		return -1;
+	offer_add(&oven->offer, inputs->manifest, from, &baked->memo.record,
+		  memo_bytes(&baked->memo));
+	return 0;
+}
+
+static int bake_manifest(struct oven *oven, const struct manifest *manifest, struct err *err)
+{
+	AUTO_LOCK struct lock lock = { 0 };
+	struct bundle_inputs inputs = { .manifest = manifest,
+					.lock = &lock,
+					.store = oven->inputs->store,
+					.layout = &oven->layout,
+					.harvest = &oven->harvest,
+					.level = oven->inputs->level };
+
+	if (lock_load(manifest->path, &lock, err) < 0)
+		return -1;
+	if (manifest->licence_accept &&
+	    site_check_licence(oven->inputs->site, manifest->licence_id, err) < 0)
+		return err_wrap(err, "%s", manifest->path);
+	for (size_t i = 0; i < manifest->bundle_count; i++) {
+		if (bake_bundle(oven, &inputs, &manifest->bundles[i], err) < 0)
+			return err_wrap(err, "%s", manifest->path);
+	}
+	return 0;
+}
+
 static bool any_selected(const struct bake_inputs *inputs)
 {
 	for (size_t i = 0; i < inputs->manifest_count; i++) {
@@ -317,7 +339,7 @@ static int bake_with(struct oven *oven, struct bake_result *result, struct err *
 
 	if (offer_check_any(inputs->select, any_selected(inputs), err) < 0)
 		return -1;
-	if (process_aside(look_ahead, oven, err) < 0)
+	if (!is_there(inputs->cache) && may_write(oven, err) < 0)
 		return -1;
 	memos_open(&oven->memos, inputs->level);
 	if (layout_create(AT_FDCWD, inputs->cache, &oven->layout, err) < 0)

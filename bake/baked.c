@@ -63,8 +63,8 @@ static bool is_known(const struct memos *memos, const struct digest *key,
 }
 
 int baked_make(const struct memos *memos, const struct bundle_inputs *inputs,
-	       const struct manifest_bundle *from, struct log *log, struct baked *baked,
-	       struct err *err)
+	       const struct manifest_bundle *from, const struct baked_guard *guard,
+	       struct log *log, struct baked *baked, struct err *err)
 {
 	struct digest key;
 	struct err none = { 0 };
@@ -74,6 +74,8 @@ int baked_make(const struct memos *memos, const struct bundle_inputs *inputs,
 		say(log, inputs, from, &baked->memo, "as before");
 		return 0;
 	}
+	if (guard->may_write(guard->context, err) < 0)
+		return -1;
 	if (pack(inputs, from, log, &baked->memo, err) < 0) {
 		if (baked->selected || err->kind != ERR_MISSING)
 			return -1;

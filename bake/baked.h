@@ -17,11 +17,17 @@ struct baked_list {
 };
 void baked_list_free(struct baked_list *list);
 
+/* Asked before anything is written; an error ends it. */
+struct baked_guard {
+	int (*may_write)(void *context, struct err *err);
+	void *context;
+};
+
 /* Fills memo; selected is set. What a note says stands where the cache has all of it; a bundle that is not selected needs no more
  * than its note. Else it is packed, and noted. ERR_MISSING: its files are not in the store. */
 MUST_USE int baked_make(const struct memos *memos, const struct bundle_inputs *inputs,
-			const struct manifest_bundle *from, struct log *log,
-			struct baked *baked, struct err *err);
+			const struct manifest_bundle *from, const struct baked_guard *guard,
+			struct log *log, struct baked *baked, struct err *err);
 
 /* Different bundles of one record become one, which is selected where any of them was. */
 void baked_list_merge(struct baked_list *list);
