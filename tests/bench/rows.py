@@ -81,6 +81,7 @@ def speed_line(work, cache, goal):
     """Bytes per second against what the cores can hash at most."""
     ours, samples, ratios = verifier(cache, CORES), [], []
     size = sum(path.stat().st_size for path in cache.blobs())
+    os.sync()  # what was baked for this is written out now, and not beside the measurement
     run(ours)
     for _ in range(2 * PAIRS):
         most = peers.openssl_speed(CORES)
