@@ -64,16 +64,6 @@ void coverage_cell_miss(struct coverage_cell *cell, enum reason reason, const ch
 	take(cell, COVERAGE_MISS, reason, text, word);
 }
 
-static const struct table_row *not_carried(const struct place *place,
-					   const struct plan_choice *choice)
-{
-	for (size_t i = 0; i < choice->need_count; i++) {
-		if (!replay_is_carried(place, choice->need[i]))
-			return choice->need[i];
-	}
-	return replay_is_carried(place, choice->row) ? NULL : choice->row;
-}
-
 void coverage_cell_take(struct coverage_cell *cell, const struct place *place,
 			const struct plan_choice *choice, const char *word)
 {
@@ -91,7 +81,7 @@ void coverage_cell_take(struct coverage_cell *cell, const struct place *place,
 	}
 	explain_title(choice->row, title);
 	add_once(&cell->bundles, title);
-	missing = not_carried(place, choice);
+	missing = replay_not_carried(place, choice);
 	if (!missing) {
 		take(cell, COVERAGE_CARRIED, REASON_DONE, "", word);
 		return;

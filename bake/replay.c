@@ -144,7 +144,7 @@ bool replay_is_carried(const struct place *place, const struct table_row *row)
 	return false;
 }
 
-static const struct table_row *not_carried(const struct place *place,
+const struct table_row *replay_not_carried(const struct place *place,
 					   const struct plan_choice *choice)
 {
 	for (size_t i = 0; i < choice->need_count; i++) {
@@ -170,7 +170,7 @@ static void judge(const struct place *place, struct replay *out)
 			snprintf(out->text, sizeof(out->text), "%s", choice->text);
 			continue;
 		}
-		missing = choice->row ? not_carried(place, choice) : NULL;
+		missing = choice->row ? replay_not_carried(place, choice) : NULL;
 		if (!missing)
 			continue;
 		out->reason = REASON_NOT_CARRIED;

@@ -31,4 +31,8 @@ void replay_plan(const struct place *place, const struct facts *facts, enum plan
 /* Is the bundle of this row here whole? */
 bool replay_is_carried(const struct place *place, const struct table_row *row);
 
+/* Of a choice with a row: the first of what it needs, and itself, that is not here; or NULL. */
+const struct table_row *replay_not_carried(const struct place *place,
+					   const struct plan_choice *choice);
+
 #endif

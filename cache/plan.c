@@ -4,139 +4,6 @@
 
 #include "cache/name.h"
 
-/* How far a subject FAMILY/ID-VERSION/ARCH fits a machine. */
-enum fit { FIT_NOT, FIT_FAMILY, FIT_OS, FIT_OS_VERSION, FIT_WHOLE };
-
-static bool version_fits(const char *wanted, const char *version)
-{
-	size_t length = strlen(wanted);
-
-	return strncmp(wanted, version, length) == 0 &&
-	       (version[length] == '\0' || version[length] == '.');
-}
-
-/* like: its OS is one that this machine's is like. */
-static enum fit subject_fit(const char *subject, const struct facts *facts, bool *like)
-{
-	char copy[STATEMENT_SUBJECT_MAX];
-	char *rest = copy, *family, *os, *version;
-
-	*like = false;
-	snprintf(copy, sizeof(copy), "%s", subject);
-	family = strsep(&rest, "/");
-	os = strsep(&rest, "/");
-	if (!rest || strcmp(family, facts->family) != 0)
-		return FIT_NOT;
-	if (strcmp(os, "any") == 0)
-		return strcmp(rest, facts->arch) == 0 ? FIT_WHOLE : FIT_FAMILY;
-	version = strrchr(os, '-');
-	if (!version)
-		return FIT_NOT;
-	*version++ = '\0';
-	*like = facts_is_like(facts, os);
-	if (!*like && strcmp(os, facts->os_id) != 0)
-		return FIT_FAMILY;
-	if (!version_fits(version, facts->os_version))
-		return FIT_OS;
-	return strcmp(rest, facts->arch) == 0 ? FIT_WHOLE : FIT_OS_VERSION;
-}
-
-bool plan_subject_fits(const char *subject, const struct facts *facts)
-{
-	bool like;
-
-	return subject_fit(subject, facts, &like) == FIT_WHOLE;
-}
-
-/* The length of FAMILY/ID in the name of a table. */
-static size_t os_length(const char *name)
-{
-	const char *os = strchr(name, '/') + 1, *end = strchr(os, '/'), *at = end;
-
-	while (at > os && *at != '-')
-		at--;
-	return (size_t)((at > os ? at : end) - name);
-}
-
-/* Do two tables that fit differ in the version alone? */
-static bool is_same_os(const char *name, const char *other)
-{
-	size_t length = os_length(name);
-
-	return length == os_length(other) && strncmp(name, other, length) == 0;
-}
-
-/* Of two versions of an OS that fit, the longer says more; the any table stands beside all. */
-static void take_table(const struct statement *statement, struct plan_place place,
-		       struct plan_place taken[PLAN_MAX_TABLES], size_t *count)
-{
-	const char *name = statement->table[place.table].name;
-
-	for (size_t j = 0; j < *count; j++) {
-		const char *other = statement->table[taken[j].table].name;
-
-		if (!is_same_os(name, other))
-			continue;
-		if (strlen(name) > strlen(other))
-			taken[j] = place;
-		return;
-	}
-	if (*count < PLAN_MAX_TABLES)
-		taken[(*count)++] = place;
-}
-
-static bool is_any(const char *name)
-{
-	return strstr(name, "/any/") != NULL;
-}
-
-/* Why a statement has no table of the machine's own OS; REASON_DONE where it has one. */
-static enum reason judge_os(const struct statement *statement, const struct facts *facts,
-			    char text[PLAN_TEXT_MAX])
-{
-	enum fit best = FIT_NOT;
-	bool like;
-
-	for (size_t i = 0; i < statement->table_count; i++) {
-		const char *name = statement->table[i].name;
-		enum fit fit = is_any(name) ? FIT_NOT : subject_fit(name, facts, &like);
-
-		if (fit > best)
-			best = fit;
-	}
-	text[0] = '\0';
-	if (best == FIT_WHOLE)
-		return REASON_DONE;
-	if (best == FIT_OS_VERSION) {
-		snprintf(text, PLAN_TEXT_MAX, "the cache has %s %s, but not for %s",
-			 facts->os_id, facts->os_version, facts->arch);
-		return REASON_ARCH;
-	}
-	if (best == FIT_OS) {
-		snprintf(text, PLAN_TEXT_MAX, "the cache has %s, but not version %s",
-			 facts->os_id, facts->os_version);
-		return REASON_OS_VERSION;
-	}
-	snprintf(text, PLAN_TEXT_MAX, "the cache has nothing for %s %s", facts->os_id,
-		 facts->os_version);
-	return REASON_OS;
-}
-
-enum reason plan_tables(const struct statement *statement, const struct facts *facts,
-			struct plan_place out_place[PLAN_MAX_TABLES], size_t *out_count,
-			char out_text[PLAN_TEXT_MAX])
-{
-	*out_count = 0;
-	for (size_t i = 0; i < statement->table_count; i++) {
-		struct plan_place place = { .table = i };
-
-		if (subject_fit(statement->table[i].name, facts, &place.like) == FIT_WHOLE)
-			take_table(statement, place, out_place, out_count);
-	}
-	out_text[0] = '\0';
-	return *out_count ? REASON_DONE : judge_os(statement, facts, out_text);
-}
-
 bool plan_globs_fit(const struct json_strings *globs, const char *text)
 {
 	for (size_t i = 0; i < globs->count; i++) {
@@ -385,7 +252,7 @@ static bool add_needs(const struct desk *desk, const struct table_row *row, size
 	for (size_t i = 0; i < row->requires.count; i++) {
 		const char *name = row->requires.item[i];
 		const struct table_row *need = chosen_of(desk->plan, name);
-		bool fits = need != NULL;
+		bool fits = need != NULL && need != choice->row; /* else a ring */
 
 		if (is_needed_already(choice, name))
 			continue;
@@ -414,13 +281,14 @@ static bool try(const struct desk *desk, struct plan_choice *choice, struct plan
 		view->rule = PLAN_BY_EXCLUSION;
 		return false;
 	}
+	choice->row = view->row; /* what it needs must go with it too */
 	if (!add_needs(desk, view->row, 0, choice, &view->by)) {
 		choice->need_count = 0;
+		choice->row = NULL;
 		view->rule = PLAN_BY_REQUIREMENT;
 		return false;
 	}
 	view->by = NULL;
-	choice->row = view->row;
 	return true;
 }
 
@@ -457,142 +325,27 @@ static bool settle_one(const struct desk *desk)
 	return best != NULL;
 }
 
-/* --- why ------------------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *name;
-	enum reason reason;
-} rules[] = {
-	[PLAN_BY_CLASS] = { "class", REASON_NOT_INFINIBAND },
-	[PLAN_BY_LINK_LAYER] = { "link_layer", REASON_NOT_INFINIBAND },
-	[PLAN_BY_MOMENT] = { "moment", REASON_NO_DEVICE },
-	[PLAN_BY_LIKENESS] = { "likeness", REASON_OS },
-	[PLAN_BY_WITHDRAWAL] = { "withdrawn", REASON_WITHDRAWN },
-	[PLAN_BY_SIZE] = { "size", REASON_VM_SIZE },
-	[PLAN_BY_KERNEL] = { "kernel", REASON_KERNEL },
-	[PLAN_BY_SECURE_BOOT] = { "secure_boot", REASON_SECURE_BOOT },
-	[PLAN_BY_EXCLUSION] = { "excludes", REASON_DEVICE },
-	[PLAN_BY_REQUIREMENT] = { "requires", REASON_DEVICE },
-	[PLAN_BY_RANK] = { "rank", REASON_DEVICE },
-	[PLAN_BY_VERSION] = { "version", REASON_DEVICE },
-	[PLAN_BY_ORDER] = { "order", REASON_DEVICE },
-	[PLAN_WON] = { "won", REASON_DONE },
-};
-
-const char *plan_rule_name(enum plan_rule rule)
+static const struct plan_view *winner(const struct plan_choice *choice)
 {
-	return rules[rule].name;
-}
-
-static const char *title(const struct table_row *row, char out[PLAN_TEXT_MAX])
-{
-	snprintf(out, PLAN_TEXT_MAX, "%.120s %.60s (%.60s)", row->name, row->version, row->id);
-	return out;
-}
-
-static const char *class_name(const struct facts_device *device)
-{
-	char class[5];
-
-	facts_device_class(device, class);
-	if (strcmp(class, "0207") == 0)
-		return "InfiniBand";
-	return strcmp(class, "0200") == 0 ? "Ethernet" : "of another class";
-}
-
-static void explain_needed(const struct plan_view *view, char out[PLAN_TEXT_MAX])
-{
-	char name[PLAN_TEXT_MAX];
-
-	if (view->by)
-		snprintf(out, PLAN_TEXT_MAX, "needs %.200s, which does not fit here",
-			 title(view->by, name));
-	else
-		snprintf(out, PLAN_TEXT_MAX, "needs %.120s, which this cache does not have",
-			 view->row->requires.count ? view->row->requires.item[0] : "?");
-}
-
-/* Why it lost to the row that was chosen. */
-static void explain_order(const struct plan_view *view, char out[PLAN_TEXT_MAX])
-{
-	char name[PLAN_TEXT_MAX];
-
-	title(view->by, name);
-	if (view->rule == PLAN_BY_RANK)
-		snprintf(out, PLAN_TEXT_MAX, "rank %llu is below %llu of %.200s",
-			 (unsigned long long)view->row->rank,
-			 (unsigned long long)view->by->rank, name);
-	else if (view->rule == PLAN_BY_VERSION)
-		snprintf(out, PLAN_TEXT_MAX, "an older version than %.200s", name);
-	else
-		snprintf(out, PLAN_TEXT_MAX, "as good as %.200s, which comes first by name",
-			 name);
-}
-
-static void explain_row(const struct plan_view *view, const struct facts *facts,
-			const struct facts_device *device, char out[PLAN_TEXT_MAX])
-{
-	if (view->rule == PLAN_BY_CLASS)
-		snprintf(out, PLAN_TEXT_MAX, "is not for this function of the NIC, which is %s",
-			 class_name(device));
-	else if (view->rule == PLAN_BY_LINK_LAYER)
-		snprintf(out, PLAN_TEXT_MAX, "is for %s, and this port is %s",
-			 view->row->link_layer, device->link_layer);
-	else if (view->rule == PLAN_BY_MOMENT)
-		snprintf(out, PLAN_TEXT_MAX, "is not marked early");
-	else if (view->rule == PLAN_BY_WITHDRAWAL)
-		snprintf(out, PLAN_TEXT_MAX, "was withdrawn");
-	else if (view->rule == PLAN_BY_SIZE)
-		snprintf(out, PLAN_TEXT_MAX, "is not for VM size %s", facts->vm_size);
-	else if (view->rule == PLAN_BY_KERNEL)
-		snprintf(out, PLAN_TEXT_MAX, "is not for kernel %s", facts->kernel);
-	else if (view->rule == PLAN_BY_SECURE_BOOT)
-		snprintf(out, PLAN_TEXT_MAX, "cannot be used with Secure Boot, which is on");
-}
-
-void plan_view_text(const struct plan_view *view, const struct facts *facts,
-		    const struct facts_device *device, char out[PLAN_TEXT_MAX])
-{
-	char name[PLAN_TEXT_MAX];
-
-	out[0] = '\0';
-	if (view->rule == PLAN_BY_EXCLUSION)
-		snprintf(out, PLAN_TEXT_MAX,
-			 "cannot be installed beside %.200s, which comes first",
-			 title(view->by, name));
-	else if (view->rule == PLAN_BY_REQUIREMENT)
-		explain_needed(view, out);
-	else if (view->rule == PLAN_BY_LIKENESS && !view->by)
-		snprintf(out, PLAN_TEXT_MAX, "is not for OSes like its own, such as %s",
-			 facts->os_id);
-	else if (view->by)
-		explain_order(view, out);
-	else
-		explain_row(view, facts, device, out);
-}
-
-static void explain_choice(const struct desk *desk, struct plan_choice *choice,
-			   const struct plan_view *best)
-{
-	char name[PLAN_TEXT_MAX], why[PLAN_TEXT_MAX];
-
-	plan_view_text(best, desk->facts, choice->device, why);
-	snprintf(choice->text, PLAN_TEXT_MAX, "%.240s %.240s", title(best->row, name), why);
+	for (size_t i = 0; choice->row && i < choice->view_count; i++) {
+		if (choice->view[i].row == choice->row)
+			return &choice->view[i];
+	}
+	return NULL;
 }
 
 /* The rest of a choice's rows, once all is settled. */
 static void explain(const struct desk *desk, struct plan_choice *choice)
 {
-	const struct plan_view *best = NULL;
+	const struct plan_view *best = NULL, *won = winner(choice);
 
 	for (size_t i = 0; i < choice->view_count; i++) {
 		struct plan_view *view = &choice->view[i];
-		const struct plan_view won = { .row = choice->row };
 		int order;
 
-		if (view->rule == PLAN_WON && view->row != choice->row) {
-			view->rule = compare(view, &won, &order);
-			view->by = choice->row;
+		if (view->rule == PLAN_WON && view != won) {
+			view->rule = compare(view, won, &order);
+			view->by = won->row;
 		}
 		if (!best && is_claim(view->rule))
 			best = view;
@@ -600,10 +353,8 @@ static void explain(const struct desk *desk, struct plan_choice *choice)
 	if (choice->row || choice->view_count == 0)
 		return;
 	best = best ? best : choice->view;
-	choice->reason = rules[best->rule].reason;
-	if (best->rule == PLAN_BY_REQUIREMENT && !best->by)
-		choice->reason = REASON_NOT_CARRIED;
-	explain_choice(desk, choice, best);
+	choice->reason = plan_view_reason(best);
+	plan_view_sentence(best, desk->facts, choice->device, choice->text);
 }
 
 static bool has_vmbus(const struct facts *facts)
@@ -615,43 +366,54 @@ static bool has_vmbus(const struct facts *facts)
 	return false;
 }
 
-/* Where nothing is claimed. */
-static void summarise_nothing(const struct desk *desk)
+static void say_no_device(const struct desk *desk)
 {
 	const struct facts *facts = desk->facts;
-	struct plan *plan = desk->plan;
-	char why[PLAN_TEXT_MAX];
 	size_t network = 0;
 
 	for (size_t i = 0; i < facts->device_count; i++)
 		network += facts_device_is_network(&facts->device[i]);
-	plan->reason = REASON_NO_DEVICE;
-	snprintf(plan->text, sizeof(plan->text),
+	desk->plan->reason = REASON_NO_DEVICE;
+	snprintf(desk->plan->text, PLAN_TEXT_MAX,
 		 "no %sbundle of this cache claims a device of this machine (%zu devices, %zu "
 		 "of "
 		 "them network)",
 		 desk->moment == PLAN_EARLY ? "early " : "", facts->device_count, network);
+}
+
+/* A device that a row is for but for its class or link layer. */
+static bool say_not_infiniband(struct plan *plan)
+{
 	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->choice[i].reason != REASON_NOT_INFINIBAND)
+		const struct plan_choice *choice = &plan->choice[i];
+
+		if (choice->reason != REASON_NOT_INFINIBAND)
 			continue;
 		plan->reason = REASON_NOT_INFINIBAND;
-		snprintf(plan->text, sizeof(plan->text), "%s %s: %.400s",
-			 plan->choice[i].device->bus, plan->choice[i].device->address,
-			 plan->choice[i].text);
-		return;
+		snprintf(plan->text, sizeof(plan->text), "%s %s: %.400s", choice->device->bus,
+			 choice->device->address, choice->text);
+		return true;
 	}
-	if (facts->azure && !has_vmbus(facts)) {
+	return false;
+}
+
+/* Where nothing is claimed. The table of any is no promise for an OS. */
+static void summarise_nothing(const struct desk *desk)
+{
+	struct plan *plan = desk->plan;
+
+	if (say_not_infiniband(plan))
+		return;
+	if (desk->facts->azure && !has_vmbus(desk->facts)) {
 		plan->reason = REASON_HV_SERVICES_MISSING;
 		snprintf(plan->text, sizeof(plan->text),
 			 "this is Azure, and the kernel shows no device of the VMBus");
 		return;
 	}
-	/* The table of any is no promise for this OS. */
-	if (desk->statement->table_count &&
-	    judge_os(desk->statement, facts, why) != REASON_DONE) {
-		plan->reason = judge_os(desk->statement, facts, why);
-		memcpy(plan->text, why, sizeof(plan->text));
-	}
+	if (desk->statement->table_count)
+		plan->reason = plan_judge_os(desk->statement, desk->facts, plan->text);
+	if (plan->reason == REASON_DONE)
+		say_no_device(desk);
 }
 
 /* The plan's own reason: any bundle makes it done; else the first miss tells. */

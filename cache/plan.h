@@ -26,6 +26,10 @@ enum reason plan_tables(const struct statement *statement, const struct facts *f
 			struct plan_place out_place[PLAN_MAX_TABLES], size_t *out_count,
 			char out_text[PLAN_TEXT_MAX]);
 
+/* Why a statement has no table of the machine's own OS, that of any not counted; REASON_DONE where it has one. */
+enum reason plan_judge_os(const struct statement *statement, const struct facts *facts,
+			  char text[PLAN_TEXT_MAX]);
+
 /* Is the table of this name (FAMILY/ID-VERSION/ARCH) one of a machine's? Family, OS and arch of the facts
  * are looked at. */
 bool plan_subject_fits(const char *subject, const struct facts *facts);
@@ -99,9 +103,16 @@ void plan_make(const struct facts *facts, const struct statement *statement,
 	       struct plan *out_plan);
 void plan_free(struct plan *plan);
 
+/* What a miss for this view is. */
+enum reason plan_view_reason(const struct plan_view *view);
+
 /* One sentence: "rank 40 is below 50 of doca-ofed 2.9.1 (el9)". */
 void plan_view_text(const struct plan_view *view, const struct facts *facts,
 		    const struct facts_device *device, char out[PLAN_TEXT_MAX]);
+
+/* The same with the row before it: "mlnx-ofed 5.8 (el9) was withdrawn". */
+void plan_view_sentence(const struct plan_view *view, const struct facts *facts,
+			const struct facts_device *device, char out[PLAN_TEXT_MAX]);
 
 /* Why a device would have no bundle under another installed kernel, though it has one now. */
 struct plan_gap {

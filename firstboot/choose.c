@@ -85,7 +85,8 @@ void choose_targets(const struct facts *facts, const struct statement *statement
 	const struct plan *plan = &chosen.plan;
 
 	plan_make(facts, statement, tables, table_count, moment, &chosen.plan);
-	plan_make(facts, statement, tables, table_count, PLAN_MAIN, &later);
+	if (moment != PLAN_MAIN)
+		plan_make(facts, statement, tables, table_count, PLAN_MAIN, &later);
 	chosen.target = must_calloc(facts->device_count, sizeof(*chosen.target));
 	chosen.row = must_calloc(facts->device_count * (1 + PLAN_MAX_NEEDS),
 				 sizeof(struct table_row *));
@@ -93,7 +94,7 @@ void choose_targets(const struct facts *facts, const struct statement *statement
 		const struct facts_device *device = &facts->device[i];
 
 		if (choose_is_dead(device) || (moment == PLAN_MAIN && find(plan, device)))
-			add_target(&chosen, device, plan, &later);
+			add_target(&chosen, device, plan, moment == PLAN_MAIN ? plan : &later);
 	}
 	if (moment == PLAN_MAIN)
 		chosen.gap_count =

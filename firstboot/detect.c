@@ -149,7 +149,8 @@ static void add_device(const struct machine *machine, struct facts *facts, const
 	snprintf(device.bus, sizeof(device.bus), "%s", bus);
 	snprintf(device.address, sizeof(device.address), "%s", address);
 	read_state(dir, &device);
-	read_module(machine, &device);
+	if (facts_device_is_network(&device))
+		read_module(machine, &device);
 	facts->device = must_realloc(facts->device, facts->device_count + 1, sizeof(device));
 	facts->device[facts->device_count++] = device;
 }

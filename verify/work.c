@@ -183,10 +183,10 @@ static void add_question(struct work *work, struct work_question *question)
 	add_pieces(work, &question->file);
 }
 
-/* The core that is so many steps after this one. */
+/* The core that is so many steps after this one; -1: the cores are not known (more than a cpu_set_t can name). */
 static int core_after(const cpu_set_t *cores, unsigned steps)
 {
-	int core = sched_getcpu();
+	int core = CPU_COUNT(cores) ? sched_getcpu() : -1;
 
 	while (core >= 0 && steps > 0) {
 		core = (core + 1) % CPU_SETSIZE;

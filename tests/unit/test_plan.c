@@ -181,6 +181,14 @@ static const struct {
 	{ "needed and excluded: the next one",
 	  "a 1 5 cx . . main requires=base,base 1 1 cx 4.* . main excludes=a,b 1 1 cx . . main",
 	  CX5, "", "b 1", REASON_DONE, "" },
+	{ "needed, and excluded by what is needed deeper",
+	  "a 1 5 cx . . main requires=b,b 1 4 cx . . main requires=c,c 1 3 cx 5.* . main "
+	  "excludes=a,"
+	  "d 1 1 cx . . main",
+	  CX5, "", "b 1", REASON_DONE, "" },
+	{ "needed by each other",
+	  "a 1 5 cx . . main requires=b,b 1 4 cx . . main requires=a,d 1 1 cx . . main", CX5,
+	  "", "d 1", REASON_DONE, "" },
 	{ "needed in a ring",
 	  "a 1 5 cx . . main requires=b,b 1 4 cx . . main requires=c,"
 	  "c 1 3 cx . . main requires=b,d 1 1 cx . . main",
@@ -420,12 +428,16 @@ static void test_likeness(void **state)
 	const struct plan_table tables[] = { { .table = &rhel.table, .like = true },
 					     { .table = &own.table } };
 	AUTO_PLAN struct plan both = { 0 }, like = { 0 }, unlike = { 0 };
+	char text[PLAN_TEXT_MAX];
 
 	(void)state;
 	fill_scene(&own, "z 1 5 cx . . main", CX5, "");
 	fill_scene(&rhel, "a 1 5 cx . . main like", CX5, "");
 	plan_make(&own.facts, &own.statement, tables, 2, PLAN_MAIN, &both);
 	assert_string_equal(both.choice[0].row->name, "z");
+	assert_string_equal(plan_rule_name(both.choice[0].view[1].rule), "likeness");
+	plan_view_text(&both.choice[0].view[1], &own.facts, both.choice[0].device, text);
+	assert_string_equal(text, "as good as z 1 (x), which is for this OS itself");
 	plan_make(&own.facts, &own.statement, tables, 1, PLAN_MAIN, &like);
 	assert_string_equal(like.choice[0].row->name, "a");
 	rhel.rows[0].like = false;
