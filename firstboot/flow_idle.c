@@ -123,7 +123,7 @@ static enum flow_verdict nothing(struct flow *flow, const char *state, const cha
 {
 	flow->state = state;
 	flow->quiet = true;
-	snprintf(flow->text, sizeof(flow->text), "%s", text);
+	snprintf(flow->text, sizeof(flow->text), "%.511s", text);
 	return FLOW_NOTHING;
 }
 
@@ -144,12 +144,10 @@ static void tell_devices(struct flow *flow)
 enum flow_verdict flow_idle(struct flow *flow)
 {
 	const struct stamp_moment *moment = &flow->stamp.moment[flow->moment];
-	char text[PLAN_TEXT_MAX];
+	struct err err = { 0 };
 
-	if (!flow->config->enabled) {
-		snprintf(text, sizeof(text), "switched off by %s", flow->config->enabled_where);
-		return nothing(flow, "done", text);
-	}
+	if (config_check_enabled(flow->config, &err) < 0)
+		return nothing(flow, "done", err.text);
 	if (flow->moment == PLAN_EARLY && wait_for_udev(flow) != FLOW_GO)
 		return FLOW_STOP;
 	if (stamp_fits(moment, &flow->inputs, &flow->facts) &&

@@ -3,8 +3,6 @@
 #include "firstboot/flow.h"
 #include "firstboot/stored.h"
 
-#define STEPS_TEXT "steps=... in %s forbids '%s'"
-
 static void load_journal(struct flow *flow)
 {
 	struct journal now = { .envelope = flow->source.cache.envelope };
@@ -48,16 +46,16 @@ static void fail(struct flow_job *job, enum reason reason, const char *text)
 /* May every step of the bundle be done, now and here? */
 static void judge_steps(const struct flow *flow, struct flow_job *job)
 {
+	struct err err = { 0 };
+
+	if (config_check_steps(flow->config, &job->record, &err) < 0) {
+		fail(job, REASON_STEP_FAILED, err.text);
+		return;
+	}
 	for (size_t i = 0; i < job->record.step_count; i++) {
 		enum record_do kind = job->record.step[i].kind;
 		char text[PLAN_TEXT_MAX];
 
-		if (!flow->config->step[kind]) {
-			snprintf(text, sizeof(text), STEPS_TEXT, flow->config->steps_where,
-				 record_do_name(kind));
-			fail(job, REASON_STEP_FAILED, text);
-			return;
-		}
 		if (flow->moment == PLAN_EARLY && !record_do_is_early(kind)) {
 			snprintf(text, sizeof(text), "marked early, but has a step '%s'",
 				 record_do_name(kind));
