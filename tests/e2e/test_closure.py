@@ -352,6 +352,30 @@ def test_dnf_checks_the_packages_own_signatures(dnf_site, rpms, signer, tmp_path
     dnf_site.fails("no good signature", "--update")
 
 
+def rewrite_index(repository, change):
+    """Change primary.xml, and repomd.xml so that it fits."""
+    for path in (repository / "repodata").glob("*-primary.xml.gz"):
+        text = change(gzip.decompress(path.read_bytes()).decode())
+        primary = repository / "primary.xml"
+        primary.write_text(text)
+        path.unlink()
+        command("modifyrepo_c", "--mdtype=primary", "--compress-type=gz", primary, repository / "repodata")
+        primary.unlink()
+
+
+def test_dnf_an_index_says_nothing_of_signatures(dnf_site, rpms, signer, tmp_path):
+    """A place of a package that goes on in what larder reads behind it: that it need not be signed."""
+    copy = tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    (copy / "repodata/repomd.xml.asc").unlink()
+    rewrite_index(copy, lambda text: text.replace('.noarch.rpm"', '.noarch.rpm&#9;-&#10;"'))
+    (dnf_site.folder / "tiny.repos.d/tiny.repo").write_text(
+        f"[tiny]\nname=tiny\nbaseurl=file://{copy}\ngpgkey=file://{key}\n")
+    dnf_site.fails("closure tiny: dnf: a package with a control character in what the index says of it")
+    assert not (dnf_site.folder / "rdma.lock.json").exists()
+
+
 def test_dnf_packages_with_other_bytes(dnf_site, rpms, tmp_path):
     """The index says what a package is, also where the repository is a folder."""
     copy = tmp_path / "copy"
@@ -372,6 +396,47 @@ def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
     rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
     (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\ngpgcheck=0\n")
     assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
+
+
+def test_dnf_root_that_leads_out_of_itself(dnf_site, rpms, signer, tmp_path):
+    """Its files of repositories and its keys are the root's own, not this host's."""
+    root, copy = tmp_path / "root", tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    for path in ("etc/yum.repos.d", "etc/pki", "var/lib/rpm"):
+        (root / path).mkdir(parents=True)
+    (root / "etc/os-release").write_text('ID=rocky\nVERSION_ID="9.4"\n')
+    repo = root / "etc/yum.repos.d/tiny.repo"
+    text = f"[tiny]\nname=tiny\nbaseurl=file://{copy}\n"
+    repo.symlink_to(dnf_site.folder / "tiny.repos.d/tiny.repo")
+    dnf_site.fails("no such folder", "--target-root", root)
+    repo.unlink()
+    repo.write_text(text + f"gpgkey=file://{key}\n")
+    dnf_site.fails(f"file://{root}{key}", "--target-root", root)
+    shutil.copy(key, root / "etc/pki/KEY")
+    for rpm in (copy / "noarch").iterdir():
+        command("rpmsign", "--define", "_gpg_name site@example.org", "--define", "__gpg /usr/bin/gpg",
+                "--addsign", rpm, env=signer.env)
+    command("createrepo_c", "-q", copy)
+    repo.write_text(text + "gpgkey=file:///etc/pki/KEY\n")
+    assert names_of(dnf_site.fetch("--target-root", root)) == ["core", "perf", "verbs"]
+    (root / "etc/pki/KEY").unlink()
+    (root / "etc/pki/KEY").symlink_to(key)
+    dnf_site.fails("a key outside of the root", "--target-root", root, "--update")
+
+
+def test_dnf_mirrors_that_prove_nothing(dnf_site, rpms, server, tmp_path):
+    """A list of mirrors leads to plain http: then the packages have to be signed, or the index."""
+    for path in rpms.rglob("*"):
+        if path.is_file():
+            server.answers[f"/repo/{path.relative_to(rpms)}"] = Answer(path.read_bytes())
+    mirrors = tmp_path / "mirrors"
+    mirrors.write_text(server.url("/repo") + "\n")
+    repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+    repo.write_text(f"[tiny]\nname=tiny\nmirrorlist=file://{mirrors}\ngpgcheck=0\n")
+    dnf_site.fails("repository tiny: plain http")
+    repo.write_text(f"[tiny]\nname=tiny\nmirrorlist=file://{mirrors}\n")
+    dnf_site.fails("no good signature")
 
 
 # A repository inside a vendor's package, as doca-host is one
