@@ -188,7 +188,81 @@ static void test_name_without_end(void **state)
 	names.sh_size--;
 	memcpy(bytes.data + at, &names, sizeof(names));
 	check_err(ko_parse(bytes.data, bytes.size, &ko, &err), &err, ERR_INVALID,
-		  "symbol table cannot be read", "cut names");
+		  "names of its symbols do not end", "cut names");
+}
+
+#define MANY ((size_t)1 << 20)
+#define LONG ((size_t)32 << 20)
+
+/* The module with a part of another content, which stands at its end. *size is the module's before and after. The
+ * caller frees. */
+static char *with_part(const char *module, size_t *size, size_t part, const void *data,
+		       size_t data_size)
+{
+	char *image = must_calloc(*size + data_size, 1);
+	Elf64_Ehdr head;
+	Elf64_Shdr section;
+	size_t at;
+
+	memcpy(image, module, *size);
+	memcpy(image + *size, data, data_size);
+	memcpy(&head, image, sizeof(head));
+	at = head.e_shoff + part * sizeof(section);
+	memcpy(&section, image + at, sizeof(section));
+	section.sh_offset = *size;
+	section.sh_size = data_size;
+	memcpy(image + at, &section, sizeof(section));
+	*size += data_size;
+	return image;
+}
+
+/* A million symbols with one name of 32 MB: the time is not their product. The watchdog ends what takes hours. */
+static void test_one_long_name_for_many(void **state)
+{
+	static const Elf64_Sym rows[] = { { .st_name = 1 },
+					  { .st_name = 1, .st_shndx = SHN_ABS } };
+	AUTO_FREE char *names = must_calloc(LONG, 1);
+	AUTO_FREE Elf64_Sym *symbols = must_calloc(MANY, sizeof(*symbols));
+
+	(void)state;
+	memset(names + 1, 'a', LONG - 2);
+	memcpy(names + 1, "__crc_", 6);
+	alarm(60);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_FREE char *named = NULL, *image = NULL;
+		struct made_bytes bytes;
+		AUTO_KO struct ko ko = { 0 };
+		struct err err = { 0 };
+		size_t size;
+
+		for (size_t j = 0; j < MANY; j++)
+			symbols[j] = rows[i];
+		made_ko(&nic, &bytes);
+		size = bytes.size;
+		named = with_part(bytes.data, &size, MADE_STRTAB, names, LONG);
+		image = with_part(named, &size, MADE_SYMTAB, symbols, MANY * sizeof(*symbols));
+		check_good(ko_parse(image, size, &ko, &err), &err, "many");
+		assert_int_equal(ko.export_count, 0);
+	}
+	alarm(0);
+}
+
+/* The same with names of sections: libelf looks for an end from behind, for each section anew. */
+static void test_sections_without_end(void **state)
+{
+	static const char names[] = "\0.modinfo\0.symtab\0aaaa";
+	AUTO_FREE char *image = NULL;
+	struct made_bytes bytes;
+	AUTO_KO struct ko ko = { 0 };
+	struct err err = { 0 };
+	size_t size;
+
+	(void)state;
+	made_ko(&nic, &bytes);
+	size = bytes.size;
+	image = with_part(bytes.data, &size, MADE_SHSTRTAB, names, sizeof(names) - 1);
+	check_err(ko_parse(image, size, &ko, &err), &err, ERR_INVALID,
+		  "names of its sections do not end", "sections");
 }
 
 static EVP_PKEY *make_key(void)
@@ -358,11 +432,18 @@ static void test_depends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),	  cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flipped),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_no_module), cmocka_unit_test(test_name_without_end),
-		cmocka_unit_test(test_signed),	  cmocka_unit_test(test_trailers),
-		cmocka_unit_test(test_packed),	  cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_module),
+		cmocka_unit_test(test_name_without_end),
+		cmocka_unit_test(test_one_long_name_for_many),
+		cmocka_unit_test(test_sections_without_end),
+		cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_trailers),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_depends),
 	};
 
 	return cmocka_run_group_tests_name("ko", tests, NULL, NULL);
