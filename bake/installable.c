@@ -291,6 +291,23 @@ static int copy_rpm_database(const struct ask *ask, bool *found, struct err *err
 	return 0;
 }
 
+/* What is no package, rpm takes for a list of packages, and fetches what that names. */
+static int check_rpm(const char *file, struct err *err)
+{
+	static const char lead[] = { '\xed', '\xab', '\xee',
+				     '\xdb' }; /* rpm's lead, lib/rpmlead.c */
+	char front[sizeof(lead)];
+	AUTO_CLOSE int fd = -1;
+	size_t got;
+
+	if (fs_open_read(AT_FDCWD, file, &fd, err) < 0 ||
+	    fs_pread(fd, front, sizeof(front), 0, &got, err) < 0)
+		return -1;
+	if (got < sizeof(front) || memcmp(front, lead, sizeof(lead)) != 0)
+		return err_set(err, ERR_INVALID, "%s: no rpm package", file);
+	return 0;
+}
+
 /* Signatures, room and architecture are not asked about: only what the packages build on. */
 static int ask_rpm(struct ask *ask, struct err *err)
 {
@@ -308,6 +325,10 @@ static int ask_rpm(struct ask *ask, struct err *err)
 	if (!found) {
 		answer(ask, INSTALLABLE_NOT_KNOWN, "not known: the image has no rpm database");
 		return 0;
+	}
+	for (size_t i = 0; i < ask->count; i++) {
+		if (check_rpm(ask->file[i], err) < 0)
+			return -1;
 	}
 	for (size_t i = 0; i < COUNT_OF(options); i++)
 		add_word(&words, must_strdup(options[i]));
