@@ -40,6 +40,19 @@ static int unpack(struct fits_module *module)
 	return 0;
 }
 
+/* A small file may unpack to KO_MAX_BYTES, and a bundle may have many. */
+static int read_module(const struct fits *fits, struct fits_module *module)
+{
+	if (unpack(module) < 0)
+		return -1;
+	if (module->size > FITS_MAX_BYTES - fits->bytes)
+		return err_set(
+			&module->err, ERR_MISSING,
+			"the bundle's modules are more than %u MB, which is not read here",
+			FITS_MAX_BYTES >> 20);
+	return ko_parse(module->image, module->size, &module->ko, &module->err);
+}
+
 void fits_add(struct fits *fits, const char *path, char *image, size_t size,
 	      const struct err *why)
 {
@@ -53,11 +66,16 @@ void fits_add(struct fits *fits, const char *path, char *image, size_t size,
 	*module = (struct fits_module) { .path = path, .image = image, .size = size };
 	fits->names.item[fits->count++] = path;
 	fits->names.count = fits->count;
-	if (!image)
+	if (!image) {
 		module->err = *why;
-	else if (unpack(module) == 0 &&
-		 ko_parse(module->image, module->size, &module->ko, &module->err) == 0 &&
-		 ko_name_of(path, name))
+		return;
+	}
+	if (read_module(fits, module) < 0) {
+		free(take_ptr(&module->image));
+		return;
+	}
+	fits->bytes += module->size;
+	if (ko_name_of(path, name))
 		symvers_add_exports(&fits->beside, &module->ko, name);
 }
 
