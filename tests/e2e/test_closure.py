@@ -439,6 +439,22 @@ def test_dnf_mirrors_that_prove_nothing(dnf_site, rpms, server, tmp_path):
     dnf_site.fails("no good signature")
 
 
+def test_dnf_believes_no_stranger(dnf_site, rpms, tmp_path):
+    """sslverify=0: whoever answers would be believed, as over plain http."""
+    (tmp_path / "tls").mkdir()
+    with Server(tls_folder=tmp_path / "tls") as server:
+        for path in rpms.rglob("*"):
+            if path.is_file():
+                server.answers[f"/repo/{path.relative_to(rpms)}"] = Answer(path.read_bytes())
+        repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+        repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\ngpgcheck=0\nsslverify=0\n")
+        dnf_site.fails("dnf: repository tiny: sslverify=0 believes whoever answers")
+        assert server.requests == []
+        repo.write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}\nsslverify=0\n"
+                        f"gpgkey={server.url('/key')}\n")
+        dnf_site.fails("dnf: repository tiny: sslverify=0 believes whoever answers")
+
+
 # A repository inside a vendor's package, as doca-host is one
 
 
