@@ -76,17 +76,17 @@ void coverage_cell_take(struct coverage_cell *cell, const struct place *place,
 		return;
 	}
 	for (size_t i = 0; i < choice->need_count; i++) {
-		explain_title(choice->need[i], title);
+		plan_title(choice->need[i], title);
 		add_once(&cell->bundles, title);
 	}
-	explain_title(choice->row, title);
+	plan_title(choice->row, title);
 	add_once(&cell->bundles, title);
 	missing = replay_not_carried(place, choice);
 	if (!missing) {
 		take(cell, COVERAGE_CARRIED, REASON_DONE, "", word);
 		return;
 	}
-	explain_title(missing, title);
+	plan_title(missing, title);
 	snprintf(text, sizeof(text), "%.400s is signed, and not carried%s", title,
 		 source ? "; the statement names a source" : "");
 	take(cell, source ? COVERAGE_DOWNLOAD : COVERAGE_MISS, REASON_NOT_CARRIED, text, word);

@@ -164,6 +164,7 @@ static void judge(const struct place *place, struct replay *out)
 	for (size_t i = 0; i < plan->count && out->reason == REASON_DONE; i++) {
 		const struct plan_choice *choice = &plan->choice[i];
 		const struct table_row *missing;
+		char title[PLAN_TEXT_MAX];
 
 		if (!choice->row && choice->claimed) {
 			out->reason = choice->reason;
@@ -174,8 +175,8 @@ static void judge(const struct place *place, struct replay *out)
 		if (!missing)
 			continue;
 		out->reason = REASON_NOT_CARRIED;
-		snprintf(out->text, sizeof(out->text), "%.120s %.120s %.120s is not carried",
-			 missing->name, missing->version, missing->id);
+		plan_title(missing, title);
+		snprintf(out->text, sizeof(out->text), "%.400s is not carried", title);
 	}
 }
 

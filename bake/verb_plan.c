@@ -42,12 +42,12 @@ static json_t *choice_json(const struct place *place, const struct plan_choice *
 	json_t *needs = json_array();
 
 	for (size_t i = 0; i < choice->need_count; i++) {
-		explain_title(choice->need[i], title);
+		plan_title(choice->need[i], title);
 		json_array_append_new(needs, json_string(title));
 	}
 	title[0] = '\0';
 	if (choice->row)
-		explain_title(choice->row, title);
+		plan_title(choice->row, title);
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:o}", "address", choice->device->address,
 		"modalias", choice->device->modalias, "bundle", title, "needs", needs,
@@ -88,7 +88,7 @@ static void print_line(const struct place *place, const struct plan_choice *choi
 		       choice->text);
 		return;
 	}
-	explain_title(choice->row, title);
+	plan_title(choice->row, title);
 	printf("%s: %s%s\n", device, title,
 	       replay_is_carried(place, choice->row) ? "" : " (not carried)");
 }

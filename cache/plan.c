@@ -152,8 +152,11 @@ static bool names(const struct json_strings *list, const char *name)
 	return false;
 }
 
+/* Two versions of one bundle own the same files. */
 static bool exclude_each_other(const struct table_row *left, const struct table_row *right)
 {
+	if (strcmp(left->name, right->name) == 0 && strcmp(left->version, right->version) != 0)
+		return true;
 	return names(&left->excludes, right->name) || names(&right->excludes, left->name);
 }
 
@@ -173,7 +176,7 @@ static const struct table_row *excluded_by(const struct plan *plan, const struct
 	return NULL;
 }
 
-/* Is a row of this name chosen already? Two versions of one bundle are not installed. */
+/* Is a row of this name chosen already? Another version of it could not be. */
 static const struct table_row *chosen_of(const struct plan *plan, const char *name)
 {
 	for (size_t i = 0; i < plan->count; i++) {

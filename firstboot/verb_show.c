@@ -155,7 +155,7 @@ static const char *bundle_title(const struct shown *shown, const struct choose_t
 {
 	if (target->bundle == CHOOSE_NO_BUNDLE)
 		return "";
-	explain_title(shown->chosen.row[target->bundle], out);
+	plan_title(shown->chosen.row[target->bundle], out);
 	return out;
 }
 

@@ -141,6 +141,16 @@ def test_two_generations(tmp_path):
         {"86fc:00:02.0": LTS, "afb6:00:02.0": ""}
 
 
+def test_two_versions_of_one_stack(tmp_path):
+    """A ConnectX-4 and a ConnectX-5, for which DOCA-OFED has two releases: the newer is installed alone, and that is told."""
+    found, code, told = plan(tmp_path, machine("rhel", "8.10", "4.18.0-553.94.1.el8_10.x86_64", [
+        {**device("cx4", "rhel"), "address": "0101:00:00.0"}, {**device("cx5", "rhel"), "address": "0102:00:00.0"}]))
+    assert (code, found["reason"]) == (3, "device")
+    assert {row["address"]: row["bundle"].split(" ")[:2] for row in found["devices"]} == \
+        {"0101:00:00.0": [""], "0102:00:00.0": [DOCA, "3.2.0"]}
+    assert "doca-ofed 2.8.0 el8.10-cx4 is another version of doca-ofed 3.2.0 el8, which comes first" in told
+
+
 @pytest.mark.parametrize("os_id, version, kernel, modalias", [
     ("centos", "7.6", "3.10.0-957.el7.x86_64", "vmbus:3daf2e8ca732094bab99bd1f1c86b501"),
     ("windows-server", "2016", "", "VMBUS\\{8c2eaf3d-32a7-4b09-ab99-bd1f1c86b501}"),
