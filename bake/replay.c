@@ -1,5 +1,6 @@
 #include "bake/replay.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "bake/offer.h"
@@ -131,6 +132,21 @@ int replay_open(char *const *words, size_t count, const struct site *site,
 		return err_set(err, ERR_USAGE, "%s: expected one cache, or manifests alone",
 			       words[1]);
 	return place_open(words[0], options, place, err);
+}
+
+int replay_read_facts(const char *path, struct facts *out, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	size_t size;
+
+	if (fs_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &data, &size, err) < 0)
+		return -1;
+	return facts_parse(data, size, out, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+bool replay_is_offer(const struct place *place)
+{
+	return !place->cache.layout.blobs.kind;
 }
 
 bool replay_is_carried(const struct place *place, const struct table_row *row)

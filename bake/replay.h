@@ -13,6 +13,9 @@ MUST_USE int replay_open(char *const *words, size_t count, const struct site *si
 			 const struct place_options *options, struct place *place,
 			 struct err *err);
 
+/* A machine, as "larder-firstboot facts --json" says it. Errors name the file. */
+MUST_USE int replay_read_facts(const char *path, struct facts *out, struct err *err);
+
 struct replay {
 	enum reason
 		reason; /* REASON_DONE: each device that is claimed has a bundle that is carried */
@@ -27,6 +30,9 @@ void replay_free(struct replay *replay);
 /* What the agent would choose there, out of this cache. */
 void replay_plan(const struct place *place, const struct facts *facts, enum plan_moment moment,
 		 struct replay *out);
+
+/* Is it made of manifests? Then there are no records to be read. */
+bool replay_is_offer(const struct place *place);
 
 /* Is the bundle of this row here whole? */
 bool replay_is_carried(const struct place *place, const struct table_row *row);

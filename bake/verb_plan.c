@@ -1,5 +1,3 @@
-#include <fcntl.h>
-
 #include "bake/replay.h"
 #include "bake/verbs.h"
 #include "cache/explain.h"
@@ -23,16 +21,6 @@ static const struct cli_option options[] = {
 	{ "json", NULL, "print one JSON document", offsetof(struct plan_args, json), CLI_TEXT },
 	{ 0 },
 };
-
-static int read_facts(const char *path, struct facts *out, struct err *err)
-{
-	AUTO_FREE char *data = NULL;
-	size_t size;
-
-	if (fs_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &data, &size, err) < 0)
-		return -1;
-	return facts_parse(data, size, out, err) < 0 ? err_wrap(err, "%s", path) : 0;
-}
 
 static json_t *choice_json(const struct place *place, const struct plan_choice *choice,
 			   const struct facts *facts)
@@ -121,7 +109,7 @@ static int run_plan(const void *args_void, const struct cli_operands *operands, 
 
 	if (!args->facts)
 		return err_set(err, ERR_USAGE, "--facts FILE is needed");
-	if (read_facts(args->facts, &facts, err) < 0 ||
+	if (replay_read_facts(args->facts, &facts, err) < 0 ||
 	    (args->site && site_load(args->site, &site, err) < 0) ||
 	    replay_open(operands->item, operands->count, &site, &how, &place, err) < 0)
 		return -1;

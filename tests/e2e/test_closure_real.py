@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from closures import Signer, Site, command, manifest_of, names_of, serve_flat
-from larder import TOP, good
+from larder import TOP, good, run
 from server import Server
 
 pytestmark = pytest.mark.slow  # roots of two releases, and packages from the distribution's archive
@@ -134,6 +134,37 @@ def test_exactly_what_the_root_lacks(built, release):
     assert set(ASKED) <= names and {"libibverbs1", "libibumad3", "libnl-3-200"} <= names
     assert "libc6" in has and "libc6" not in names
     assert site.fetch("--frozen")["closures"] == site.fetch("--offline")["closures"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_coverage_of_a_real_root(built, release, tmp_path):
+    """The closure that was resolved for a root is carried for it. One that was resolved for an image which had libibumad3
+    already is a gap of this one, and the missing name is told."""
+    site, roots, _ = built
+    root = tmp_path / "root"
+    shutil.copytree(roots[release], root, symlinks=True)
+    (root / "lib/modules/6.1.0-1-test").mkdir(parents=True)
+    (root / "lib/modules/6.1.0-1-test/modules.order").touch()
+    before = (root / "var/lib/dpkg/status").read_bytes()
+    words = ("--image-root", root, "--nic", "15b3:1018", "--json")
+    cell = json.loads(good("larder", "coverage", site.cache, *words))["cells"][0]
+    assert (cell["state"], cell["compared"], cell["text"]) == ("carried", True, "installable without a repository")
+    other = Site(tmp_path / "other")
+    take = add_target(other, root, release)
+    had = in_root(root, "dpkg-query", "-W", "-f", "${Version} ${Architecture}", "dpkg").stdout.split()[1]
+    with open(other.folder / f"{release}.status", "a", encoding="utf-8") as status:
+        status.write(f"Package: libibumad3\nStatus: install ok installed\nArchitecture: {had}\nVersion: 999\n"
+                     "Maintainer: a <a@example.org>\nDescription: x\n\n")
+    document = manifest_of(take, install=[{"do": "packages", "files": [f"{take['into']}/*.deb"]}])
+    document["template"]["os"] = [f"debian:{RELEASES[release]}"]
+    other.write(document)
+    other.fetch()
+    other.bake()
+    done = run("larder", "coverage", other.cache, *words)
+    cell = json.loads(done.stdout)["cells"][0]
+    assert (done.returncode, cell["state"], cell["reason"]) == (3, "miss", "step_failed"), cell
+    assert "missing: libibumad3" in cell["text"] and "closure" in cell["remedy"]
+    assert (root / "var/lib/dpkg/status").read_bytes() == before
 
 
 def test_the_two_releases_have_packages_of_their_own(built):
