@@ -102,6 +102,16 @@ static int put_offer(const struct offer *offer, struct place *place, struct err 
 	return put_statement(entries, offer->count, place, err);
 }
 
+/* "manifests/" and all in it: their schema, their locks and the site file are no manifests. */
+static bool is_other(const char *path)
+{
+	AUTO_JSON json_t *document = NULL;
+	struct err none = { 0 };
+
+	return json_read_at(AT_FDCWD, path, MANIFEST_MAX_BYTES, &document, &none) == 0 &&
+	       manifest_sort_of(document) != MANIFEST_SORT_OWN;
+}
+
 static int open_manifests(char *const *words, size_t count, const struct site *site,
 			  struct place *place, struct err *err)
 {
@@ -110,8 +120,10 @@ static int open_manifests(char *const *words, size_t count, const struct site *s
 	size_t opened = 0;
 	int result = 0;
 
-	while (result == 0 && opened < count) {
-		result = manifest_load(words[opened], site, &manifest[opened], err);
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		if (is_other(words[i]))
+			continue;
+		result = manifest_load(words[i], site, &manifest[opened], err);
 		opened += result == 0;
 	}
 	if (result == 0)

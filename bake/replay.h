@@ -8,7 +8,7 @@
 #include "cache/plan.h"
 
 /* One cache; or one manifest or more (*.json), as a place that carries all their bundles, whose records nobody made
- * yet. site: for manifests; NULL: none. Errors as place_open and manifest_load. */
+ * yet; a lock, a site file or a JSON schema among them is passed over. site: for manifests; NULL: none. Errors as place_open and manifest_load. */
 MUST_USE int replay_open(char *const *words, size_t count, const struct site *site,
 			 const struct place_options *options, struct place *place,
 			 struct err *err);
