@@ -48,13 +48,7 @@ static const char *text_of(const json_t *object, const char *key)
 
 static struct json_strings list_of(const json_t *object, const char *key)
 {
-	const json_t *array = json_object_get(object, key);
-	struct json_strings list = { .count = json_array_size(array) };
-
-	list.item = must_calloc(list.count, sizeof(*list.item));
-	for (size_t i = 0; i < list.count; i++)
-		list.item[i] = json_string_value(json_array_get(array, i));
-	return list;
+	return json_to_strings(json_object_get(object, key));
 }
 
 static size_t count_takes(const json_t *bundles)

@@ -31,6 +31,14 @@ void replay_free(struct replay *replay);
 void replay_plan(const struct place *place, const struct facts *facts, enum plan_moment moment,
 		 struct replay *out);
 
+/* The same of manifests that are loaded, which may go before the place; select NULL: all of their bundles. */
+MUST_USE int replay_open_manifests(const struct manifest *const *manifests, size_t count,
+				   const struct site *site, const struct select *select,
+				   struct place *place, struct err *err);
+
+/* Of a place of manifests: which bundle a row is, counted through all of them in their order. */
+size_t replay_bundle(const struct table_row *row);
+
 /* Is it made of manifests? Then there are no records to be read. */
 bool replay_is_offer(const struct place *place);
 

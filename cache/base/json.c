@@ -361,6 +361,16 @@ void json_strings_free(struct json_strings *strings)
 	*strings = (struct json_strings) { 0 };
 }
 
+struct json_strings json_to_strings(const json_t *array)
+{
+	struct json_strings strings = { 0 };
+
+	strings.item = must_calloc(json_array_size(array), sizeof(*strings.item));
+	for (size_t i = 0; i < json_array_size(array); i++)
+		strings.item[strings.count++] = json_string_value(json_array_get(array, i));
+	return strings;
+}
+
 json_t *json_from_strings(const struct json_strings *strings)
 {
 	json_t *array = json_array();

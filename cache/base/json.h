@@ -100,6 +100,8 @@ struct json_strings json_want_strings(struct json_reader *reader, const char *ke
 				      size_t max_count, bool (*valid)(const char *),
 				      const char *what);
 json_t *json_from_strings(const struct json_strings *strings);
+/* An array of strings that is known to be one; NULL: none. The strings are borrowed, the array is owned. */
+struct json_strings json_to_strings(const json_t *array);
 
 /* The known word nearest to a mistyped one, or NULL when none is near. */
 const char *json_nearest(const char *word, const char *const *known, size_t count);
