@@ -171,10 +171,10 @@ const struct cli_verb verb_fetch = {
 		"SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
 		"With --os, --arch, --kernel, --nic or --size only what the selected "
 		"bundles take is fetched; the lock keeps what it has of the "
-		"others. " SELECT_DETAILS "\n\nWith --wanted the bundle that each device of "
-					  "the list would get (as larder plan chooses it) "
-		"and what that needs is fetched, and nothing that loses to it; what no "
-		"manifest has is said, and the exit is 3.",
+		"others. " SELECT_DETAILS
+		"\n\nWith --wanted the bundle that each device of the list would get (as "
+		"larder plan chooses it) and what that needs is fetched, and nothing that "
+		"loses to it; what no manifest has is said, and the exit is 3.",
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,
