@@ -8,7 +8,8 @@ from larder import KERNEL, Workshop, good, refused, run
 from made_ko import made_ko
 from page import Page
 from test_coverage import coverage, image, wanted
-from test_loadable import CLOSURE, HEADERS, MODULE, NEEDS, STATUS, deb, put, symvers
+from test_loadable import CLOSURE, HEADERS, MODULE, NEEDS, STATUS, deb, headers, put, symvers
+from test_loadable import real  # noqa: F401  pylint: disable=unused-import
 
 UNFORCED = "CONFIG_MODULES=y\n# CONFIG_MODULE_SIG_FORCE is not set\n"
 CONFIG = f"boot/config-{KERNEL}"
@@ -108,6 +109,23 @@ def test_each_kernel_of_the_image_is_asked(tmp_path):
     document = coverage(shop.cache, "--image-root", root, "--nic", "8086:10d3", code=3)
     assert {c["kernel"]: (c["state"], c["reason"]) for c in document["cells"]} == \
         {KERNEL: ("carried", "done"), "6.1.0-2-test": ("miss", "kernel")}
+
+
+def test_debian_s_own_module_and_two_of_its_kernels(tmp_path, real):  # noqa: F811
+    """e1000e of Debian's kernel, in an image that has that kernel and its cloud flavour, each with its headers."""
+    release, cloud, module, _ = real
+
+    def both(document):
+        document["template"]["kernels"] = [release, cloud]
+    shop = shop_of(tmp_path, {"ko": module}, {"do": "modules", "files": ["nic/*.ko"]}, both)
+    unforced = {f"boot/config-{name}": UNFORCED for name in (release, cloud)}
+    root = root_of(tmp_path, headers(real, release) | headers(real, cloud) | unforced, (release, cloud))
+    document = coverage(shop.cache, "--image-root", root, "--nic", "8086:10d3", code=3)
+    cells = {cell["kernel"]: cell for cell in document["cells"]}
+    assert (cells[release]["state"], cells[release]["compared"]) == ("carried", True), cells[release]
+    assert f"symbols fit kernel {release}" in cells[release]["text"]
+    assert (cells[cloud]["state"], cells[cloud]["reason"]) == ("miss", "kernel")
+    assert "the version of symbol" in cells[cloud]["text"] and cells[cloud]["devices"]
 
 
 @pytest.mark.parametrize("left_out, text", [("helper", "helper for app"), ("base", "base (>= 1) for app")])
