@@ -85,15 +85,14 @@ void fits_settle(struct fits *fits)
 }
 
 static void decide(struct fits_verdict *verdict, const struct fits_module *module,
-		   const struct loadable_verdict *one, const char *blind)
+		   const struct loadable_verdict *one)
 {
 	if (one->answer < verdict->answer ||
 	    (one->answer == verdict->answer && verdict->text[0]))
 		return;
 	verdict->answer = one->answer;
 	verdict->reason = one->reason;
-	snprintf(verdict->text, sizeof(verdict->text), "%.64s: %s%s%s%s", module->path,
-		 one->text, blind ? " (" : "", blind ? blind : "", blind ? ")" : "");
+	snprintf(verdict->text, sizeof(verdict->text), "%.64s: %s", module->path, one->text);
 }
 
 static void judge_unread(const struct fits_module *module, struct fits_verdict *verdict)
@@ -107,7 +106,7 @@ static void judge_unread(const struct fits_module *module, struct fits_verdict *
 		 : module->err.kind == ERR_INVALID ? "no kernel module: "
 						   : "it cannot be read: ",
 		 module->err.text);
-	decide(verdict, module, &one, NULL);
+	decide(verdict, module, &one);
 }
 
 void fits_judge(const struct fits *fits, const struct kernel *kernel,
@@ -122,7 +121,6 @@ void fits_judge(const struct fits *fits, const struct kernel *kernel,
 			continue;
 		}
 		one = loadable_judge(&module->ko, &kernel->known, &fits->beside);
-		decide(verdict, module, &one,
-		       one.answer == LOADABLE_NOT_COMPARED ? kernel->blind : NULL);
+		decide(verdict, module, &one);
 	}
 }

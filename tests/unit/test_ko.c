@@ -1,5 +1,6 @@
 #include "tests/unit/made_ko.h"
 
+#include <lzma.h>
 #include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -410,12 +411,73 @@ static void test_packed(void **state)
 		   "empty");
 	assert_int_equal(size, 0);
 	free(take_ptr(&image));
-	check_err(ko_unpack("\xfd"
-			    "7zXZ\0\0",
-			    7, &image, &size, &err),
-		  &err, ERR_MISSING, "xz", "xz");
 	check_err(ko_unpack("ELF", 3, &image, &size, &err), &err, ERR_INVALID, "not packed",
 		  "plain");
+}
+
+/* xz, with a dictionary of so many bytes. */
+static size_t pack_xz(const void *data, size_t size, uint32_t dictionary, uint8_t *out,
+		      size_t room)
+{
+	lzma_options_lzma options;
+	lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+	size_t used = 0;
+
+	assert_false(lzma_lzma_preset(&options, 1));
+	options.dict_size = dictionary;
+	assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, data, size,
+						   out, &used, room),
+			 LZMA_OK);
+	return used;
+}
+
+static void test_xz(void **state)
+{
+	struct made_bytes bytes;
+	AUTO_FREE char *image = NULL;
+	uint8_t packed[8192];
+	struct err err = { 0 };
+	size_t size, packed_size;
+
+	(void)state;
+	made_ko(&nic, &bytes);
+	packed_size = pack_xz(bytes.data, bytes.size, 1 << 20, packed, sizeof(packed));
+	assert_int_equal(ko_packing_of(packed, packed_size), KO_XZ);
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "xz");
+	assert_int_equal(size, bytes.size);
+	assert_memory_equal(image, bytes.data, size);
+	free(take_ptr(&image));
+	for (size_t cut = 6; cut < packed_size; cut++)
+		check_err(ko_unpack((char *)packed, cut, &image, &size, &err), &err,
+			  ERR_INVALID, "xz: the file is cut", "cut");
+	for (size_t at = 6; at < packed_size; at++) {
+		packed[at] ^= 0x10;
+		check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+			  ERR_INVALID, "xz: ", "changed");
+		packed[at] ^= 0x10;
+	}
+	packed_size = pack_xz("", 0, 1 << 20, packed, sizeof(packed));
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "empty");
+	assert_int_equal(size, 0);
+}
+
+/* Neither what comes out nor what it takes on the way is without end. */
+static void test_xz_bounds(void **state)
+{
+	AUTO_FREE uint8_t *packed = must_calloc(1, 1 << 20);
+	AUTO_FREE char *zeros = must_calloc(1, KO_MAX_BYTES + 1), *image = NULL;
+	struct err err = { 0 };
+	size_t size, packed_size = pack_xz(zeros, KO_MAX_BYTES + 1, 1 << 20, packed, 1 << 20);
+
+	(void)state;
+	check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+		  ERR_INVALID, "unpacks to more than", "bomb");
+	packed_size = pack_xz("module", 6, 64 << 20, packed, 1 << 20);
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "-9");
+	free(take_ptr(&image));
+	packed_size = pack_xz("module", 6, 128 << 20, packed, 1 << 20);
+	check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+		  ERR_INVALID, "xz: it takes too much memory", "dictionary");
 }
 
 static void test_depends(void **state)
@@ -443,6 +505,8 @@ int main(void)
 		cmocka_unit_test(test_signed),
 		cmocka_unit_test(test_trailers),
 		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_xz),
+		cmocka_unit_test(test_xz_bounds),
 		cmocka_unit_test(test_depends),
 	};
 
