@@ -47,30 +47,53 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 	return steps;
 }
 
+/* The next boot may be into another kernel. That is no reason to leave this one without its driver: it is told. */
+static void judge_other_kernels(const struct flow *flow, const struct flow_job *job,
+				const struct staged *staged, const struct fits *fits)
+{
+	const struct facts *facts = &flow->facts;
+
+	for (size_t i = 0; fits->count && i < facts->kernel_count; i++) {
+		struct fits_verdict verdict;
+
+		if (strcmp(facts->kernels[i], facts->kernel) == 0)
+			continue;
+		if (process_must_stop(flow->deadline_ms))
+			return;
+		verdict = staged_judge(staged, fits, facts->kernels[i]);
+		if (verdict.answer == LOADABLE_NO)
+			status_event(flow->status, "other kernel",
+				     "%s: kernel %s: would not load: %s", job->name,
+				     facts->kernels[i], verdict.text);
+	}
+}
+
 /* Would the kernel take its modules? Decided before anything is touched (P3, P7); what could not be compared is told, and
  * tried. */
-static void judge_modules(struct flow *flow, struct flow_job *job)
+static void judge_modules(struct flow *flow, struct flow_job *job,
+			  const struct loadable_security *security)
 {
 	static const char *const events[] = {
 		[LOADABLE_YES] = "modules fit", [LOADABLE_NOT_COMPARED] = "modules not compared"
 	};
-	const char *const kernels[] = { flow->facts.kernel };
-	struct loadable_security security;
+	const struct staged staged = { .machine = flow->machine,
+				       .record = &job->record,
+				       .dir = job->staged,
+				       .arch = flow->facts.arch,
+				       .security = security };
+	AUTO_FITS struct fits fits = { 0 };
 	struct fits_verdict verdict;
 
-	security_read(flow->machine, &security);
-	verdict = staged_fits(&(struct staged) { .machine = flow->machine,
-						 .record = &job->record,
-						 .dir = job->staged,
-						 .arch = flow->facts.arch,
-						 .kernel = kernels,
-						 .kernel_count = COUNT_OF(kernels),
-						 .security = &security });
-	if (verdict.answer == LOADABLE_NO)
+	staged_read(&staged, &fits);
+	verdict = staged_judge(&staged, &fits, flow->facts.kernel);
+	if (verdict.answer == LOADABLE_NO) {
 		fail(flow, job, verdict.reason, verdict.text);
-	else if (verdict.text[0])
+		return;
+	}
+	if (verdict.text[0])
 		status_event(flow->status, events[verdict.answer], "%s: %s", job->name,
 			     verdict.text);
+	judge_other_kernels(flow, job, &staged, &fits);
 }
 
 /* The bundles that are installed before a job, and the job itself; the caller frees. */
@@ -109,6 +132,18 @@ static void judge_packages(struct flow *flow, struct flow_job *job)
 			     "%s: %s", job->name, text);
 }
 
+static void judge(struct flow *flow)
+{
+	struct loadable_security security;
+
+	security_read(flow->machine, &security);
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		if (is_waiting(&flow->job[i]))
+			judge_modules(flow, &flow->job[i], &security);
+		judge_packages(flow, &flow->job[i]);
+	}
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
@@ -126,11 +161,7 @@ enum flow_verdict flow_stage(struct flow *flow)
 		if (job->reason == REASON_DAMAGED)
 			return flow_stop(flow, REASON_DAMAGED, job->text);
 	}
-	for (size_t i = 0; i < flow->chosen.row_count; i++) {
-		if (is_waiting(&flow->job[i]))
-			judge_modules(flow, &flow->job[i]);
-		judge_packages(flow, &flow->job[i]);
-	}
+	judge(flow);
 	return FLOW_GO;
 }
 

@@ -167,6 +167,20 @@ def test_where_nothing_can_be_compared_that_is_said(tmp_path):
                                                   "signature, and whether the kernel wants one is not known")
 
 
+def test_other_kernels_are_judged_and_told(tmp_path):
+    """Of the installed kernels only the running one can refuse; for the others it is said."""
+    other, third = "6.1.0-9-test", "6.1.0-10-test"
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {
+        HEADERS: symvers(NEEDS),
+        HEADERS.replace(KERNEL, other): symvers(NEEDS | {"_printk": 1}), f"lib/modules/{other}/modules.order": "",
+        HEADERS.replace(KERNEL, third): symvers(NEEDS), f"lib/modules/{third}/modules.order": ""})
+    check_installed(root, "modules fit", f"kernel {KERNEL}")
+    status = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]
+    said, = events(status, "other kernel")
+    assert said.startswith(f"nic 1.0 nic: kernel {other}: would not load: nic/nic.ko: the version of symbol _printk "
+                           "differs")
+
+
 @pytest.mark.parametrize("ending, pack", PACKINGS)
 def test_packed_modules_are_compared(tmp_path, ending, pack):
     """The bundle's and the kernel's own, however they are packed."""
