@@ -3,6 +3,7 @@
 
 #include "bake/fetch.h"
 #include "bake/plain.h"
+#include "bake/target.h"
 #include "bake/verbs.h"
 #include "cache/base/json.h"
 
@@ -10,8 +11,9 @@
 #define STALL_SECONDS_MAX 3600
 
 struct fetch_args {
-	const char *store, *site, *target_root, *wanted, *progress;
-	uint64_t timeout;
+	const char *store, *site, *target_root, *target_image, *image_format, *wanted,
+		*progress;
+	uint64_t timeout, image_partition;
 	bool pin, frozen, offline, update, json;
 	struct select_lists select;
 };
@@ -22,6 +24,12 @@ static const struct cli_option options[] = {
 	{ "site", "FILE", "the site file", offsetof(struct fetch_args, site), CLI_TEXT },
 	{ "target-root", "DIR", "a root file system to resolve closures for",
 	  offsetof(struct fetch_args, target_root), CLI_TEXT },
+	{ "target-image", "FILE", "the same in a disk image, which is not mounted",
+	  offsetof(struct fetch_args, target_image), CLI_TEXT },
+	{ "image-format", "FORMAT", "raw or vhd: never guessed",
+	  offsetof(struct fetch_args, image_format), CLI_TEXT },
+	{ "image-partition", "N", "where more than one has a root file system",
+	  offsetof(struct fetch_args, image_partition), CLI_NUMBER },
 	{ "pin", NULL, "trust what arrives where a pin is missing, and write the pin",
 	  offsetof(struct fetch_args, pin), CLI_TEXT },
 	{ "frozen", NULL, "take nothing that the lock does not name",
@@ -46,6 +54,17 @@ static int check(const struct fetch_args *args, struct err *err)
 {
 	if (!args->store)
 		return err_set(err, ERR_USAGE, "--store DIR is needed");
+	if (args->target_root && args->target_image)
+		return err_set(err, ERR_USAGE,
+			       "--target-root and --target-image exclude each other");
+	if (!args->target_image != !args->image_format)
+		return err_set(err, ERR_USAGE,
+			       "--target-image and --image-format raw|vhd go together");
+	if (args->image_partition &&
+	    (!args->target_image || args->image_partition > DISK_MAX_PARTS))
+		return err_set(err, ERR_USAGE,
+			       "--image-partition: of --target-image, from 1 to %d",
+			       DISK_MAX_PARTS);
 	if (args->update && (args->frozen || args->offline))
 		return err_set(err, ERR_USAGE,
 			       "--update goes with neither --frozen nor --offline");
@@ -56,6 +75,20 @@ static int check(const struct fetch_args *args, struct err *err)
 		return err_set(err, ERR_USAGE, "--timeout: at most %d seconds",
 			       STALL_SECONDS_MAX);
 	return 0;
+}
+
+/* Without an image nothing; *root is closed by the caller. */
+static int open_image(const struct fetch_args *args, const struct store *store,
+		      struct scratch *root, struct err *err)
+{
+	struct image image = { .path = args->target_image,
+			       .partition = (unsigned)args->image_partition };
+
+	if (!args->target_image)
+		return 0;
+	if (disk_format_parse(args->image_format, &image.format, err) < 0)
+		return err_wrap(err, "--image-format");
+	return target_from_image(&image, store, root, err);
 }
 
 static size_t closure_packages(const json_t *closures)
@@ -116,13 +149,14 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	const struct fetch_args *args = arguments;
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
+	AUTO_SCRATCH struct scratch image_root = SCRATCH_NONE;
 	AUTO_FETCH struct fetch_result result = { 0 };
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
 	AUTO_WANTED_GAPS struct wanted_gaps gaps = { 0 };
 	AUTO_JSON json_t *open = NULL;
 	struct log log = { 0 };
-	const struct fetch_inputs inputs = {
+	struct fetch_inputs inputs = {
 		.paths = operands->item,
 		.path_count = (size_t)operands->count,
 		.site = &site,
@@ -145,8 +179,11 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
-	if (store_open(args->store, &store, err) < 0)
+	if (store_open(args->store, &store, err) < 0 ||
+	    open_image(args, &store, &image_root, err) < 0)
 		return -1;
+	if (args->target_image)
+		inputs.target_root = image_root.path;
 	if (fetch(&inputs, &result, err) < 0)
 		return -1;
 	open = wanted_gaps_open(&gaps);
@@ -165,7 +202,8 @@ const struct cli_verb verb_fetch = {
 		"What breaks off goes on in the next run. Packages come from the build "
 		"host's own apt. A take with a closure is resolved for the target that the "
 		"site file's repos describe, or for the root file system that --target-root "
-		"names (nothing in it is run), by the target's kind of package manager: what "
+		"names (nothing in it is run) or that a disk image holds (ext4, in a file of "
+		"--image-format raw or vhd), by the target's kind of package manager: what "
 		"the target lacks, and what that needs, without recommendations. "
 		"NAME.lock.json beside each manifest says what was fetched. "
 		"SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from closures import (Signer, Site, below, command, index_of, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
-                      serve_flat)
+from closures import (Signer, Site, below, command, index_of, make_deb, make_image, make_rpm, manifest_of, names_of,
+                      release_of, rpm_database, serve_flat, set_needs_recovery, to_vhd)
 from larder import BUILD, run
 from server import Answer, Server
 
@@ -242,6 +242,86 @@ def test_a_root_that_leads_out_of_itself(site, server, signer, tmp_path):
     site.fails("neither var/lib/dpkg/status nor an rpm database", "--target-root", tmp_path)
 
 
+# The same in a disk image
+
+
+@pytest.fixture(name="root")
+def root_fixture(server, signer, tmp_path):
+    """A root that has core."""
+    root = make_root(tmp_path / "root", server, signer, "core")
+    (root / "usr/lib").mkdir()
+    (root / "usr/lib/os-release").write_text("ID=debian\n")
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
+    for name in ("loop", "nowhere"):
+        (root / "etc/apt" / name).symlink_to(name)
+    return root
+
+
+def of_image(image, kind="raw", *more):
+    """The options that name an image."""
+    return ("--target-image", image, "--image-format", kind, *more)
+
+
+def test_an_image_describes_the_target(site, root, tmp_path):
+    """Closure and lock are those of the same root in a folder, whatever the image's form."""
+    site.fetch("--target-root", root)
+    expected, lock = site.fetch("--frozen", "--target-root", root)["closures"], site.lock()
+    assert names_of({"closures": expected}) == ["perf", "verbs"]
+    raw, bare = make_image(tmp_path / "disk.raw", root), make_image(tmp_path / "bare.raw", root, table=False)
+    for options in (of_image(raw), of_image(raw, "raw", "--image-partition", "2"), of_image(bare),
+                    of_image(to_vhd(raw, tmp_path / "disk.vhd"), "vhd")):
+        assert site.fetch("--frozen", *options)["closures"] == expected
+        site.fetch("--update", *options)
+        assert site.lock() == lock and left_behind(site) == []
+    (root / "var/lib/dpkg/status").write_text(installed("core", "verbs"))
+    assert names_of(site.fetch(*of_image(make_image(tmp_path / "more.raw", root)))) == ["perf"]
+
+
+def test_an_image_is_read_without_privileges_and_stays_as_it_is(site, root, tmp_path):
+    image = make_image(tmp_path / "disk.raw", root)
+    before = hashlib.sha256(image.read_bytes()).hexdigest()
+    image.chmod(0o400)
+    trace = tmp_path / "trace"
+    site.fetch(*of_image(image), prefix=("strace", "-f", "-qq", "-o", trace, "-e", "trace=mount,openat,setresuid"))
+    said = trace.read_text()
+    assert "mount(" not in said and "/dev/loop" not in said and "setresuid(65534" in said
+    assert hashlib.sha256(image.read_bytes()).hexdigest() == before
+
+
+def test_images_that_are_not_read(site, root, tmp_path):
+    raw = make_image(tmp_path / "disk.raw", root)
+    site.fails("no partition 7; there are: 1 of no known kind, 2 ext4", *of_image(raw, "raw", "--image-partition", "7"))
+    site.fails("partition 1 holds nothing known, and only ext4 is read here: mount it read-only yourself",
+               *of_image(raw, "raw", "--image-partition", "1"))
+    site.fails("no VHD ends here", *of_image(raw, "vhd"))
+    site.fails("not a VHD of fixed size", *of_image(to_vhd(raw, tmp_path / "dynamic.vhd", "dynamic"), "vhd"))
+    fixed = to_vhd(raw, tmp_path / "fixed.vhd").read_bytes()
+    (tmp_path / "cut.vhd").write_bytes(fixed[:1 << 20] + fixed[-512:])
+    site.fails("it was cut or put together", *of_image(tmp_path / "cut.vhd", "vhd"))
+    for size in (1000, 3 << 20, 20 << 20):
+        (tmp_path / "cut.raw").write_bytes(raw.read_bytes()[:size])
+        site.fails("cut", *of_image(tmp_path / "cut.raw"))
+    site.fails("partitions 2 and 3 both hold a root", *of_image(make_image(tmp_path / "two.raw", root, root)))
+    (root / "etc/os-release").unlink()
+    (root / "usr/lib/os-release").unlink()
+    site.fails("no root file system (etc/os-release) of kind ext4", *of_image(make_image(tmp_path / "none.raw", root)))
+    set_needs_recovery(raw, 17 << 20)
+    site.fails("was not unmounted, and what its journal holds is not in place yet", *of_image(raw))
+    assert left_behind(site) == []
+
+
+@pytest.mark.parametrize("options, text", [
+    (("--target-image", "x"), "--target-image and --image-format raw|vhd go together"),
+    (("--image-format", "raw"), "--target-image and --image-format raw|vhd go together"),
+    (("--target-image", "x", "--image-format", "raw", "--target-root", "/"), "exclude each other"),
+    (("--image-partition", "1"), "--image-partition: of --target-image"),
+    (("--target-image", "x", "--image-format", "qcow2"), 'image-format: "qcow2": expected raw or vhd'),
+])
+def test_options_of_an_image(site, options, text):
+    done = run("larder", *site.args(*options))
+    assert done.returncode == 2 and text in done.stderr, done.stderr
+
+
 # dnf
 
 
@@ -396,6 +476,8 @@ def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
     rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
     (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\ngpgcheck=0\n")
     assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
+    image = make_image(tmp_path / "disk.raw", root)
+    assert names_of(dnf_site.fetch("--update", "--target-image", image, "--image-format", "raw")) == ["perf"]
 
 
 def test_dnf_root_that_leads_out_of_itself(dnf_site, rpms, signer, tmp_path):
