@@ -105,7 +105,7 @@ static int read_size(int fd, enum disk_format format, uint64_t *out_size, struct
 		*out_size = size;
 		return 0;
 	}
-	if (size > sizeof(footer) &&
+	if (size >= sizeof(footer) &&
 	    fs_pread(fd, footer, sizeof(footer), size - sizeof(footer), &got, err) < 0)
 		return -1;
 	return disk_vhd_size(footer, size, out_size, err);
@@ -168,6 +168,8 @@ int disk_read(int fd, enum disk_format format, struct disk *out, struct err *err
 	*out = (struct disk) { 0 };
 	if (read_size(fd, format, &out->size, err) < 0)
 		return -1;
+	if (out->size == 0) /* which libblkid takes for "up to the end of the file" */
+		return err_set(err, ERR_INVALID, "the disk is empty");
 	if (!probe || blkid_probe_set_device(probe, fd, 0, (blkid_loff_t)out->size) != 0 ||
 	    blkid_probe_enable_partitions(probe, 1) != 0)
 		return err_set(err, ERR_INVALID, "it cannot be looked through");

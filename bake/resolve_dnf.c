@@ -1,4 +1,5 @@
 /* resolve_dnf.c - the closure of a target that has dnf: dnf 4 itself, asked through its own Python interface. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +31,15 @@ static const char config[] = "[main]\n"
 			     "module_platform_id=platform:%s%.*s\n";
 
 /* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
- * folder with one more repository or "", the target's root or "", then the names. The command line's "repoquery" knows
- * no digests, and "download --resolve" asks for each package alone. What a repository says must not end a field: "check"
- * is the last. Nothing is logged: it would stand between the rows. */
+/* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
+ * folder with one more repository or "", the target's root or "", the hosts that want a login, then the names. The
+ * command line's "repoquery" knows no digests, and "download --resolve" asks for each package alone. What a repository
+ * says must not end a field: "check" is the last. Nothing is logged: it would stand between the rows. */
 static const char script[] =
-	"import logging, os, sys\n"
+	"import logging, os, sys, urllib.parse\n"
 	"import dnf, dnf.callback, dnf.crypto, dnf.exceptions, dnf.rpm, rpm\n"
 	"logging.disable()\n"
-	"conf, root, installed, release, arch, inside, top = sys.argv[1:8]\n"
+	"conf, root, installed, release, arch, inside, top, hosts = sys.argv[1:9]\n"
 	"class Keys(dnf.callback.KeyImport):\n"
 	"    def _confirm(self, id, userid, fingerprint, url, timestamp):\n"
 	"        return url.startswith(('file:', 'https:'))\n"
@@ -75,8 +77,11 @@ static const char script[] =
 	"                raise dnf.exceptions.Error('repository ' + repo.id + ': sslverify=0 "
 	"believes '\n"
 	"                                           'whoever answers')\n"
-	"        for url in places:\n"
-	"            if url and not repo.repo_gpgcheck and not url.startswith(('https:', "
+	"        for url in filter(None, places):\n"
+	"            if (urllib.parse.urlsplit(url).hostname or '') in hosts.split() and "
+	"not repo.username:\n"
+	"                raise dnf.exceptions.Error('login: ' + repo.id)\n"
+	"            if not repo.repo_gpgcheck and not url.startswith(('https:', "
 	"'file:')):\n"
 	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
 	"        repo.skip_if_unavailable = False\n"
@@ -98,7 +103,7 @@ static const char script[] =
 	"        for url in repo._repo.getMirrors():\n"
 	"            if not url.startswith(('https:', 'file:')):\n"
 	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
-	"    base.install_specs(sys.argv[8:])\n"
+	"    base.install_specs(sys.argv[9:])\n"
 	"    base.resolve()\n"
 	"    fresh = base.transaction.install_set\n"
 	"    names = {package.name for package in fresh}\n"
@@ -205,6 +210,25 @@ static const char *find_python(void)
 	return pythons[COUNT_OF(pythons) - 1];
 }
 
+/* In lower case, as Python gives them; separated by blanks. */
+static char *login_hosts(const struct site *site)
+{
+	const json_t *list = json_object_get(site->document, "credentials");
+	char *hosts = must_strdup("");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		char *more = must_printf(
+			"%s %s", hosts,
+			json_string_value(json_object_get(json_array_get(list, i), "host")));
+
+		free(hosts);
+		hosts = more;
+	}
+	for (char *at = hosts; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return hosts;
+}
+
 static int run_script(const struct resolve_request *request, struct run_result *out,
 		      struct err *err)
 {
@@ -215,13 +239,14 @@ static int run_script(const struct resolve_request *request, struct run_result *
 	AUTO_FREE char *installed = must_printf("%s/rpmdb", request->room);
 	AUTO_FREE char *top =
 		request->target->root ? realpath(request->target->root, NULL) : NULL;
+	AUTO_FREE char *hosts = login_hosts(request->site);
 	const char *const head[] = {
-		find_python(), "-I",
-		"-c",	       script,
-		conf,	       root,
-		installed,     request->target->releasever,
-		request->arch, request->inside ? request->inside->path : "",
-		top ? top : ""
+		find_python(),	"-I",
+		"-c",		script,
+		conf,		root,
+		installed,	request->target->releasever,
+		request->arch,	request->inside ? request->inside->path : "",
+		top ? top : "", hosts
 	};
 	AUTO_FREE const char **argv =
 		must_calloc(COUNT_OF(head) + request->asked->count + 1, sizeof(*argv));
@@ -271,6 +296,16 @@ static int explain(const char *output, struct err *err)
 			"repository %s: plain http, and an index without a signature: "
 			"what it offers is proven by nobody; use https, or repo_gpgcheck=1",
 			text + 10);
+	if (strncmp(text, "login: ", 7) == 0)
+		return err_set(err, ERR_REFUSED,
+			       "repository %s: the site file's credentials name its host, but "
+			       "dnf, which "
+			       "fetches the index, takes neither a netrc nor a header_command: "
+			       "give the "
+			       "repository username= and password= in its .repo file, or let "
+			       "it name a "
+			       "mirror that wants no login",
+			       text + 7);
 	if (strstr(text, "nothing provides") || strstr(text, "missing packages") ||
 	    strstr(text, "none of the providers"))
 		kind = ERR_MISSING;

@@ -13,10 +13,15 @@
 #define IMAGE_SCRATCH "image"
 
 /* All that is read of a root, but for keyrings that sources name elsewhere. */
-static const char *const root_parts[] = { "etc/os-release",	  "etc/apt",
-					  "etc/yum.repos.d",	  "usr/share/keyrings",
-					  "usr/lib/sysimage/rpm", "var/lib/dpkg/status",
-					  "var/lib/rpm",	  NULL };
+static const char *const root_parts[] = { "etc/os-release",
+					  "etc/apt",
+					  "etc/yum.repos.d",
+					  "etc/pki/rpm-gpg",
+					  "usr/share/keyrings",
+					  "usr/lib/sysimage/rpm",
+					  "var/lib/dpkg/status",
+					  "var/lib/rpm",
+					  NULL };
 static const char *const rpm_folders[] = { "usr/lib/sysimage/rpm", "var/lib/rpm" };
 
 void target_free(struct target *target)

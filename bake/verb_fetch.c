@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -77,18 +78,28 @@ static int check(const struct fetch_args *args, struct err *err)
 	return 0;
 }
 
-/* Without an image nothing; *root is closed by the caller. */
 static int open_image(const struct fetch_args *args, const struct store *store,
-		      struct scratch *root, struct err *err)
+		      struct scratch *out_root, struct err *err)
 {
 	struct image image = { .path = args->target_image,
 			       .partition = (unsigned)args->image_partition };
 
-	if (!args->target_image)
-		return 0;
 	if (disk_format_parse(args->image_format, &image.format, err) < 0)
 		return err_wrap(err, "--image-format");
-	return target_from_image(&image, store, root, err);
+	return target_from_image(&image, store, out_root, err);
+}
+
+static int fetch_into(const struct store *store, const struct fetch_args *args,
+		      struct fetch_inputs inputs, struct fetch_result *out, struct err *err)
+{
+	AUTO_SCRATCH struct scratch root = SCRATCH_NONE;
+
+	if (args->target_image) {
+		if (open_image(args, store, &root, err) < 0)
+			return -1;
+		inputs.target_root = root.path;
+	}
+	return fetch(&inputs, out, err);
 }
 
 static size_t closure_packages(const json_t *closures)
@@ -149,14 +160,14 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	const struct fetch_args *args = arguments;
 	AUTO_SITE struct site site = { 0 };
 	AUTO_STORE struct store store = STORE_NONE;
-	AUTO_SCRATCH struct scratch image_root = SCRATCH_NONE;
 	AUTO_FETCH struct fetch_result result = { 0 };
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
 	AUTO_WANTED_GAPS struct wanted_gaps gaps = { 0 };
 	AUTO_JSON json_t *open = NULL;
 	struct log log = { 0 };
-	struct fetch_inputs inputs = {
+	bool is_new;
+	const struct fetch_inputs inputs = {
 		.paths = operands->item,
 		.path_count = (size_t)operands->count,
 		.site = &site,
@@ -179,13 +190,14 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
-	if (store_open(args->store, &store, err) < 0 ||
-	    open_image(args, &store, &image_root, err) < 0)
+	is_new = !fs_exists(AT_FDCWD, args->store);
+	if (store_open(args->store, &store, err) < 0)
 		return -1;
-	if (args->target_image)
-		inputs.target_root = image_root.path;
-	if (fetch(&inputs, &result, err) < 0)
+	if (fetch_into(&store, args, inputs, &result, err) < 0) {
+		if (is_new)
+			store_close_empty(&store, args->store);
 		return -1;
+	}
 	open = wanted_gaps_open(&gaps);
 	report(args, &result, open);
 	return json_array_size(open) ? CLI_NO : CLI_DONE;
