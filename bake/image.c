@@ -267,6 +267,14 @@ static int take_part(struct taking *taking, const struct head *head, char *path,
 	return fs_make_dir_beneath(taking->dir, path, 0700, &dir, err);
 }
 
+static int pass_error(const struct head *head, char *text, struct err *err)
+{
+	bool known = head->err > ERR_NONE && head->err < ERR_KINDS;
+
+	err_clean(text);
+	return err_set(err, known ? head->err : ERR_INVALID, "%s", text);
+}
+
 static int take_parts(struct taking *taking, struct err *err)
 {
 	for (;;) {
@@ -278,14 +286,8 @@ static int take_parts(struct taking *taking, struct err *err)
 			return -1;
 		if (head.kind == PART_DONE)
 			return 0;
-		if (head.kind == PART_ERROR) {
-			err_clean(text);
-			return err_set(err,
-				       head.err > ERR_NONE && head.err < ERR_KINDS
-					       ? head.err
-					       : ERR_INVALID,
-				       "%s", text);
-		}
+		if (head.kind == PART_ERROR && head.length > 0)
+			return pass_error(&head, text, err);
 		if (head.kind != PART_FILE && head.kind != PART_FOLDER)
 			return bad_answer(err);
 		if (take_part(taking, &head, text, err) < 0)
