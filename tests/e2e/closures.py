@@ -186,9 +186,9 @@ def rpm_database(folder, *rpms):
     return folder
 
 
-def make_image(path, *roots, table=True):
+def make_image(path, *roots, table=True, size=16 << 20):
     """A raw disk image: an empty partition where there is a table, then one ext4 file system for each root."""
-    size, at = 16 << 20, 1 << 20
+    at = 1 << 20
     with open(path, "wb") as file:
         file.truncate(at + (len(roots) + 2) * size)
     starts = [at + (i + 1) * size for i in range(len(roots))] if table else [0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from closures import Signer, Site, command, manifest_of, names_of, serve_flat
+from closures import Signer, Site, command, make_image, manifest_of, names_of, serve_flat, to_vhd
 from larder import TOP, good, run
 from server import Server
 
@@ -181,6 +181,20 @@ def test_a_root_is_enough(built, tmp_path):
     alone.write(manifest_of({"packages": ASKED, "closure": "it", "into": "DEBS"}))
     expected = [closure for closure in result["closures"] if closure["target"] == "debian-13"]
     assert names_of(alone.fetch("--target-root", roots["trixie"])) == names_of({"closures": expected})
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_image_is_enough(built, release, tmp_path):
+    """The same root as a disk: the closure is that of the folder, byte for byte in the lock."""
+    alone = Site(tmp_path / "alone")
+    alone.write(manifest_of({"packages": ASKED, "closure": "it", "into": "DEBS"}))
+    alone.fetch("--target-root", built[1][release])
+    lock = alone.lock()
+    raw = make_image(tmp_path / "disk.raw", built[1][release], size=768 << 20)
+    for image, kind in ((raw, "raw"), (to_vhd(raw, tmp_path / "disk.vhd"), "vhd")):
+        alone.fetch("--frozen", "--target-image", image, "--image-format", kind)
+        alone.fetch("--update", "--target-image", image, "--image-format", kind)
+        assert alone.lock() == lock
 
 
 @pytest.mark.parametrize("release", RELEASES)
