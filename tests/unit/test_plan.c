@@ -439,6 +439,52 @@ static void test_needs(void **state)
 }
 
 /* Only rows that say so serve an OS that is like theirs; the machine's own come first of equals. */
+#define MANY 2000
+#define MACHINE_DEVICES 32
+
+/* 2,000 rows need a bundle of which 2,000 versions do not fit: each is looked at once for each device, not once for each
+ * row that needs it. The watchdog ends what takes minutes. */
+static void test_what_is_needed_is_judged_once(void **state)
+{
+	static const char *claim[] = { "pci:v000015B3d0000101C*" };
+	static const char *other[] = { "pci:v00009999d*" };
+	static const char *needed[] = { "b" };
+	AUTO_FREE struct table_row *rows = must_calloc(2 * (size_t)MANY, sizeof(*rows));
+	AUTO_FREE char(*version)[16] = must_calloc(2 * (size_t)MANY, sizeof(*version));
+	AUTO_FREE struct facts_device *devices = must_calloc(MACHINE_DEVICES, sizeof(*devices));
+	const struct facts facts = { .family = "linux",
+				     .kernel = "5",
+				     .device = devices,
+				     .device_count = MACHINE_DEVICES };
+	const struct table table = { .row = rows, .count = 2 * (size_t)MANY };
+	const struct plan_table tables[] = { { &table, false } };
+	const struct statement statement = { 0 };
+	AUTO_PLAN struct plan plan = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < MACHINE_DEVICES; i++) {
+		strcpy(devices[i].bus, "pci");
+		strcpy(devices[i].modalias, "pci:v000015B3d0000101Csv0sd0bc02sc07i00");
+	}
+	for (size_t i = 0; i < 2 * (size_t)MANY; i++) {
+		bool first = i < MANY;
+
+		snprintf(version[i], sizeof(version[i]), "%zu", i);
+		rows[i] = (struct table_row) { .name = first ? "a" : "b",
+					       .version = version[i],
+					       .id = "x",
+					       .devices = { first ? claim : other, 1 },
+					       .requires = { needed, first } };
+	}
+	alarm(60);
+	plan_make(&facts, &statement, tables, 1, PLAN_MAIN, &plan);
+	alarm(0);
+	assert_int_equal(plan.count, MACHINE_DEVICES);
+	for (size_t i = 0; i < plan.count; i++)
+		assert_null(plan.choice[i].row);
+	assert_int_equal(plan.reason, REASON_DEVICE);
+}
+
 static void test_likeness(void **state)
 {
 	AUTO_SCENE struct scene own = { 0 }, rhel = { 0 };
@@ -532,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_two_tables),
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_what_is_needed_is_judged_once),
 		cmocka_unit_test(test_likeness),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_hv_services),
