@@ -168,8 +168,8 @@ static bool names(const struct json_strings *list, const char *name)
 /* Two versions of one bundle own the same files. */
 static bool exclude_each_other(const struct table_row *left, const struct table_row *right)
 {
-	if (strcmp(left->name, right->name) == 0 && strcmp(left->version, right->version) != 0)
-		return true;
+	if (strcmp(left->name, right->name) == 0)
+		return strcmp(left->version, right->version) != 0;
 	return names(&left->excludes, right->name) || names(&right->excludes, left->name);
 }
 

@@ -180,6 +180,8 @@ static const struct {
 	{ "one version under two ids goes together",
 	  "six 1 9 cx6 . . main id=a,six 1 5 ib . . main id=b", CX5 " " CX6_OTHER, "",
 	  "six 1 six 1", REASON_DONE, "" },
+	{ "one that names itself serves two devices all the same",
+	  "six 1 9 ib . . main excludes=six", CX5 " " CX6, "", "six 1 six 1", REASON_DONE, "" },
 	{ "needed in another version than that of the other device",
 	  "a 1 9 ib . . main requires=six,six 2 5 ib . . main,six 1 4 cx6 . . main",
 	  CX5 " " CX6_OTHER, "", "a 1 -", REASON_DONE, "" },
