@@ -323,8 +323,12 @@ int resolve_dnf(const struct resolve_request *request, struct closure *out, stru
 		return -1;
 	if (run_script(request, &result, err) < 0)
 		return -1;
-	code = result.code == 0 ? closure_parse_dnf(result.output, out, err)
-				: explain(result.output, err);
+	if (result.code == 0 && result.cut)
+		code = err_set(err, ERR_INVALID, "dnf: more than %u bytes about one closure",
+			       RUN_OUTPUT_MAX);
+	else
+		code = result.code == 0 ? closure_parse_dnf(result.output, out, err)
+					: explain(result.output, err);
 	free(result.output);
 	return code;
 }

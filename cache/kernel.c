@@ -5,6 +5,7 @@
 
 #include "cache/base/fs.h"
 
+#define MAX_TRIES 64 /* modules that may be unreadable, or of another kernel */
 #define MODULES_DEP_MAX (UINT32_C(16) << 20)
 
 void kernel_free(struct kernel *kernel)
@@ -132,13 +133,17 @@ static void add_modules(const struct kernel_source *source, struct kernel *kerne
 			size_t limit)
 {
 	AUTO_FREE char *copy = must_strdup(dep);
+	size_t tries = 0;
 	char *rest = copy;
 
-	for (char *line = strsep(&rest, "\n"); line && kernel->module_count < limit;
+	for (char *line = strsep(&rest, "\n");
+	     line && kernel->module_count < limit && tries < MAX_TRIES;
 	     line = strsep(&rest, "\n")) {
 		line[strcspn(line, ":")] = '\0';
-		if (strncmp(line, "kernel/", 7) == 0 && is_named(line, names) == named)
-			add_module(source, kernel, line);
+		if (strncmp(line, "kernel/", 7) != 0 || is_named(line, names) != named)
+			continue;
+		add_module(source, kernel, line);
+		tries++;
 	}
 }
 
