@@ -31,7 +31,6 @@ static const char config[] = "[main]\n"
 			     "module_platform_id=platform:%s%.*s\n";
 
 /* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
-/* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
  * folder with one more repository or "", the target's root or "", the hosts that want a login, then the names. The
  * command line's "repoquery" knows no digests, and "download --resolve" asks for each package alone. What a repository
  * says must not end a field: "check" is the last. Nothing is logged: it would stand between the rows. */
