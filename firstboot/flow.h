@@ -29,6 +29,7 @@ struct flow {
 	struct status *status; /* borrowed */
 	enum plan_moment moment;
 	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
+	bool dry; /* up to the first change: what would come is told, and nothing is kept */
 
 	struct facts facts;
 	struct stamp_inputs inputs;
@@ -39,7 +40,7 @@ struct flow {
 	struct chosen chosen;
 	struct flow_job *job; /* one for each chosen->row */
 
-	const char *state; /* for status_end: "done", "failed", "idle" */
+	const char *state; /* for status_end */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
 	bool quiet; /* nothing happened: nothing is written but the status */
@@ -72,6 +73,8 @@ enum flow_verdict flow_plan(struct flow *flow);
 enum flow_verdict flow_stage(struct flow *flow);
 enum flow_verdict flow_install(struct flow *flow);
 enum flow_verdict flow_load(struct flow *flow);
+/* In their place in a dry run: what they would do. */
+enum flow_verdict flow_rehearse(struct flow *flow);
 
 /* flow_prove.c: each device, and the sum of it. */
 enum flow_verdict flow_prove(struct flow *flow);

@@ -17,7 +17,7 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 {
 	job->reason = reason;
 	snprintf(job->text, sizeof(job->text), "%.511s", text);
-	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name,
+	status_about(flow->status, job->name, NULL, "bundle failed", "%s: %s: %s", job->name,
 		     reason_name(reason), job->text);
 }
 
@@ -91,8 +91,8 @@ static void judge_modules(struct flow *flow, struct flow_job *job,
 		return;
 	}
 	if (verdict.text[0])
-		status_event(flow->status, events[verdict.answer], "%s: %s", job->name,
-			     verdict.text);
+		status_about(flow->status, job->name, NULL, events[verdict.answer], "%s: %s",
+			     job->name, verdict.text);
 	judge_other_kernels(flow, job, &staged, &fits);
 }
 
@@ -126,7 +126,7 @@ static void judge_packages(struct flow *flow, struct flow_job *job)
 	if (answer == STEPS_NOT_INSTALLABLE)
 		fail(flow, job, REASON_STEP_FAILED, text);
 	else if (text[0])
-		status_event(flow->status,
+		status_about(flow->status, job->name, NULL,
 			     answer == STEPS_INSTALLABLE ? "packages checked"
 							 : "packages not checked",
 			     "%s: %s", job->name, text);
@@ -157,7 +157,8 @@ enum flow_verdict flow_stage(struct flow *flow)
 				 flow->deadline_ms, &job->staged, &err) < 0)
 			fail(flow, job, reason_of_err(&err), err.text);
 		else if (is_waiting(job))
-			status_event(flow->status, "bundle staged", "%s", job->name);
+			status_about(flow->status, job->name, NULL, "bundle staged", "%s",
+				     job->name);
 		if (job->reason == REASON_DAMAGED)
 			return flow_stop(flow, REASON_DAMAGED, job->text);
 	}
@@ -192,7 +193,7 @@ static void tell_step(struct flow *flow, const struct flow_job *job,
 	const struct json_strings *names =
 		step->kind == RECORD_DO_LOAD ? &step->modules : &step->files;
 
-	status_event(flow->status, events[step->kind], "%s: %s%s", job->name,
+	status_about(flow->status, job->name, NULL, events[step->kind], "%s: %s%s", job->name,
 		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
 }
 
@@ -301,4 +302,36 @@ enum flow_verdict flow_load(struct flow *flow)
 			mark(flow, job, JOURNAL_DONE);
 	}
 	return FLOW_GO;
+}
+
+/* A step that a run would do, in the order in which it would. */
+static void tell_would(const struct flow *flow, const struct flow_job *job, size_t step)
+{
+	const struct record_step *it = &job->record.step[step];
+	const struct json_strings *names = it->files.count ? &it->files : &it->modules;
+
+	status_about(flow->status, job->name, NULL, "would do", "%s: step %zu, %s: %s%s",
+		     job->name, step + 1, record_do_name(it->kind),
+		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
+}
+
+static void rehearse(struct flow *flow, struct flow_job *job, bool to_load)
+{
+	while (more_to_do(job) && (to_load || next_kind(job) != RECORD_DO_LOAD)) {
+		if (!job->in_place || next_kind(job) == RECORD_DO_LOAD)
+			tell_would(flow, job, job->next_step);
+		job->next_step++;
+	}
+}
+
+/* As flow_install and flow_load go: all bundles up to their first load, then the rest. */
+enum flow_verdict flow_rehearse(struct flow *flow)
+{
+	for (int to_load = 0; to_load < 2; to_load++) {
+		for (size_t i = 0; i < flow->chosen.row_count; i++) {
+			judge_needs(flow, i);
+			rehearse(flow, &flow->job[i], to_load);
+		}
+	}
+	return FLOW_NOTHING;
 }

@@ -6,11 +6,17 @@
 #include <stdint.h>
 
 #include "cache/base/cli.h"
+#include "cache/base/json.h"
 
 struct run_args {
-	bool early, json;
+	bool early, dry, json;
 	const char *sysroot, *report;
 	uint64_t reboot_exit; /* 0: not given */
+};
+
+struct status_args {
+	bool json, wait;
+	const char *sysroot;
 };
 
 struct reset_args {
@@ -27,5 +33,8 @@ int verb_plan(const void *args, const struct cli_operands *operands, struct err 
 int verb_facts(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_reset(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
+
+/* One document, to standard output. */
+void verb_print_json(const json_t *root);
 
 #endif

@@ -41,8 +41,13 @@ MUST_USE int json_read_at(int dir, const char *path, size_t limit, json_t **out_
 
 /* Compact text in insertion order: the same value gives the same bytes. The caller frees. */
 char *json_text(const json_t *value, size_t *out_size);
+/* As json_text in ASCII alone, on one line: what is not ASCII is escaped. */
+char *json_line(const json_t *value, size_t *out_size);
 /* For people: indented, with a newline at the end. */
 char *json_pretty(const json_t *value, size_t *out_size);
+
+/* A string of text that may be anything: where it is no UTF-8, each of its bytes beyond ASCII becomes "\\xNN". */
+json_t *json_any_string(const char *text);
 
 /* An object being read. The first field that does not fit fills err and makes the reader bad; the
  * later reads then give NULL and 0. json_close judges, and refuses keys that nobody asked for. */
