@@ -124,8 +124,9 @@ static double proven(const json_t *device)
 	return strcmp(text_of(device, "outcome"), "done") == 0;
 }
 
+/* Its address, and one more word of it. */
 static void put_devices(FILE *out, const json_t *moments, const char *name, const char *help,
-			double (*value)(const json_t *device))
+			const char *word, double (*value)(const json_t *device))
 {
 	const json_t *part, *device;
 	const char *moment;
@@ -139,9 +140,7 @@ static void put_devices(FILE *out, const json_t *moments, const char *name, cons
 			const struct label labels[] = {
 				{ "moment", moment },
 				{ "address", text_of(device, "address") },
-				{ "driver", text_of(device, "driver") },
-				{ "bundle", text_of(device, "bundle") },
-				{ "outcome", text_of(device, "outcome") }
+				{ word, text_of(device, word) },
 			};
 
 			put_sample(out, name, labels, COUNT_OF(labels), value(device));
@@ -191,9 +190,9 @@ char *metrics_text(const json_t *document)
 	put_numbers(out, moments);
 	put_reasons(out, moments);
 	put_devices(out, moments, "larder_device_bound", "1 when the device has a driver.",
-		    bound);
+		    "driver", bound);
 	put_devices(out, moments, "larder_device_proven",
-		    "1 when the device was proven to work.", proven);
+		    "1 when the device was proven to work.", "outcome", proven);
 	put_kernels(out, json_object_get(document, "kernels_without"));
 	put_statement(out, json_object_get(document, "statement"));
 	if (fclose(out) != 0)

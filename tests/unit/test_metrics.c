@@ -24,10 +24,11 @@ static void test_samples(void **state)
 		"larder_run_duration_seconds{moment=\"main\"} 1.5",
 		"larder_run_reboot_required{moment=\"main\"} 0",
 		"larder_run_reason{moment=\"main\",state=\"failed\",reason=\"kernel\"} 1",
-		("larder_device_bound{moment=\"early\",address=\"a:b\",driver=\"mlx5_core\","
-		 "bundle=\"\",outcome=\"done\"} 1"),
-		("larder_device_proven{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",driver=\"\","
-		 "bundle=\"\",outcome=\"kernel\"} 0"),
+		"larder_device_bound{moment=\"early\",address=\"a:b\",driver=\"mlx5_core\"} 1",
+		"larder_device_bound{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",driver=\"\"} "
+		"0",
+		"larder_device_proven{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",outcome="
+		"\"kernel\"} 0",
 		"larder_kernel_uncovered{kernel=\"6.1\",address=\"a:b\"} 1",
 		"larder_statement_serial{name=\"hpc\"} 12",
 	};
