@@ -53,7 +53,7 @@ static void say(struct log *log, const char *text)
 	fflush(log->console);
 }
 
-static char *print(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *print(const char *format, va_list args)
 {
 	char *text;
 
