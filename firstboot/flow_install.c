@@ -62,7 +62,7 @@ static void judge_other_kernels(const struct flow *flow, const struct flow_job *
 			return;
 		verdict = staged_judge(staged, fits, facts->kernels[i]);
 		if (verdict.answer == LOADABLE_NO)
-			status_event(flow->status, "other kernel",
+			status_about(flow->status, job->name, NULL, "other kernel",
 				     "%s: kernel %s: would not load: %s", job->name,
 				     facts->kernels[i], verdict.text);
 	}
