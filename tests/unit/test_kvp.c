@@ -280,6 +280,7 @@ static void test_both_locks_are_respected(void **state)
 		if (child == 0) {
 			int fd = openat(sysroot->machine.root, POOL, O_RDWR);
 
+			close(go[1]); /* it ends when its parent does */
 			_exit((how ? fcntl(fd, F_SETLK, &whole) : flock(fd, LOCK_EX)) < 0 ||
 			      write(held[1], "h", 1) != 1 || read(go[0], &byte, 1) != 1);
 		}
