@@ -12,6 +12,7 @@
 #include "cache/base/process.h"
 
 #define READ_STEP 65536
+#define OPEN_TRIES 1000
 
 int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct err *err)
 {
@@ -214,7 +215,15 @@ static int open_in_root(int root, const char *path)
 	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
 				.resolve = RESOLVE_IN_ROOT };
 
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	int fd = -1;
+
+	/* openat2(2): a rename or mount anywhere on the machine, while ".." is walked, is EAGAIN. */
+	for (int tries = 0; tries < OPEN_TRIES && fd < 0; tries++) {
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+		if (fd < 0 && errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 int fs_open_dir_in_root(int root, const char *path, bool make, int *out_fd, struct err *err)

@@ -1,6 +1,7 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 /* The content of a small file, or "" when there is none, in a static buffer. */
@@ -423,6 +424,38 @@ static void test_attribute(void **state)
 	assert_string_equal(value, "");
 }
 
+static _Noreturn void rename_for_ever(int dir)
+{
+	for (bool there = true;; there = !there) {
+		if (renameat(dir, there ? "a" : "b", dir, there ? "b" : "a") < 0)
+			_exit(1);
+	}
+}
+
+/* A path with ".." in it is there whatever others do elsewhere. */
+static void test_open_dir_in_root_beside_renames(void **state)
+{
+	const struct folder *folder = *state;
+	struct err err = { 0 };
+	pid_t child;
+
+	assert_int_equal(mkdirat(folder->fd, "a", 0755), 0);
+	assert_int_equal(mkdirat(folder->fd, "root", 0755), 0);
+	assert_int_equal(mkdirat(folder->fd, "root/x", 0755), 0);
+	child = fork();
+	if (child == 0)
+		rename_for_ever(folder->fd);
+	for (int i = 0; i < 50000 && err.kind == ERR_NONE; i++) {
+		int fd = -1;
+
+		if (fs_open_dir_in_root(folder->fd, "root/x/../x/../x", false, &fd, &err) == 0)
+			close(fd);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	CHECK(err.kind == ERR_NONE, "%s", err.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +468,7 @@ int main(void)
 		folder_test(test_replace_link),
 		folder_test(test_make_dir_beneath),
 		folder_test(test_open_dir_in_root),
+		folder_test(test_open_dir_in_root_beside_renames),
 		folder_test(test_list),
 		folder_test(test_remove_tree),
 		folder_test(test_lock),
