@@ -20,7 +20,7 @@ static const char default_conf[] =
 	"#steps=files,modules,load,packages\n"
 	"#carrier_timeout_s=10\n"
 	"#step_timeout_s=600\n"
-	"#run_timeout_s=840\n"
+	"#budget_s=840\n"
 	"#metrics=/var/lib/prometheus/node-exporter/larder.prom\n";
 
 /* cloud-init clean runs what is executable there, before an image is taken of a machine. */

@@ -63,7 +63,9 @@ static const struct {
 	[REASON_LOCKED] = { "locked", 14, 100,
 			    "Another process holds the lock: run larder-firstboot again." },
 	[REASON_DEPENDENTS] = { "dependents", 14, 100,
-				"Other modules depend on the driver: bake rebuilt ones." },
+				"Other modules depend on the driver: bake rebuilt ones, or "
+				"allow it "
+				"with dependents=warn or dependents=rebuild." },
 	[REASON_STEP_FAILED] = { "step_failed", 14, 100, "See /var/log/larder.log." },
 	[REASON_PROOF_FAILED] = { "proof_failed", 14, 100,
 				  "The driver was installed but the device did not come up: "

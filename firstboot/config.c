@@ -4,7 +4,6 @@
 
 #define WHERE_COMMAND_LINE "the kernel command line"
 #define COMMAND_LINE_MAX 65536
-#define RUN_LEAST_S 60
 #define SAFE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 
 static int set_enabled(struct config *config, const char *value, const char *where,
@@ -49,14 +48,15 @@ static int set_steps(struct config *config, const char *value, const char *where
 	return 0;
 }
 
-static int set_seconds(uint64_t *field, const char *value, uint64_t least, struct err *err)
+static int set_seconds(uint64_t *field, const char *value, uint64_t least, uint64_t most,
+		       struct err *err)
 {
 	uint64_t seconds = strtoull(value, NULL, 10);
 
 	if (strspn(value, "0123456789") != strlen(value) || value[0] == '\0' ||
-	    strlen(value) > 6 || seconds < least || seconds > CONFIG_MAX_TIMEOUT_S)
+	    strlen(value) > 6 || seconds < least || seconds > most)
 		return err_set(err, ERR_INVALID, "expected %d to %d seconds", (int)least,
-			       CONFIG_MAX_TIMEOUT_S);
+			       (int)most);
 	*field = seconds;
 	return 0;
 }
@@ -65,20 +65,59 @@ static int set_carrier(struct config *config, const char *value, const char *whe
 		       struct err *err)
 {
 	(void)where;
-	return set_seconds(&config->carrier_timeout_s, value, 0, err);
+	return set_seconds(&config->carrier_timeout_s, value, 0, CONFIG_MAX_TIMEOUT_S, err);
 }
 
 static int set_step(struct config *config, const char *value, const char *where,
 		    struct err *err)
 {
 	(void)where;
-	return set_seconds(&config->step_timeout_s, value, 1, err);
+	return set_seconds(&config->step_timeout_s, value, 1, CONFIG_MAX_TIMEOUT_S, err);
 }
 
-static int set_run(struct config *config, const char *value, const char *where, struct err *err)
+static int set_early_budget(struct config *config, const char *value, const char *where,
+			    struct err *err)
 {
 	(void)where;
-	return set_seconds(&config->run_timeout_s, value, RUN_LEAST_S, err);
+	return set_seconds(&config->early_budget_s, value, CONFIG_MIN_BUDGET_S,
+			   CONFIG_MAX_EARLY_BUDGET_S, err);
+}
+
+static int set_budget(struct config *config, const char *value, const char *where,
+		      struct err *err)
+{
+	(void)where;
+	return set_seconds(&config->budget_s, value, CONFIG_MIN_BUDGET_S, CONFIG_MAX_TIMEOUT_S,
+			   err);
+}
+
+static int set_reload(struct config *config, const char *value, const char *where,
+		      struct err *err)
+{
+	(void)where;
+	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
+		return err_set(err, ERR_INVALID, "expected auto or never");
+	config->reload = strcmp(value, "auto") == 0;
+	return 0;
+}
+
+static int set_dependents(struct config *config, const char *value, const char *where,
+			  struct err *err)
+{
+	static const char *const words[] = {
+		[CONFIG_DEPENDENTS_WARN] = "warn",
+		[CONFIG_DEPENDENTS_REFUSE] = "refuse",
+		[CONFIG_DEPENDENTS_REBUILD] = "rebuild",
+	};
+
+	(void)where;
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		config->dependents = (enum config_dependents)i;
+		return 0;
+	}
+	return err_set(err, ERR_INVALID, "expected warn, refuse or rebuild");
 }
 
 /* node_exporter reads nothing but files of this name's end. */
@@ -102,9 +141,15 @@ static const struct {
 	int (*set)(struct config *config, const char *value, const char *where,
 		   struct err *err);
 } keys[] = {
-	{ "enabled", set_enabled },	      { "steps", set_steps },
-	{ "carrier_timeout_s", set_carrier }, { "step_timeout_s", set_step },
-	{ "run_timeout_s", set_run },	      { "metrics", set_metrics },
+	{ "enabled", set_enabled },
+	{ "steps", set_steps },
+	{ "carrier_timeout_s", set_carrier },
+	{ "step_timeout_s", set_step },
+	{ "early_budget_s", set_early_budget },
+	{ "budget_s", set_budget },
+	{ "metrics", set_metrics },
+	{ "reload", set_reload },
+	{ "dependents", set_dependents },
 };
 
 struct config config_defaults(void)
@@ -112,7 +157,9 @@ struct config config_defaults(void)
 	struct config config = { .enabled = true,
 				 .carrier_timeout_s = 10,
 				 .step_timeout_s = 600,
-				 .run_timeout_s = CONFIG_RUN_TIMEOUT_S };
+				 .early_budget_s = 100,
+				 .budget_s = 840,
+				 .reload = true };
 
 	for (size_t kind = 0; kind < COUNT_OF(config.step); kind++)
 		config.step[kind] = true;

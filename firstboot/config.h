@@ -8,18 +8,28 @@
 
 #define CONFIG_MAX_BYTES 65536 /* of one file */
 #define CONFIG_MAX_TIMEOUT_S 3600
+#define CONFIG_MAX_EARLY_BUDGET_S 110 /* shorter than its unit's time: the boot waits for it */
+#define CONFIG_MIN_BUDGET_S 5
 #define CONFIG_WHERE_MAX 128
 #define CONFIG_PATH_MAX 256
-#define CONFIG_RUN_TIMEOUT_S 840
+
+/* What becomes of modules of others that build on what is replaced. */
+enum config_dependents {
+	CONFIG_DEPENDENTS_WARN,
+	CONFIG_DEPENDENTS_REFUSE, /* the bundle is not installed */
+	CONFIG_DEPENDENTS_REBUILD, /* by dkms, where it knows them */
+};
 
 struct config {
 	bool enabled;
 	bool step[RECORD_DO_PACKAGES + 1]; /* is this kind of step allowed? */
 	uint64_t carrier_timeout_s;
 	uint64_t step_timeout_s;
-	uint64_t run_timeout_s; /* of the whole main moment */
+	uint64_t early_budget_s, budget_s; /* of the early moment and the main one */
 	char metrics
 		[CONFIG_PATH_MAX]; /* where a scraper looks, absolute; "": the usual place */
+	bool reload; /* may a driver in use be replaced without a reboot, where that is safe? */
+	enum config_dependents dependents;
 	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */
 	char enabled_where[CONFIG_WHERE_MAX];
 };

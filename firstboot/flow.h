@@ -5,6 +5,7 @@
 #include "firstboot/choose.h"
 #include "firstboot/config.h"
 #include "firstboot/journal.h"
+#include "firstboot/prove.h"
 #include "firstboot/source.h"
 #include "firstboot/stamp.h"
 #include "firstboot/status.h"
@@ -16,6 +17,8 @@ struct flow_job {
 	char name[400]; /* "NAME VERSION ID" */
 	bool in_place; /* installed by an earlier run: only loaded and proven */
 	bool interrupted;
+	char dependents
+		[PLAN_TEXT_MAX]; /* modules of others that build on its own, before it was installed */
 	int staged; /* its staging folder, or -1 */
 	size_t next_step; /* the first that was not done yet */
 	enum reason reason;
@@ -75,6 +78,21 @@ enum flow_verdict flow_install(struct flow *flow);
 enum flow_verdict flow_load(struct flow *flow);
 /* In their place in a dry run: what they would do. */
 enum flow_verdict flow_rehearse(struct flow *flow);
+
+/* How long one program of a step may take. */
+int flow_step_timeout_ms(const struct flow *flow);
+
+/* flow_reload.c: modules of others that build on what a job replaces. look_at: before anything changes; REASON_DEPENDENTS with
+ * text where the owner wants none to be harmed. rebuild: once it is installed, before it is loaded. */
+enum reason flow_look_at_dependents(struct flow *flow, struct flow_job *job,
+				    char text[PLAN_TEXT_MAX]);
+void flow_rebuild_dependents(struct flow *flow, const struct flow_job *job);
+
+/* A proof said REASON_REBOOT and text why: puts the installed driver in the place of the one in use, if that is safe and allowed.
+ * REASON_DONE: it is so now, and proven. Else as reload.h says, and text has been replaced. */
+enum reason flow_reload(struct flow *flow, struct choose_target *target,
+			const struct prove *prove, const struct record *record,
+			char text[PLAN_TEXT_MAX]);
 
 /* flow_prove.c: each device, and the sum of it. */
 enum flow_verdict flow_prove(struct flow *flow);

@@ -21,7 +21,7 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 		     reason_name(reason), job->text);
 }
 
-static int step_timeout_ms(const struct flow *flow)
+int flow_step_timeout_ms(const struct flow *flow)
 {
 	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
 
@@ -37,7 +37,7 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 		.kernel = flow->facts.kernel,
 		.record = &job->record,
 		.staged = job->staged,
-		.timeout_ms = step_timeout_ms(flow),
+		.timeout_ms = flow_step_timeout_ms(flow),
 		.deadline_ms = flow->deadline_ms,
 		.interrupted = job->interrupted,
 	};
@@ -132,6 +132,18 @@ static void judge_packages(struct flow *flow, struct flow_job *job)
 			     "%s: %s", job->name, text);
 }
 
+static void judge_dependents(struct flow *flow, struct flow_job *job)
+{
+	char text[PLAN_TEXT_MAX];
+	enum reason reason;
+
+	if (!is_waiting(job))
+		return;
+	reason = flow_look_at_dependents(flow, job, text);
+	if (reason != REASON_DONE)
+		fail(flow, job, reason, text);
+}
+
 static void judge(struct flow *flow)
 {
 	struct loadable_security security;
@@ -141,6 +153,7 @@ static void judge(struct flow *flow)
 		if (is_waiting(&flow->job[i]))
 			judge_modules(flow, &flow->job[i], &security);
 		judge_packages(flow, &flow->job[i]);
+		judge_dependents(flow, &flow->job[i]);
 	}
 }
 
@@ -292,6 +305,7 @@ enum flow_verdict flow_load(struct flow *flow)
 		struct flow_job *job = &flow->job[i];
 
 		judge_needs(flow, i);
+		flow_rebuild_dependents(flow, job);
 		while (more_to_do(job)) {
 			if (job->in_place && next_kind(job) != RECORD_DO_LOAD)
 				job->next_step++;

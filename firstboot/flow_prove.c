@@ -50,46 +50,72 @@ static struct prove prove_of(const struct flow *flow, const struct flow_job *job
 				.deadline_ms = deadline_ms };
 }
 
+static enum reason look_at_driver(struct flow *flow, struct choose_target *target,
+				  const struct prove *prove, char text[PLAN_TEXT_MAX])
+{
+	struct flow_job *job = job_of(flow, target);
+	struct facts_device *device = &target->device;
+	enum reason reason = prove_bound(prove, device, text);
+
+	if (reason != REASON_DONE)
+		return reason;
+	if (device->driver[0])
+		status_about(flow->status, job->name, device->address, "device bound",
+			     "%s to %s", device->address, device->driver);
+	reason = prove_modules(prove, &job->record, device, text);
+	if (text[0])
+		status_about(flow->status, job->name, device->address, "module compared",
+			     "%s: %s", job->name, text);
+	return reason;
+}
+
+/* A device may have another driver, and this driver be another build: each is replaced at most once. */
 static void prove_driver(struct flow *flow, struct choose_target *target, uint64_t deadline_ms)
 {
 	struct flow_job *job = job_of(flow, target);
 	const struct prove prove = prove_of(flow, job, deadline_ms);
-	struct facts_device *device = &target->device;
 	char text[PLAN_TEXT_MAX];
-	enum reason reason = prove_bound(&prove, device, text);
+	enum reason reason;
 
-	if (reason != REASON_DONE) {
-		take(flow, target, reason, text);
+	if (target->reason != REASON_DONE)
 		return;
+	reason = look_at_driver(flow, target, &prove, text);
+
+	for (int round = 0; reason == REASON_REBOOT && round < 2; round++) {
+		reason = flow_reload(flow, target, &prove, &job->record, text);
+		if (reason != REASON_DONE)
+			break;
+		reason = look_at_driver(flow, target, &prove, text);
 	}
-	if (device->driver[0])
-		status_about(flow->status, job->name, device->address, "device bound",
-			     "%s to %s", device->address, device->driver);
-	reason = prove_modules(&prove, &job->record, device, text);
-	if (text[0])
-		status_about(flow->status, job->name, device->address, "module compared",
-			     "%s: %s", job->name, text);
 	take(flow, target, reason, text);
-	prove_raise(&prove, device);
+	prove_raise(&prove, &target->device);
 }
 
+/* It failed, and has a driver nevertheless. */
+static bool may_work(const struct choose_target *target)
+{
+	return reason_exit(target->reason) != 0 && target->device.driver[0] != '\0';
+}
+
+/* What failed may work by another driver: then its link is awaited as well, for flow_record to see. */
 static void prove_its_link(struct flow *flow, struct choose_target *target,
 			   uint64_t deadline_ms)
 {
 	const struct flow_job *job = job_of(flow, target);
 	const struct prove prove = prove_of(flow, job, deadline_ms);
 	char text[PLAN_TEXT_MAX];
-	enum reason reason = prove_link(&prove, &target->device, text);
+	bool is_open = target->reason == REASON_DONE;
+	enum reason reason;
 
+	if (!is_open && !may_work(target))
+		return;
+	reason = prove_link(&prove, &target->device, text);
+	if (!is_open)
+		return;
 	if (reason == REASON_DONE && text[0])
 		status_about(flow->status, job->name, target->device.address,
 			     job->record.expect.carrier ? "carrier" : "port", "%s", text);
 	take(flow, target, reason, text);
-}
-
-static bool is_open(const struct flow *flow, const struct choose_target *target)
-{
-	return job_of(flow, target) && target->reason == REASON_DONE;
 }
 
 /* All drivers first, then all links: what is waited for happens to all devices at the same time. */
@@ -102,7 +128,7 @@ static void prove_all(struct flow *flow, uint64_t timeout_ms,
 	if (flow->deadline_ms && flow->deadline_ms < deadline_ms)
 		deadline_ms = flow->deadline_ms;
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
-		if (is_open(flow, &flow->chosen.target[i]))
+		if (job_of(flow, &flow->chosen.target[i]))
 			prove(flow, &flow->chosen.target[i], deadline_ms);
 	}
 }
@@ -136,20 +162,49 @@ enum flow_verdict flow_prove(struct flow *flow)
 	return FLOW_GO;
 }
 
+/* Does the device work, though not by what was chosen for it? One look is enough. */
+static bool is_on_fallback(const struct flow *flow, struct choose_target *target)
+{
+	const struct flow_job *job = job_of(flow, target);
+	struct prove prove;
+	char ignored[PLAN_TEXT_MAX];
+
+	if (!may_work(target))
+		return false;
+	if (!job)
+		return true;
+	prove = prove_of(flow, job, 0);
+	return prove_link(&prove, &target->device, ignored) == REASON_DONE;
+}
+
+static const char *outcome_of(const struct flow *flow, struct choose_target *target)
+{
+	struct facts_device *device = &target->device;
+
+	if (!is_on_fallback(flow, target))
+		return reason_name(target->reason);
+	status_about(flow->status, job_of(flow, target) ? job_of(flow, target)->name : NULL,
+		     device->address, "on a fallback path", "%s works by %s: %.300s",
+		     device->address, device->driver, target->text);
+	return "fallback";
+}
+
 static json_t *target_json(const struct flow *flow, struct choose_target *target)
 {
 	const struct flow_job *job = job_of(flow, target);
 	struct facts_device *device = &target->device;
+	const char *outcome;
 	int carrier;
 	json_t *value;
 
 	detect_refresh(flow->machine, device);
+	outcome = outcome_of(flow, target);
 	carrier = prove_carrier(flow->machine, device);
-	value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "address",
+	value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s}", "address",
 			  device->address, "modalias", device->modalias, "bundle",
 			  job ? job->name : "", "driver", device->driver, "interface",
 			  device->interface, "bound", device->driver[0] != '\0', "outcome",
-			  reason_name(target->reason), "text", target->text);
+			  outcome, "reason", reason_name(target->reason), "text", target->text);
 	if (value && carrier >= 0)
 		json_object_set_new(value, "carrier", json_boolean(carrier));
 	return value;
@@ -253,6 +308,11 @@ static void save_stamp(struct flow *flow)
 	}
 	if (stamp_save(flow->machine->state, &flow->stamp, &err) < 0)
 		log_line(flow->log, "warning: stamp: %s", err.text);
+}
+
+static bool is_open(const struct flow *flow, const struct choose_target *target)
+{
+	return job_of(flow, target) && target->reason == REASON_DONE;
 }
 
 /* Nothing was installed for these, and the reason is not theirs. */

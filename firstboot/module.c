@@ -7,9 +7,10 @@
 
 #include "cache/ko.h"
 
-#define MODULES_DEP_MAX (UINT32_C(16) << 20)
 #define BUILD_ID_MAX 256
 #define BUILD_ID_SECTION ".note.gnu.build-id"
+#define NOTE_HEADER 16 /* of .note.gnu.build-id, before the id itself: elf(5), "GNU" */
+#define MAX_DEPTH 16 /* of folders in /lib/modules/KERNEL */
 
 bool module_name_of(const char *path, char out[MODULE_NAME_SIZE])
 {
@@ -52,7 +53,7 @@ static char *find_file(int folder, const char *name)
 	char *rest, *line;
 	size_t size;
 
-	if (fs_read_at(folder, "modules.dep", MODULES_DEP_MAX, &text, &size, &none) < 0)
+	if (fs_read_at(folder, "modules.dep", MODULE_DEP_MAX_BYTES, &text, &size, &none) < 0)
 		return NULL;
 	rest = text;
 	while ((line = strsep(&rest, "\n"))) {
@@ -133,4 +134,102 @@ enum module_match module_compare(const struct machine *machine, const char *kern
 	if (size != length || memcmp(loaded, installed, size) != 0)
 		return MODULE_OTHER;
 	return MODULE_SAME;
+}
+
+void module_holders(const struct machine *machine, const char *name,
+		    struct fs_names *out_holders)
+{
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+
+	if (open_loaded(machine, name, &dir) < 0 ||
+	    fs_list(dir, "holders", out_holders, &none) < 0)
+		*out_holders = (struct fs_names) { 0 };
+}
+
+long module_uses(const struct machine *machine, const char *name)
+{
+	AUTO_CLOSE int dir = -1;
+	char uses[32];
+
+	if (open_loaded(machine, name, &dir) < 0)
+		return -1;
+	fs_attribute(dir, "refcnt", uses, sizeof(uses));
+	return uses[0] >= '0' && uses[0] <= '9' ? strtol(uses, NULL, 10) : -1;
+}
+
+/* What a loaded module says of its build. */
+struct loaded {
+	const char *name;
+	char *note; /* owned: its build id note, or NULL */
+	size_t note_size;
+	char srcversion[KO_SRCVERSION_MAX];
+	char *file; /* owned: what was found */
+};
+
+static bool says_so(const struct loaded *loaded, const struct ko *ko)
+{
+	if (loaded->note && ko->build_id_size)
+		return loaded->note_size == NOTE_HEADER + ko->build_id_size &&
+		       memcmp(loaded->note + NOTE_HEADER, ko->build_id, ko->build_id_size) == 0;
+	return loaded->srcversion[0] && strcmp(loaded->srcversion, ko->srcversion) == 0;
+}
+
+static bool is_its_file(const struct loaded *loaded, int folder, const char *path)
+{
+	AUTO_FREE char *packed = NULL, *image = NULL;
+	AUTO_KO struct ko ko = { 0 };
+	struct err err = { 0 };
+	size_t size;
+
+	if (fs_read_at(folder, path, KO_MAX_BYTES, &packed, &size, &err) < 0)
+		return false;
+	if (ko_packing_of(packed, size) == KO_PLAIN)
+		image = take_ptr(&packed);
+	else if (ko_unpack(packed, size, &image, &size, &err) < 0)
+		return false;
+	return ko_parse(image, size, &ko, &err) == 0 && says_so(loaded, &ko);
+}
+
+/* Looks through a folder below that of the kernel; links are not followed. */
+static void search(struct loaded *loaded, int folder, const char *path, int depth)
+{
+	AUTO_NAMES struct fs_names names = { 0 };
+	struct err none = { 0 };
+
+	if (depth > MAX_DEPTH || fs_list(folder, path, &names, &none) < 0)
+		return;
+	for (size_t i = 0; i < names.count && !loaded->file; i++) {
+		AUTO_FREE char *inside = depth ? must_printf("%s/%s", path, names.name[i])
+					       : must_strdup(names.name[i]);
+		char name[MODULE_NAME_SIZE];
+		struct stat status;
+
+		if (fstatat(folder, inside, &status, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISDIR(status.st_mode))
+			search(loaded, folder, inside, depth + 1);
+		else if (module_name_of(inside, name) && strcmp(name, loaded->name) == 0 &&
+			 is_its_file(loaded, folder, inside))
+			loaded->file = take_ptr(&inside);
+	}
+}
+
+char *module_loaded_file(const struct machine *machine, const char *kernel, const char *name)
+{
+	struct loaded loaded = { .name = name };
+	AUTO_CLOSE int dir = -1, folder = -1;
+	AUTO_FREE char *note = NULL, *file = NULL;
+	struct err none = { 0 };
+
+	if (open_loaded(machine, name, &dir) < 0 ||
+	    module_open_folder(machine, kernel, &folder, &none) < 0)
+		return NULL;
+	if (fs_read_at(dir, "notes/" BUILD_ID_SECTION, BUILD_ID_MAX, &note, &loaded.note_size,
+		       &none) == 0)
+		loaded.note = note;
+	fs_attribute(dir, "srcversion", loaded.srcversion, sizeof(loaded.srcversion));
+	search(&loaded, folder, ".", 0);
+	file = loaded.file;
+	return file ? must_printf("/lib/modules/%s/%s", kernel, file) : NULL;
 }

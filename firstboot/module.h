@@ -8,6 +8,7 @@
 #include "firstboot/machine.h"
 
 #define MODULE_NAME_SIZE KO_NAME_MAX
+#define MODULE_DEP_MAX_BYTES (UINT32_C(16) << 20)
 #define MODULE_FOLDER                                                                          \
 	"updates/larder" /* ours, in /lib/modules/KERNEL; depmod looks in updates first */
 
@@ -21,6 +22,17 @@ enum module_match {
 bool module_name_of(const char *path, char out[MODULE_NAME_SIZE]);
 
 bool module_is_loaded(const struct machine *machine, const char *name);
+
+/* The loaded modules that build on this one; the caller frees. */
+void module_holders(const struct machine *machine, const char *name,
+		    struct fs_names *out_holders);
+
+/* How often a loaded module is used, by its holders or otherwise; -1: it cannot be unloaded. */
+long module_uses(const struct machine *machine, const char *name);
+
+/* The file that the loaded module came from, as a path on the machine: the one of this name in /lib/modules/KERNEL with the
+ * same build id or srcversion. The caller frees; NULL: there is none. */
+char *module_loaded_file(const struct machine *machine, const char *kernel, const char *name);
 
 /* Compares the build ids of the loaded module and of the file that modules.dep names for it. */
 enum module_match module_compare(const struct machine *machine, const char *kernel,

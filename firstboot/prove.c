@@ -7,7 +7,6 @@
 
 #include "cache/base/process.h"
 #include "firstboot/detect.h"
-#include "firstboot/module.h"
 
 #define POLL_MS 20
 #define IFF_UP_BIT 0x1UL /* linux/if.h IFF_UP */
@@ -30,7 +29,7 @@ static bool wait_until(bool (*look)(const struct prove *prove, struct facts_devi
 	}
 }
 
-/* Bound to any driver is enough to look no longer: none is ever taken off. */
+/* Bound to any driver is enough to look no longer: waiting takes none off. */
 static bool has_driver(const struct prove *prove, struct facts_device *device)
 {
 	(void)prove;
@@ -71,9 +70,19 @@ static void driver_module(const struct prove *prove, const struct facts_device *
 }
 
 struct comparison {
-	size_t same, unknown;
-	char other[MODULE_NAME_SIZE]; /* the first that is another, or "" */
+	size_t same, unknown, others;
+	char other[PROVE_MAX_MODULES][MODULE_NAME_SIZE];
 };
+
+static void add_other(struct comparison *so_far, const char *name)
+{
+	for (size_t i = 0; i < so_far->others; i++) {
+		if (strcmp(so_far->other[i], name) == 0)
+			return;
+	}
+	if (so_far->others < PROVE_MAX_MODULES)
+		snprintf(so_far->other[so_far->others++], MODULE_NAME_SIZE, "%s", name);
+}
 
 static void compare(const struct prove *prove, const char *name, struct comparison *so_far)
 {
@@ -87,32 +96,49 @@ static void compare(const struct prove *prove, const char *name, struct comparis
 		so_far->unknown++;
 		break;
 	case MODULE_OTHER:
-		if (so_far->other[0] == '\0')
-			snprintf(so_far->other, sizeof(so_far->other), "%s", name);
+		add_other(so_far, name);
 		break;
 	}
 }
 
-enum reason prove_modules(const struct prove *prove, const struct record *record,
-			  const struct facts_device *device, char text[PLAN_TEXT_MAX])
+static void compare_all(const struct prove *prove, const struct record *record,
+			const struct facts_device *device, struct comparison *out)
 {
-	struct comparison comparison = { 0 };
 	char name[MODULE_NAME_SIZE];
 
 	driver_module(prove, device, name);
-	compare(prove, name, &comparison);
+	compare(prove, name, out);
 	for (size_t i = 0; i < record->step_count; i++) {
 		const struct record_step *step = &record->step[i];
 
 		for (size_t j = 0; step->kind == RECORD_DO_MODULES && j < step->files.count;
 		     j++) {
 			if (module_name_of(step->files.item[j], name))
-				compare(prove, name, &comparison);
+				compare(prove, name, out);
 		}
 	}
-	if (comparison.other[0]) {
+}
+
+size_t prove_others(const struct prove *prove, const struct record *record,
+		    const struct facts_device *device,
+		    char out[PROVE_MAX_MODULES][MODULE_NAME_SIZE])
+{
+	struct comparison comparison = { 0 };
+
+	compare_all(prove, record, device, &comparison);
+	memcpy(out, comparison.other, sizeof(comparison.other));
+	return comparison.others;
+}
+
+enum reason prove_modules(const struct prove *prove, const struct record *record,
+			  const struct facts_device *device, char text[PLAN_TEXT_MAX])
+{
+	struct comparison comparison = { 0 };
+
+	compare_all(prove, record, device, &comparison);
+	if (comparison.others) {
 		snprintf(text, PLAN_TEXT_MAX, "the loaded module %s is not the one installed",
-			 comparison.other);
+			 comparison.other[0]);
 		return REASON_REBOOT;
 	}
 	snprintf(text, PLAN_TEXT_MAX, "%s",

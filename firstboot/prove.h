@@ -5,8 +5,9 @@
 #include "cache/facts.h"
 #include "cache/plan.h"
 #include "cache/record.h"
-#include "firstboot/machine.h"
+#include "firstboot/module.h"
 
+#define PROVE_MAX_MODULES 64 /* that are told one by one */
 #define PROVE_BOUND_MS 10000 /* how long drivers may take to bind */
 
 struct prove {
@@ -19,8 +20,7 @@ struct prove {
 /* Each refreshes the device: udev may rename its interface at any time.
  * REASON_DONE, or the reason with text filled. */
 
-/* Bound to the expected driver. REASON_REBOOT: another driver has it, and none is ever taken off a device
- * here. */
+/* Bound to the expected driver. REASON_REBOOT: another driver has it. */
 enum reason prove_bound(const struct prove *prove, struct facts_device *device,
 			char text[PLAN_TEXT_MAX]);
 
@@ -28,6 +28,11 @@ enum reason prove_bound(const struct prove *prove, struct facts_device *device,
  * REASON_REBOOT: another one is loaded. What cannot be compared is said in the text of REASON_DONE. */
 enum reason prove_modules(const struct prove *prove, const struct record *record,
 			  const struct facts_device *device, char text[PLAN_TEXT_MAX]);
+
+/* The names of those that are another one; returns their number. */
+size_t prove_others(const struct prove *prove, const struct record *record,
+		    const struct facts_device *device,
+		    char out[PROVE_MAX_MODULES][MODULE_NAME_SIZE]);
 
 /* Raises the interface, if anything is expected of the link, without a socket and without waiting. */
 void prove_raise(const struct prove *prove, struct facts_device *device);

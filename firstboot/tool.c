@@ -22,6 +22,8 @@ int tool_run(const struct tool *tool, const char *const *argv, struct run_result
 		.argv = argv,
 		.env = tool->env,
 		.root = tool->machine->whole || tool->outside ? NULL : &tool->machine->root,
+		.input = tool->input,
+		.input_size = tool->input ? strlen(tool->input) : 0,
 		.timeout_ms = time_left(tool),
 		.keep = TOOL_OUTPUT_MAX,
 		.keep_errors = true,

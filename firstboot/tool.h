@@ -14,6 +14,7 @@ struct tool {
 	int timeout_ms; /* of one program */
 	uint64_t deadline_ms; /* since boot: none runs beyond it; 0 for none */
 	const char *const *env; /* added to run.h's; NULL for none */
+	const char *input; /* what its standard input brings; NULL for nothing */
 	bool outside; /* does not change its root to the sysroot */
 };
 

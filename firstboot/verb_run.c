@@ -9,8 +9,6 @@
 #include "firstboot/verbs.h"
 
 #define LOCK_WAIT_MS 60000
-/* As the main moment's run_timeout_s, shorter than TimeoutStartSec= of the unit: systemd never has to end a run. */
-#define EARLY_LIMIT_MS 100000
 #define REBOOT_EXIT_MIN 3 /* 1 and 2 are the command line's */
 #define REBOOT_EXIT_MAX 125
 
@@ -116,9 +114,10 @@ static void publish(const struct status *status, const struct config *config, bo
 	tell(status->machine, config, document, status->log);
 }
 
+/* Shorter than TimeoutStartSec= of the units, or systemd is told of more (notify.h): it never has to end a run. */
 static uint64_t limit_ms(const struct run_args *args, const struct config *config)
 {
-	return args->early ? EARLY_LIMIT_MS : config->run_timeout_s * 1000;
+	return (args->early ? config->early_budget_s : config->budget_s) * 1000;
 }
 
 /* One run, from the lock to the report. made: whether the folders are there; why says why not. */

@@ -257,7 +257,7 @@ def test_systemd_is_told(root, tmp_path, abstract):  # noqa: F811
     assert told[-1].startswith("READY=1\nSTATUS=main: done (done, exit 0)")
     limits = [int(message.split("EXTEND_TIMEOUT_USEC=")[1]) for message in told[:-1]]
     assert 840_000_000 < limits[0] <= 870_000_000 and limits == sorted(limits, reverse=True)
-    (root / "etc/larder/firstboot.conf").write_text("run_timeout_s=3600\n")
+    (root / "etc/larder/firstboot.conf").write_text("budget_s=3600\n")
     assert "EXTEND_TIMEOUT_USEC=36" in notified(root, tmp_path, f"@larder-more-{os.getpid()}")[0]
 
 
