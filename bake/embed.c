@@ -20,17 +20,11 @@ static const char default_conf[] =
 	"#steps=files,modules,load,packages\n"
 	"#carrier_timeout_s=10\n"
 	"#step_timeout_s=600\n"
+	"#early_budget_s=100\n"
 	"#budget_s=840\n"
+	"#reload=auto\n"
+	"#dependents=warn\n"
 	"#metrics=/var/lib/prometheus/node-exporter/larder.prom\n";
-
-/* cloud-init clean runs what is executable there, before an image is taken of a machine. */
-#define CLEAN_DIR "etc/cloud/clean.d"
-#define CLEAN_NAME "50-larder"
-static const char clean_hook[] = "#!/bin/sh\n"
-				 "# What larder has seen and done here is not of the machines "
-				 "that the image will make.\n"
-				 "[ ! -x /usr/libexec/larder/larder-firstboot ] || exec "
-				 "/usr/libexec/larder/larder-firstboot reset\n";
 
 struct job {
 	const struct embed_inputs *inputs;
@@ -100,10 +94,27 @@ static int put_agent(struct job *job, struct err *err)
 			       job->inputs->agent);
 	if (put_file(job, "usr/libexec/larder", "larder-firstboot", data, size, 0755, err) < 0)
 		return -1;
-	if (put_file(job, CLEAN_DIR, CLEAN_NAME, clean_hook, strlen(clean_hook), 0755, err) < 0)
-		return -1;
 	return put_link(job, "usr/sbin", "larder-firstboot",
 			"../libexec/larder/larder-firstboot", err);
+}
+
+/* Where what is no unit of systemd goes: hooks, which are run. */
+static const struct place {
+	const char *name, *folder;
+} hooks[] = {
+	{ "dkms-larder", "etc/kernel/postinst.d" },
+	{ "larder-unstage", "etc/kernel/postrm.d" },
+	{ "45-larder.install", "usr/lib/kernel/install.d" },
+	{ "50-larder", "etc/cloud/clean.d" }, /* before an image is taken of the machine */
+};
+
+static const char *hook_folder(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(hooks); i++) {
+		if (strcmp(name, hooks[i].name) == 0)
+			return hooks[i].folder;
+	}
+	return NULL;
 }
 
 /* Enables a unit as systemctl would, by the link that its WantedBy= asks for. */
@@ -125,8 +136,10 @@ static int enable_unit(struct job *job, const struct unit *unit, struct err *err
 static int put_units(struct job *job, struct err *err)
 {
 	for (size_t i = 0; i < COUNT_OF(units); i++) {
-		if (put_file(job, UNIT_DIR, units[i].name, units[i].text, strlen(units[i].text),
-			     0644, err) < 0)
+		const char *hook = hook_folder(units[i].name);
+
+		if (put_file(job, hook ? hook : UNIT_DIR, units[i].name, units[i].text,
+			     strlen(units[i].text), hook ? 0755 : 0644, err) < 0)
 			return -1;
 		if (enable_unit(job, &units[i], err) < 0)
 			return -1;

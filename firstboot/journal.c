@@ -204,3 +204,25 @@ void journal_keep(struct journal *journal, const struct digest *records, size_t 
 	}
 	journal->count = kept;
 }
+
+int journal_forget_kernel(int dir, const char *kernel, struct err *err)
+{
+	AUTO_JSON json_t *root = NULL;
+	struct journal journal = { 0 };
+	struct err none = { 0 };
+	size_t kept = 0;
+
+	if (json_read_at(dir, JOURNAL_NAME, JOURNAL_MAX_BYTES, &root, &none) < 0 ||
+	    parse(root, &journal, &none) < 0)
+		return 0;
+	for (size_t i = 0; i < journal.count; i++) {
+		const struct journal_entry *entry = &journal.entry[i];
+
+		if (strcmp(entry->kernel, kernel) != 0 || entry->state != JOURNAL_DONE)
+			journal.entry[kept++] = *entry;
+	}
+	if (kept == journal.count)
+		return 0;
+	journal.count = kept;
+	return journal_save(dir, &journal, err);
+}

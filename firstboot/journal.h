@@ -53,4 +53,7 @@ void journal_keep(struct journal *journal, const struct digest *records, size_t 
  * before the next mark. */
 void journal_forgive(struct journal *journal, const struct digest *record, const char *kernel);
 
+/* Forgets what was done for a kernel that is no more; saves. What is half there stays known. */
+MUST_USE int journal_forget_kernel(int dir, const char *kernel, struct err *err);
+
 #endif

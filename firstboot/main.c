@@ -54,6 +54,24 @@ static const struct cli_option plan_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option ready_options[] = {
+	{ "kernel", "RELEASE", "the kernel that is asked about",
+	  offsetof(struct kernel_args, kernel), CLI_TEXT },
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct kernel_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct kernel_args, json),
+	  CLI_TEXT },
+	{ 0 },
+};
+
+static const struct cli_option unstage_options[] = {
+	{ "kernel", "RELEASE", "a kernel that is being removed",
+	  offsetof(struct kernel_args, kernel), CLI_TEXT },
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct kernel_args, sysroot), CLI_TEXT },
+	{ 0 },
+};
+
 static const struct cli_option reset_options[] = {
 	{ "sysroot", "DIR", "where the machine is found; default /",
 	  offsetof(struct reset_args, sysroot), CLI_TEXT },
@@ -73,8 +91,12 @@ static const struct cli_verb verbs[] = {
 		  "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
 		  "steps=files,modules,load,packages, which only ever takes kinds of steps "
 		  "away; "
-		  "carrier_timeout_s; step_timeout_s; run_timeout_s, of the whole main "
-		  "moment; metrics=/PATH/NAME.prom, where a scraper looks, instead of "
+		  "carrier_timeout_s; step_timeout_s; early_budget_s (5 to 110, default 100) "
+		  "and budget_s (5 to 3600, default 840) for all of a moment; "
+		  "reload=auto|never, whether a driver in use may be replaced without a "
+		  "reboot where nothing needs its devices; dependents=warn|refuse|rebuild, "
+		  "for modules of others that build on what is replaced; "
+		  "metrics=/PATH/NAME.prom, where a scraper looks, instead of "
 		  "/var/lib/prometheus/node-exporter/larder.prom. A key that is not known is "
 		  "said, and has no effect.\n\n"
 		  "With --dry-run blobs are staged and judged as in a run, with the same "
@@ -111,6 +133,38 @@ static const struct cli_verb verbs[] = {
 	  .options = status_options,
 	  .args_size = sizeof(struct status_args),
 	  .run = verb_status },
+	{ .name = "ready",
+	  .operands = "",
+	  .summary = "Say whether the devices would have their drivers under another kernel.",
+	  .details =
+		  "For each device that has a bundle under the kernel that runs: is there one "
+		  "for --kernel, in place or in the cache? Where that kernel is installed its "
+		  "own files say whether it would take the modules. Exit 0: yes; 3: no, and "
+		  "what is missing is said. Nothing is changed.",
+	  .options = ready_options,
+	  .args_size = sizeof(struct kernel_args),
+	  .run = verb_ready },
+	{ .name = "stage",
+	  .operands = "",
+	  .summary = "Put the drivers of this machine's devices in place for another kernel.",
+	  .details =
+		  "What the hooks of kernel packages call: asks as ready does, then puts the "
+		  "modules of the bundles that fit into /lib/modules/RELEASE/updates/larder "
+		  "and has depmod index them. What else a bundle does waits for the first "
+		  "boot of that kernel. Exit 3: some device would be without its driver.",
+	  .options = ready_options,
+	  .args_size = sizeof(struct kernel_args),
+	  .run = verb_stage },
+	{ .name = "unstage",
+	  .operands = "",
+	  .summary = "Remove what was put in place for kernels that are no more.",
+	  .details =
+		  "Removes /lib/modules/RELEASE/updates/larder of --kernel, which may be about "
+		  "to go, and of every kernel whose own files are gone. The one that runs "
+		  "keeps its modules.",
+	  .options = unstage_options,
+	  .args_size = sizeof(struct kernel_args),
+	  .run = verb_unstage },
 	{ .name = "reset",
 	  .operands = "",
 	  .summary = "Forget what this machine has seen and done.",
@@ -132,7 +186,8 @@ static const struct cli_program program = {
 	.name = "larder-firstboot",
 	.summary = "Puts the right driver in place at first boot, with no network at all.",
 	.verbs = verbs,
-	.exits = "0 done, nothing to do, or done and a reboot is needed (another code with "
+	.exits = "of ready and stage: 0 yes, 3 no. Else 0 done, nothing to do, or done and a "
+		 "reboot is needed (another code with "
 		 "--reboot-exit); 1 wrong usage; 10 hypervisor services missing; 11 no device "
 		 "of ours; "
 		 "12 this OS, version or architecture is not covered; 13 this VM size is not "

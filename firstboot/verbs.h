@@ -23,6 +23,12 @@ struct reset_args {
 	const char *sysroot;
 };
 
+/* Of ready, stage and unstage. */
+struct kernel_args {
+	bool json;
+	const char *sysroot, *kernel;
+};
+
 struct show_args {
 	bool early, json, explain;
 	const char *sysroot;
@@ -32,6 +38,9 @@ int verb_run(const void *args, const struct cli_operands *operands, struct err *
 int verb_plan(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_facts(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_reset(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_ready(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_stage(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_unstage(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
 
 /* One document, to standard output. */

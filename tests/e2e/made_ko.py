@@ -3,7 +3,7 @@
 import struct
 
 FLAGS = "SMP preempt mod_unload modversions "
-NAMES = ["", ".modinfo", "__versions", ".symtab", ".strtab", ".shstrtab"]
+NAMES = ["", ".modinfo", "__versions", ".symtab", ".strtab", ".shstrtab", ".note.gnu.build-id"]
 
 
 def symvers(symbols):
@@ -20,17 +20,22 @@ def table(names):
     return data, places
 
 
-def made_ko(release, needs, name="nic", flags=FLAGS, depends=""):
+def build_note(build):
+    """What the kernel shows of a loaded module, and its file has: a build id of 20 bytes."""
+    return struct.pack("<III4s", 4, 20, 3, b"GNU") + build.ljust(20, b"\0")
+
+
+def made_ko(release, needs, name="nic", flags=FLAGS, depends="", build=b""):
     """A module for x86_64 that asks for these symbols, each with its version."""
     info = f"license=GPL\0depends={depends}\0name={name}\0vermagic={release} {flags}\0".encode()
     versions = b"".join(struct.pack("<Q56s", crc, symbol.encode()) for symbol, crc in needs.items())
     strings, places = table([symbol for symbol in needs if symbol != "module_layout"])
     symbols = bytes(24) + b"".join(struct.pack("<IBBHQQ", place, 0x10, 0, 0, 0, 0) for place in places)
     headings, at = table(NAMES)
-    parts = [b"", info, versions, symbols, strings, headings]
+    parts = [b"", info, versions, symbols, strings, headings] + ([build_note(build)] if build else [])
     body, sections = bytearray(64), []
     for i, part in enumerate(parts):
-        kind = (0, 1, 1, 2, 3, 3)[i]
+        kind = (0, 1, 1, 2, 3, 3, 7)[i]
         sections.append(struct.pack("<IIQQQQIIQQ", at[i], kind, 0, 0, len(body) if kind else 0, len(part),
                                     4 if kind == 2 else 0, 0, 1, 24 if kind == 2 else 0))
         body += part

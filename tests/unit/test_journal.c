@@ -180,12 +180,37 @@ static void test_contents(void **state)
 	assert_null(strchr(text, ' '));
 }
 
+/* What was done for a kernel goes with it; what is half there is not forgotten, nor what another kernel has. */
+static void test_a_kernel_that_goes(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct digest good = digest_from(1), bad = digest_from(2);
+	const struct journal now = today(10, 20, 30);
+	int dir = sysroot->machine.state;
+	struct journal journal;
+	struct err err = { 0 };
+
+	check_good(journal_forget_kernel(dir, KERNEL, &err), &err, "without a journal");
+	fill(dir);
+	check_good(journal_forget_kernel(dir, "6.1.0-2-amd64", &err), &err, "another");
+	journal_load(dir, &now, &journal);
+	assert_int_equal(journal.count, 2);
+	check_good(journal_forget_kernel(dir, KERNEL, &err), &err, "it");
+	journal_load(dir, &now, &journal);
+	assert_null(journal_find(&journal, &good, KERNEL));
+	assert_non_null(journal_find(&journal, &bad, KERNEL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_round),   sysroot_test(test_others),
-		sysroot_test(test_tries),   sysroot_test(test_room),
-		sysroot_test(test_hostile), sysroot_test(test_contents),
+		sysroot_test(test_a_kernel_that_goes),
+		sysroot_test(test_round),
+		sysroot_test(test_others),
+		sysroot_test(test_tries),
+		sysroot_test(test_room),
+		sysroot_test(test_hostile),
+		sysroot_test(test_contents),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
