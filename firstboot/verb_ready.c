@@ -30,12 +30,12 @@ static int check_kernel(const char *kernel, struct err *err)
 struct visit {
 	struct machine machine;
 	struct log log;
-	FILE *file;
+	struct logfile logfile;
 };
 
 static void visit_close(struct visit *visit)
 {
-	auto_fclose(&visit->file);
+	logfile_close(&visit->logfile);
 	machine_close(&visit->machine);
 }
 
@@ -47,7 +47,7 @@ static int visit_open(const char *sysroot, struct visit *visit, struct err *err)
 	    machine_make_folders(&visit->machine, err) < 0 ||
 	    machine_lock(&visit->machine, LOCK_WAIT_MS, err) < 0)
 		return -1;
-	visit->log.file = visit->file = logfile_open(&visit->machine);
+	logfile_open(&visit->machine, "kernel", &visit->log, &visit->logfile);
 	return stage_clear(&visit->machine, err);
 }
 
@@ -183,7 +183,8 @@ static void put_bundles(struct ahead *ahead)
 
 static int look_ahead(const struct kernel_args *args, bool put, struct err *err)
 {
-	AUTO(visit_close) struct visit visit = { .machine = MACHINE_NONE };
+	AUTO(visit_close)
+	struct visit visit = { .machine = MACHINE_NONE, .logfile = LOGFILE_NONE };
 	AUTO_AHEAD struct ahead ahead = { .machine = &visit.machine,
 					  .kernel = args->kernel,
 					  .log = &visit.log,
@@ -283,7 +284,8 @@ static int collect_all(struct visit *visit, const char *kernel, struct err *err)
 int verb_unstage(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct kernel_args *args = arguments;
-	AUTO(visit_close) struct visit visit = { .machine = MACHINE_NONE };
+	AUTO(visit_close)
+	struct visit visit = { .machine = MACHINE_NONE, .logfile = LOGFILE_NONE };
 
 	(void)operands;
 	if (args->kernel && check_kernel(args->kernel, err) < 0)
