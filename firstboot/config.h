@@ -12,7 +12,7 @@
 
 struct config {
 	bool enabled;
-	bool step[RECORD_DO_PACKAGES + 1]; /* is this kind of step allowed? */
+	bool step[RECORD_DO_KINDS]; /* is this kind of step allowed? */
 	uint64_t carrier_timeout_s;
 	uint64_t step_timeout_s;
 	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */

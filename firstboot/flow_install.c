@@ -157,6 +157,14 @@ static void tell_step(struct flow *flow, const struct flow_job *job,
 		[RECORD_DO_MODULES] = "module installed",
 		[RECORD_DO_LOAD] = "module loaded",
 		[RECORD_DO_PACKAGES] = "packages installed",
+		[RECORD_DO_DKMS] = "module built",
+		[RECORD_DO_COMMAND] = "command done",
+		[RECORD_DO_SERVICE] = "service enabled",
+		[RECORD_DO_SYSCTL] = "sysctl set",
+		[RECORD_DO_LIMITS] = "limits set",
+		[RECORD_DO_IPOIB] = "IPoIB addresses set",
+		[RECORD_DO_RDMA_NAMES] = "RDMA devices named",
+		[RECORD_DO_WAAGENT] = "waagent configured",
 	};
 	const struct json_strings *names =
 		step->kind == RECORD_DO_LOAD ? &step->modules : &step->files;

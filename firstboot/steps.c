@@ -241,6 +241,17 @@ enum reason steps_do(const struct steps *steps, const struct record_step *step, 
 		return do_load(steps, step, err);
 	case RECORD_DO_PACKAGES:
 		return steps_packages(steps, step, err);
+	case RECORD_DO_DKMS:
+	case RECORD_DO_COMMAND:
+	case RECORD_DO_SERVICE:
+	case RECORD_DO_SYSCTL:
+	case RECORD_DO_LIMITS:
+	case RECORD_DO_IPOIB:
+	case RECORD_DO_RDMA_NAMES:
+	case RECORD_DO_WAAGENT:
+		err_set(err, ERR_INVALID, "step '%s': not known to this agent",
+			record_do_name(step->kind));
+		return REASON_STEP_FAILED;
 	}
 	abort();
 }
@@ -258,6 +269,14 @@ char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 		return must_printf("/lib/modules/%s/" MODULE_FOLDER "/%s", kernel, name);
 	case RECORD_DO_LOAD:
 	case RECORD_DO_PACKAGES:
+	case RECORD_DO_DKMS:
+	case RECORD_DO_COMMAND:
+	case RECORD_DO_SERVICE:
+	case RECORD_DO_SYSCTL:
+	case RECORD_DO_LIMITS:
+	case RECORD_DO_IPOIB:
+	case RECORD_DO_RDMA_NAMES:
+	case RECORD_DO_WAAGENT:
 		return NULL;
 	}
 	abort();

@@ -314,7 +314,7 @@ def test_only_a_files_step_takes_a_tree(tmp_path, step):
         document["bundles"][0]["install"] = [step]
     shop = make_shop(tmp_path / "shop", change=change)
     shop.fetch()
-    refused("only a step 'files' takes it", "larder", *shop.bake_args("--unsigned"))
+    refused("only steps 'files' and 'dkms' take one", "larder", *shop.bake_args("--unsigned"))
 
 
 def test_no_step_names_what_is_in_a_tree(tmp_path):
