@@ -29,6 +29,7 @@ struct flow {
 	struct status *status; /* borrowed */
 	enum plan_moment moment;
 	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
+	bool again; /* the owner asks: nothing is idle, and what was given up or taken off may be begun again */
 
 	struct facts facts;
 	struct stamp_inputs inputs;
@@ -72,6 +73,13 @@ enum flow_verdict flow_plan(struct flow *flow);
 enum flow_verdict flow_stage(struct flow *flow);
 enum flow_verdict flow_install(struct flow *flow);
 enum flow_verdict flow_load(struct flow *flow);
+
+/* flow_undo.c: a bundle taken off again. roll_back: one whose step failed in this run; its text says what came of it.
+ * finish_undo: what an earlier run left half done, where no try is left or nobody wants it. take_off: for the owner, the
+ * bundle of this name and what needs it, or all (NULL), the last one first; fills state, reason and text as flow_run. */
+void flow_roll_back(struct flow *flow, struct flow_job *job);
+void flow_finish_undo(struct flow *flow);
+void flow_take_off(struct flow *flow, const char *bundle);
 
 /* flow_prove.c: each device, and the sum of it. */
 enum flow_verdict flow_prove(struct flow *flow);

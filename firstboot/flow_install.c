@@ -21,6 +21,11 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 		     reason_name(reason), job->text);
 }
 
+static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)
+{
+	return &flow->chosen.row[job - flow->job]->record.digest;
+}
+
 static int step_timeout_ms(const struct flow *flow)
 {
 	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
@@ -34,8 +39,10 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 	struct steps steps = {
 		.machine = flow->machine,
 		.log = flow->log,
+		.status = flow->status,
 		.kernel = flow->facts.kernel,
 		.record = &job->record,
+		.id = *record_of(flow, job),
 		.staged = job->staged,
 		.timeout_ms = step_timeout_ms(flow),
 		.deadline_ms = flow->deadline_ms,
@@ -109,10 +116,27 @@ static void judge_packages(struct flow *flow, struct flow_job *job)
 			     "%s: %s", job->name, text);
 }
 
+/* Would every step work? Asked of all bundles before the first of them changes anything. */
+static void judge_steps(struct flow *flow, struct flow_job *job, struct space *space)
+{
+	struct steps steps;
+	struct err err = { 0 };
+	enum reason reason;
+
+	if (!is_waiting(job))
+		return;
+	steps = steps_of(flow, job);
+	reason = steps_check(&steps, space, &err);
+	if (reason != REASON_DONE)
+		fail(flow, job, reason, err.text);
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
 {
+	struct space space = { 0 };
+
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
@@ -130,13 +154,9 @@ enum flow_verdict flow_stage(struct flow *flow)
 		if (is_waiting(&flow->job[i]))
 			judge_modules(flow, &flow->job[i]);
 		judge_packages(flow, &flow->job[i]);
+		judge_steps(flow, &flow->job[i], &space);
 	}
 	return FLOW_GO;
-}
-
-static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)
-{
-	return &flow->chosen.row[job - flow->job]->record.digest;
 }
 
 static void mark(struct flow *flow, struct flow_job *job, enum journal_state state)
@@ -152,24 +172,9 @@ static void mark(struct flow *flow, struct flow_job *job, enum journal_state sta
 static void tell_step(struct flow *flow, const struct flow_job *job,
 		      const struct record_step *step)
 {
-	static const char *const events[] = {
-		[RECORD_DO_FILES] = "files installed",
-		[RECORD_DO_MODULES] = "module installed",
-		[RECORD_DO_LOAD] = "module loaded",
-		[RECORD_DO_PACKAGES] = "packages installed",
-		[RECORD_DO_DKMS] = "module built",
-		[RECORD_DO_COMMAND] = "command done",
-		[RECORD_DO_SERVICE] = "service enabled",
-		[RECORD_DO_SYSCTL] = "sysctl set",
-		[RECORD_DO_LIMITS] = "limits set",
-		[RECORD_DO_IPOIB] = "IPoIB addresses set",
-		[RECORD_DO_RDMA_NAMES] = "RDMA devices named",
-		[RECORD_DO_WAAGENT] = "waagent configured",
-	};
-	const struct json_strings *names =
-		step->kind == RECORD_DO_LOAD ? &step->modules : &step->files;
+	const struct json_strings *names = step->files.count ? &step->files : &step->modules;
 
-	status_event(flow->status, events[step->kind], "%s: %s%s", job->name,
+	status_event(flow->status, steps_kind_of(step->kind)->event, "%s: %s%s", job->name,
 		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
 }
 
@@ -208,6 +213,8 @@ static void do_step(struct flow *flow, struct flow_job *job)
 			journal_forgive(&flow->journal, record_of(flow, job),
 					flow->facts.kernel);
 		mark(flow, job, JOURNAL_FAILED);
+		if (!job->in_place)
+			flow_roll_back(flow, job);
 		return;
 	}
 	tell_step(flow, job, step);
@@ -250,6 +257,9 @@ enum flow_verdict flow_install(struct flow *flow)
 		struct err err = { 0 };
 
 		judge_needs(flow, i);
+		/* What an earlier run began, and this one may not complete. */
+		if (job->interrupted && job->reason != REASON_DONE)
+			flow_roll_back(flow, job);
 		if (!is_waiting(job))
 			continue;
 		if (journal_begin(flow->machine->state, &flow->journal, record_of(flow, job),

@@ -244,8 +244,10 @@ static void save_stamp(struct flow *flow)
 	stamp_drop(&flow->stamp, flow->moment);
 	if (flow->reason == REASON_DONE && flow->remembered) {
 		stamp_set(&flow->stamp, flow->moment, &flow->inputs, devices, count);
-		for (size_t i = 0; i < flow->chosen.row_count; i++)
-			add_files(flow, &flow->job[i].record);
+		for (size_t i = 0; i < flow->chosen.row_count; i++) {
+			if (flow->job[i].reason == REASON_DONE)
+				add_files(flow, &flow->job[i].record);
+		}
 	}
 	if (stamp_save(flow->machine->state, &flow->stamp, &err) < 0)
 		log_line(flow->log, "warning: stamp: %s", err.text);

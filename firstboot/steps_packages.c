@@ -211,15 +211,14 @@ static enum reason install_rpms(struct packages *packages, const struct record_s
 
 static struct tool tool_of(const struct steps *steps)
 {
-	return (struct tool) { .machine = steps->machine,
-			       .log = steps->log,
-			       .timeout_ms = steps->timeout_ms,
-			       .deadline_ms = steps->deadline_ms,
-			       .env = environment };
+	struct tool tool = steps_tool(steps);
+
+	tool.env = environment;
+	return tool;
 }
 
-enum reason steps_packages(const struct steps *steps, const struct record_step *step,
-			   struct err *err)
+static enum reason act(const struct steps *steps, const struct record_step *step,
+		       struct err *err)
 {
 	AUTO(packages_free)
 	struct packages packages = {
@@ -391,3 +390,5 @@ enum steps_answer steps_packages_check(const struct steps *bundles, size_t count
 	}
 	return worst;
 }
+
+const struct steps_kind steps_packages = { .event = "packages installed", .act = act };

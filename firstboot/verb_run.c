@@ -28,8 +28,8 @@ static struct outcome failed(enum reason reason, const struct err *err)
 	return outcome;
 }
 
-static struct outcome run_flow(const struct machine *machine, struct status *status,
-			       uint64_t deadline_ms)
+static struct outcome run_flow(const struct run_args *args, const struct machine *machine,
+			       struct status *status, uint64_t deadline_ms)
 {
 	struct config config;
 	AUTO(flow_free)
@@ -38,11 +38,15 @@ static struct outcome run_flow(const struct machine *machine, struct status *sta
 			     .log = status->log,
 			     .status = status,
 			     .moment = status->moment,
-			     .deadline_ms = deadline_ms };
+			     .deadline_ms = deadline_ms,
+			     .again = args->again };
 	struct outcome outcome = { 0 };
 
 	config_load(machine, &config, status->log);
-	flow_run(&flow);
+	if (args->undo)
+		flow_take_off(&flow, args->bundle);
+	else
+		flow_run(&flow);
 	outcome.state = flow.state;
 	outcome.reason = flow.reason;
 	outcome.quiet = flow.quiet;
@@ -90,7 +94,7 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 	int code;
 
 	if (locked)
-		outcome = run_flow(machine, &status, deadline_ms);
+		outcome = run_flow(args, machine, &status, deadline_ms);
 	else if (made)
 		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
 				 err);

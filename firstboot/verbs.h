@@ -7,9 +7,12 @@
 
 #include "cache/base/cli.h"
 
+/* Of run and of undo. */
 struct run_args {
-	bool early, json;
+	bool early, again, json;
+	bool undo; /* set by the verb */
 	const char *sysroot, *report;
+	const char *bundle; /* that is taken off; NULL: all */
 	uint64_t reboot_exit; /* 0: not given */
 };
 
@@ -26,6 +29,7 @@ int verb_run(const void *args, const struct cli_operands *operands, struct err *
 int verb_plan(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_facts(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_reset(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_undo(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
 
 #endif
