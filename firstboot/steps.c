@@ -21,10 +21,9 @@ static enum reason refuse(const struct steps *steps, const struct record_step *s
 static const struct steps_kind unknown = { .event = "", .check = refuse };
 
 static const struct steps_kind *const kinds[RECORD_DO_KINDS] = {
-	[RECORD_DO_FILES] = &steps_files,
-	[RECORD_DO_MODULES] = &steps_modules,
-	[RECORD_DO_LOAD] = &steps_load,
-	[RECORD_DO_PACKAGES] = &steps_packages,
+	[RECORD_DO_FILES] = &steps_files, [RECORD_DO_MODULES] = &steps_modules,
+	[RECORD_DO_LOAD] = &steps_load,	  [RECORD_DO_PACKAGES] = &steps_packages,
+	[RECORD_DO_DKMS] = &steps_dkms,
 };
 
 const struct steps_kind *steps_kind_of(enum record_do kind)
@@ -195,10 +194,9 @@ static bool is_needed_later(const struct steps *steps, const struct record_step 
 
 /* The staged tree itself goes there, if it can; a copy needs room beside it. */
 static int put_tree(const struct steps *steps, const struct record_step *step, const char *path,
-		    int to, bool *changed, struct err *err)
+		    int to, const char *name, bool *changed, struct err *err)
 {
 	const struct record_file *file = record_find(steps->record, path);
-	const char *name = steps_base_name(path);
 	bool moved = false;
 
 	if (!is_needed_later(steps, step, path) &&
@@ -214,14 +212,14 @@ static int put_tree(const struct steps *steps, const struct record_step *step, c
 }
 
 int steps_place(const struct steps *steps, const struct record_step *step, size_t i,
-		const char *key, int to, bool *changed, struct err *err)
+		const char *key, int to, const char *name, bool *changed, struct err *err)
 {
-	const char *path = step->files.item[i], *name = steps_base_name(path);
+	const char *path = step->files.item[i];
 
 	if (undo_keep(steps, step, key, to, name, err) < 0)
 		return -1;
 	if (steps_is_tree(step, i))
-		return put_tree(steps, step, path, to, changed, err);
+		return put_tree(steps, step, path, to, name, changed, err);
 	return place_file(steps->staged, path, to, name,
 			  (mode_t)record_find(steps->record, path)->mode & 0755, changed, err);
 }

@@ -54,7 +54,8 @@ struct steps_kind {
 	char *(*target)(const char *kernel, const struct record_step *step, size_t i);
 };
 
-extern const struct steps_kind steps_files, steps_modules, steps_load, steps_packages;
+extern const struct steps_kind steps_files, steps_modules, steps_load, steps_packages,
+	steps_dkms;
 
 const struct steps_kind *steps_kind_of(enum record_do kind);
 
@@ -101,10 +102,10 @@ MUST_USE int steps_need_exec(const struct steps *steps, const char *path, struct
 /* "a/b" -> "b" */
 const char *steps_base_name(const char *path);
 bool steps_is_tree(const struct record_step *step, size_t i);
-/* Puts file or tree i of the step into an open folder, under its base name; what stands there is kept under the key
- * first. */
+/* Puts file or tree i of the step into an open folder, under this name; what stands there is kept under the key first. */
 MUST_USE int steps_place(const struct steps *steps, const struct record_step *step, size_t i,
-			 const char *key, int to, bool *changed, struct err *err);
+			 const char *key, int to, const char *name, bool *changed,
+			 struct err *err);
 
 /* steps_modules.c: makes the modules.* of a kernel anew, each whole or not at all. A disk that is full leaves the old
  * ones. */

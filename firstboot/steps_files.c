@@ -53,7 +53,8 @@ static int put_all(const struct steps *steps, const struct record_step *step, st
 		fs_draft_wipe(to, steps_base_name(step->files.item[i]));
 	for (size_t i = 0; i < step->files.count; i++) {
 		key_of(i, key);
-		if (steps_place(steps, step, i, key, to, &changed, err) < 0)
+		if (steps_place(steps, step, i, key, to, steps_base_name(step->files.item[i]),
+				&changed, err) < 0)
 			return -1;
 	}
 	return 0;

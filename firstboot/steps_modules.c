@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cache/name.h"
-#include "firstboot/module.h"
+#include "firstboot/initramfs.h"
 #include "firstboot/place.h"
 #include "firstboot/steps.h"
 #include "firstboot/undo.h"
@@ -96,6 +96,12 @@ static int check_names(const struct record_step *step, struct err *err)
 	return 0;
 }
 
+static void add_names(const struct record_step *step, struct initramfs_names *names)
+{
+	for (size_t i = 0; i < step->files.count; i++)
+		initramfs_add(names, step->files.item[i]);
+}
+
 /* depmod writes all of modules.* anew, beside those that are there. */
 static int check_room(const struct steps *steps, const struct record_step *step, int folder,
 		      struct space *space, struct err *err)
@@ -143,9 +149,23 @@ static enum reason check_modules(const struct steps *steps, const struct record_
 	if (check_names(step, err) < 0 ||
 	    module_open_folder(steps->machine, steps->kernel, &folder, err) < 0 ||
 	    check_room(steps, step, folder, space, err) < 0 ||
-	    check_places(steps, step, folder, err) < 0)
+	    check_places(steps, step, folder, err) < 0 ||
+	    initramfs_check(steps, steps->kernel, space, err) < 0)
 		return steps_reason(err);
 	return REASON_DONE;
+}
+
+/* modules.dep of before says whether the image can have a module of this name: to look into the image takes longer. */
+static int settle(const struct steps *steps, const struct record_step *step, struct err *err)
+{
+	AUTO_INITRAMFS struct initramfs_names names = { 0 };
+	bool may_have;
+
+	add_names(step, &names);
+	may_have = initramfs_may_have(steps, steps->kernel, &names);
+	if (steps_depmod(steps, steps->kernel, err) < 0)
+		return -1;
+	return may_have ? initramfs_refresh(steps, steps->kernel, &names, err) : 0;
 }
 
 static int put_all(const struct steps *steps, const struct record_step *step, struct err *err)
@@ -166,11 +186,14 @@ static int put_all(const struct steps *steps, const struct record_step *step, st
 	machine_wipe_drafts(to);
 	for (size_t i = 0; i < step->files.count; i++) {
 		key_of(steps->kernel, "", i, key);
-		if (steps_place(steps, step, i, key, to, &changed, err) < 0 ||
+		if (steps_place(steps, step, i, key, to, steps_base_name(step->files.item[i]),
+				&changed, err) < 0 ||
 		    remove_twins(steps, step, i, to, err) < 0)
 			return -1;
 	}
-	return changed || steps->interrupted ? steps_depmod(steps, steps->kernel, err) : 0;
+	if (!changed && !steps->interrupted)
+		return 0;
+	return settle(steps, step, err);
 }
 
 static enum reason act_modules(const struct steps *steps, const struct record_step *step,
@@ -184,6 +207,7 @@ static enum reason act_modules(const struct steps *steps, const struct record_st
 static int put_kernel_back(const struct steps *steps, const struct record_step *step,
 			   const char *kernel, struct err *err)
 {
+	AUTO_INITRAMFS struct initramfs_names names = { 0 };
 	AUTO_FREE char *path = folder_of(kernel);
 	AUTO_CLOSE int to = -1;
 	struct err why = { 0 };
@@ -203,7 +227,10 @@ static int put_kernel_back(const struct steps *steps, const struct record_step *
 	}
 	key_of(kernel, KEY_INTO, 0, key);
 	undo_drop_path(steps, step, key, path);
-	return steps_depmod(steps, kernel, err);
+	add_names(step, &names);
+	if (steps_depmod(steps, kernel, err) < 0)
+		return -1;
+	return initramfs_refresh(steps, kernel, &names, err);
 }
 
 /* For each kernel that it was done for, whichever one runs. */

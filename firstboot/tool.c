@@ -1,8 +1,12 @@
 #include "firstboot/tool.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "cache/base/process.h"
+
+#define LOCK_WAIT_MS 120000
+#define LOCK_POLL_MS 1000
 
 /* What is left of both limits. At least 1: 0 would be none. */
 static int time_left(const struct tool *tool)
@@ -23,7 +27,7 @@ int tool_run(const struct tool *tool, const char *const *argv, struct run_result
 		.env = tool->env,
 		.root = tool->machine->whole || tool->outside ? NULL : &tool->machine->root,
 		.timeout_ms = time_left(tool),
-		.keep = TOOL_OUTPUT_MAX,
+		.keep = tool->keep ? tool->keep : TOOL_OUTPUT_MAX,
 		.keep_errors = true,
 	};
 
@@ -92,4 +96,38 @@ int tool_must(const struct tool *tool, const char *const *argv, struct err *err)
 		return -1;
 	output = result.output;
 	return result.code == 0 ? 0 : tool_failed(tool, argv, &result, err);
+}
+
+static bool is_locked(const struct run_result *result)
+{
+	return result->code == 2 && (strstr(result->output, "locked by another process") ||
+				     strstr(result->output, "status database area is locked") ||
+				     strstr(result->output, "frontend lock"));
+}
+
+enum reason tool_run_locked(const struct tool *tool, const char *const *argv, char **out_output,
+			    struct err *err)
+{
+	const struct timespec pause = { .tv_sec = LOCK_POLL_MS / 1000 };
+	uint64_t deadline = fs_boot_ms() + LOCK_WAIT_MS;
+
+	*out_output = NULL;
+	for (;;) {
+		struct run_result result = { 0 };
+		bool locked;
+
+		free(*out_output);
+		*out_output = NULL;
+		if (tool_run(tool, argv, &result, err) < 0)
+			return err->kind == ERR_TIMEOUT ? REASON_TIMEOUT : REASON_STEP_FAILED;
+		*out_output = result.output;
+		if (result.code == 0)
+			return REASON_DONE;
+		locked = is_locked(&result);
+		if (!locked || fs_boot_ms() >= deadline) {
+			tool_failed(tool, argv, &result, err);
+			return locked ? REASON_LOCKED : REASON_STEP_FAILED;
+		}
+		nanosleep(&pause, NULL);
+	}
 }
