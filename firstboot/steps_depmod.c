@@ -95,14 +95,22 @@ static int make_room(struct room *room, struct err *err)
 	return link_kernel(room, err);
 }
 
+/* A full disk is told before what depmod says, which may be nothing: its output may be cut even so. */
 static int run_depmod(const struct room *room, struct err *err)
 {
+	struct err said = { 0 };
 	AUTO_FREE char *base = must_printf("%s" PARENT "/" ROOM, room->top);
 	const char *const argv[] = { "depmod", "-a", "-b", base, room->kernel, NULL };
 	struct tool tool = steps_tool(room->steps);
+	int code;
 
 	tool.outside = true;
-	return tool_must(&tool, argv, err);
+	code = tool_must(&tool, argv, &said);
+	if (space_check(room->inside, LEFT_MIN, 1, PARENT, err) < 0)
+		return -1;
+	if (code < 0)
+		*err = said;
+	return code;
 }
 
 /* A cut file is never renamed over a whole one. */
@@ -112,8 +120,7 @@ static int take_output(const struct room *room, struct err *err)
 
 	if (syncfs(room->inside) < 0)
 		return err_errno(err, "sync");
-	if (space_check(room->inside, LEFT_MIN, 1, PARENT, err) < 0 ||
-	    fs_list(room->inside, ".", &names, err) < 0)
+	if (fs_list(room->inside, ".", &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.count; i++) {
 		const char *name = names.name[i];

@@ -407,8 +407,7 @@ static int put_back(struct dkms *dkms, struct err *err)
 	if (machine_open_dir(dkms->steps->machine, SOURCES, &to, &none) == 0 &&
 	    undo_put_back(dkms->steps, dkms->step, KEY_SOURCE, to, name, &changed, err) < 0)
 		return -1;
-	undo_drop_path(dkms->steps, dkms->step, KEY_INTO, SOURCES);
-	return 0;
+	return undo_drop_path(dkms->steps, dkms->step, KEY_INTO, SOURCES, err);
 }
 
 static enum reason undo(const struct steps *steps, const struct record_step *step,

@@ -78,16 +78,18 @@ static int put_all_back(const struct steps *steps, const struct record_step *ste
 	bool changed = false;
 	char key[32];
 
-	if (machine_open_dir(steps->machine, step->into, &to, &why) < 0)
-		return why.kind == ERR_MISSING ? 0 : err_set(err, why.kind, "%s", why.text);
-	for (size_t i = step->files.count; i-- > 0;) {
+	if (machine_open_dir(steps->machine, step->into, &to, &why) < 0 &&
+	    why.kind != ERR_MISSING) {
+		*err = why;
+		return -1;
+	}
+	for (size_t i = step->files.count; to >= 0 && i-- > 0;) {
 		key_of(i, key);
 		if (undo_put_back(steps, step, key, to, steps_base_name(step->files.item[i]),
 				  &changed, err) < 0)
 			return err_wrap(err, "%s", step->into);
 	}
-	undo_drop_path(steps, step, KEY_INTO, step->into);
-	return 0;
+	return undo_drop_path(steps, step, KEY_INTO, step->into, err);
 }
 
 static enum reason undo(const struct steps *steps, const struct record_step *step,

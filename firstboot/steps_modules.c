@@ -12,6 +12,7 @@
 #define KEY_MAX 192
 #define KEY_INTO "into"
 #define FOLDER "/lib/modules"
+#define KEY_INDEX "index"
 #define SPELLINGS 12 /* of one module's file */
 
 static char *folder_of(const char *kernel)
@@ -168,6 +169,45 @@ static int settle(const struct steps *steps, const struct record_step *step, str
 	return may_have ? initramfs_refresh(steps, steps->kernel, &names, err) : 0;
 }
 
+/* Tells one modules.dep from every other. */
+static char *index_mark(int folder)
+{
+	struct stat status;
+
+	if (fstatat(folder, "modules.dep", &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return must_strdup("none");
+	return must_printf("%llu %llu %lld.%09ld", (unsigned long long)status.st_ino,
+			   (unsigned long long)status.st_size, (long long)status.st_mtim.tv_sec,
+			   status.st_mtim.tv_nsec);
+}
+
+static int keep_index(const struct steps *steps, const struct record_step *step, int folder,
+		      struct err *err)
+{
+	AUTO_FREE char *mark = index_mark(folder);
+	char key[KEY_MAX];
+
+	key_of(steps->kernel, KEY_INDEX, 0, key);
+	return undo_keep_text(steps, step, key, mark, err);
+}
+
+/* Where depmod never came to its end, as on a full disk, the indexes are still those of before. */
+static bool index_is_of_before(const struct steps *steps, const struct record_step *step,
+			       const char *kernel)
+{
+	AUTO_FREE char *now = NULL, *before = NULL;
+	AUTO_CLOSE int folder = -1;
+	struct err none = { 0 };
+	char key[KEY_MAX];
+
+	key_of(kernel, KEY_INDEX, 0, key);
+	if (module_open_folder(steps->machine, kernel, &folder, &none) < 0 ||
+	    undo_read_text(steps, step, key, &before, &none) < 0 || !before)
+		return false;
+	now = index_mark(folder);
+	return strcmp(now, before) == 0;
+}
+
 static int put_all(const struct steps *steps, const struct record_step *step, struct err *err)
 {
 	AUTO_FREE char *path = folder_of(steps->kernel);
@@ -180,6 +220,7 @@ static int put_all(const struct steps *steps, const struct record_step *step, st
 	if (check_names(step, err) < 0 ||
 	    module_open_folder(steps->machine, steps->kernel, &folder, err) < 0 ||
 	    check_room(steps, step, folder, &space, err) < 0 ||
+	    keep_index(steps, step, folder, err) < 0 ||
 	    undo_keep_path(steps, step, key, path, err) < 0 ||
 	    fs_make_dir_beneath(folder, MODULE_FOLDER, 0755, &to, err) < 0)
 		return -1;
@@ -226,8 +267,11 @@ static int put_kernel_back(const struct steps *steps, const struct record_step *
 			return err_wrap(err, "%s", path);
 	}
 	key_of(kernel, KEY_INTO, 0, key);
-	undo_drop_path(steps, step, key, path);
 	add_names(step, &names);
+	if (undo_drop_path(steps, step, key, path, err) < 0)
+		return -1;
+	if (index_is_of_before(steps, step, kernel))
+		return 0;
 	if (steps_depmod(steps, kernel, err) < 0)
 		return -1;
 	return initramfs_refresh(steps, kernel, &names, err);

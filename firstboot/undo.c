@@ -155,7 +155,8 @@ int undo_keep_path(const struct steps *steps, const struct record_step *step, co
 	return undo_keep_text(steps, step, key, text, err);
 }
 
-static void drop_folder(const struct machine *machine, const char *path)
+/* One that is gone, or that has something in it, is none of ours any more. */
+static int drop_folder(const struct machine *machine, const char *path, struct err *err)
 {
 	char parent[FS_PATH_MAX];
 	const char *last = strrchr(path, '/');
@@ -163,29 +164,35 @@ static void drop_folder(const struct machine *machine, const char *path)
 	struct err none = { 0 };
 
 	if (!last)
-		return;
+		return 0;
 	snprintf(parent, sizeof(parent), "%.*s", (int)(last - path), path);
-	if (machine_open_dir(machine, parent, &dir, &none) == 0)
-		unlinkat(dir, last + 1, AT_REMOVEDIR);
+	if (machine_open_dir(machine, parent, &dir, &none) == 0 &&
+	    unlinkat(dir, last + 1, AT_REMOVEDIR) < 0 && errno != ENOENT &&
+	    errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR)
+		return err_errno(err, "remove folder %s", path);
+	return 0;
 }
 
-void undo_drop_path(const struct steps *steps, const struct record_step *step, const char *key,
-		    const char *path)
+int undo_drop_path(const struct steps *steps, const struct record_step *step, const char *key,
+		   const char *path, struct err *err)
 {
 	AUTO_FREE char *text = NULL;
 	char part[FS_PATH_MAX];
-	struct err none = { 0 };
 	size_t before, depth = 0;
 
-	if (undo_read_text(steps, step, key, &text, &none) < 0 || !text)
-		return;
+	if (undo_read_text(steps, step, key, &text, err) < 0)
+		return -1;
+	if (!text)
+		return 0;
 	before = strtoul(text, NULL, 10);
 	while (first_of(path, depth++, part))
 		continue;
 	for (depth--; depth > before; depth--) {
 		first_of(path, depth, part);
-		drop_folder(steps->machine, part);
+		if (drop_folder(steps->machine, part, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 /* --- the whole of it -------------------------------------------------------------------------------- */

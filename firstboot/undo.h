@@ -35,8 +35,8 @@ MUST_USE int undo_put_back(const struct steps *steps, const struct record_step *
  * again, unless something is in them. */
 MUST_USE int undo_keep_path(const struct steps *steps, const struct record_step *step,
 			    const char *key, const char *path, struct err *err);
-void undo_drop_path(const struct steps *steps, const struct record_step *step, const char *key,
-		    const char *path);
+MUST_USE int undo_drop_path(const struct steps *steps, const struct record_step *step,
+			    const char *key, const char *path, struct err *err);
 
 /* A text of at most UNDO_TEXT_MAX bytes, such as the names of the packages that were not there. Whoever reads it judges every
  * word of it as one from outside. out_text: NULL, nothing was kept; the caller frees. */

@@ -129,8 +129,8 @@ static void test_path(void **state)
 	check_good(undo_keep_path(&steps, step, "q", "/opt/x", &err), &err, "keep");
 	close(sysroot_folder(sysroot, "srv/one/two/three"));
 	sysroot_text(sysroot, "opt/x/theirs", "");
-	undo_drop_path(&steps, step, "p", "/srv/one/two/three");
-	undo_drop_path(&steps, step, "q", "/opt/x");
+	check_good(undo_drop_path(&steps, step, "p", "/srv/one/two/three", &err), &err, "drop");
+	check_good(undo_drop_path(&steps, step, "q", "/opt/x", &err), &err, "drop");
 	assert_true(fs_exists(sysroot->machine.root, "srv/one"));
 	assert_false(fs_exists(sysroot->machine.root, "srv/one/two"));
 	check_text(sysroot, "opt/x/theirs", "");
