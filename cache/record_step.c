@@ -73,8 +73,13 @@ static const struct field argv = {
 	.what = WORD_RULE
 };
 static const struct field undo = {
-	"undo",		  WORDS, false, AT(undo), .max = RECORD_MAX_WORDS, .fits = rule_word,
-	.what = WORD_RULE
+	"undo",
+	WORDS,
+	false,
+	AT(undo),
+	.max = RECORD_MAX_WORDS,
+	.fits = rule_undo_word,
+	.what = "printable ASCII without placeholders but %{log} and %{kernel}"
 };
 static const struct field removes = { "removes",
 				      LIST,

@@ -65,6 +65,11 @@ bool rule_word(const char *text)
 	return strlen(text) <= NAME_TEXT_MAX_BYTES && is_printable(text);
 }
 
+bool rule_undo_word(const char *text)
+{
+	return rule_word(text) && !strstr(text, RULE_STAGE);
+}
+
 /* See rule_env. */
 static bool is_reserved(const char *name)
 {

@@ -11,6 +11,9 @@
  * %{kernel}. */
 bool rule_word(const char *text);
 
+/* The same without %{stage}: when something is undone the bundle's files need not be there. */
+bool rule_undo_word(const char *text);
+
 /* Such a word with its placeholders replaced, once. The caller frees. */
 struct rule_places {
 	const char *log; /* a file that an installer may write */

@@ -18,6 +18,7 @@ struct flow_job {
 	bool interrupted;
 	int staged; /* its staging folder, or -1 */
 	size_t next_step; /* the first that was not done yet */
+	bool reboot; /* all steps were done, and one of them wants a reboot: text says which */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
 };

@@ -42,6 +42,7 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 		.status = flow->status,
 		.kernel = flow->facts.kernel,
 		.record = &job->record,
+		.name = flow->chosen.row[job - flow->job]->name,
 		.id = *record_of(flow, job),
 		.staged = job->staged,
 		.timeout_ms = step_timeout_ms(flow),
@@ -172,10 +173,22 @@ static void mark(struct flow *flow, struct flow_job *job, enum journal_state sta
 static void tell_step(struct flow *flow, const struct flow_job *job,
 		      const struct record_step *step)
 {
-	const struct json_strings *names = step->files.count ? &step->files : &step->modules;
+	const struct json_strings *const lists[] = { &step->files, &step->modules,
+						     &step->units };
+	const char *first = "", *more = "";
 
-	status_event(flow->status, steps_kind_of(step->kind)->event, "%s: %s%s", job->name,
-		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
+	for (size_t i = 0; i < COUNT_OF(lists) && !first[0]; i++) {
+		first = lists[i]->count ? lists[i]->item[0] : "";
+		more = lists[i]->count > 1 ? ", ..." : "";
+	}
+	if (step->argv.count)
+		first = step->argv.item[0];
+	if (step->settings.count) {
+		first = step->settings.item[0].key;
+		more = step->settings.count > 1 ? ", ..." : "";
+	}
+	status_event(flow->status, steps_kind_of(step->kind)->event, "%s%s%s%s", job->name,
+		     first[0] ? ": " : "", first, more);
 }
 
 /* Not the bundle's fault: such a failure costs no try. */
@@ -207,7 +220,10 @@ static void do_step(struct flow *flow, struct flow_job *job)
 	if (job->reason != REASON_DONE)
 		return;
 	reason = do_in_time(flow, &steps, step, &err);
-	if (reason != REASON_DONE) {
+	if (reason == REASON_REBOOT) {
+		job->reboot = true;
+		snprintf(job->text, sizeof(job->text), "%.511s", err.text);
+	} else if (reason != REASON_DONE) {
 		fail(flow, job, reason, err.text);
 		if (is_of_the_machine(reason))
 			journal_forgive(&flow->journal, record_of(flow, job),

@@ -95,7 +95,11 @@ static void judge_past(struct flow *flow, struct flow_job *job, const struct tab
 	const struct journal_entry *entry =
 		journal_find(&flow->journal, &row->record.digest, flow->facts.kernel);
 	const struct steps steps = { .machine = flow->machine,
+				     .log = flow->log,
+				     .timeout_ms = (int)flow->config->step_timeout_s * 1000,
+				     .deadline_ms = flow->deadline_ms,
 				     .kernel = flow->facts.kernel,
+				     .name = row->name,
 				     .record = &job->record,
 				     .id = row->record.digest,
 				     .staged = -1 };

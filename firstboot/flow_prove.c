@@ -114,7 +114,10 @@ static void take_jobs(struct flow *flow)
 		const struct flow_job *job = job_of(flow, target);
 
 		if (job)
-			take(flow, target, job->reason, job->text);
+			take(flow, target,
+			     job->reboot && job->reason == REASON_DONE ? REASON_REBOOT
+								       : job->reason,
+			     job->text);
 	}
 }
 

@@ -42,6 +42,7 @@ static struct steps steps_of(const struct flow *flow, const struct going *going)
 				.status = flow->status,
 				.kernel = going->entry.kernel,
 				.record = &going->record,
+				.name = going->row->name,
 				.id = going->entry.record,
 				.staged = -1,
 				.timeout_ms = (int)flow->config->step_timeout_s * 1000,

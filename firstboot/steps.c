@@ -8,27 +8,24 @@
 #include "firstboot/place.h"
 #include "firstboot/undo.h"
 
-static enum reason refuse(const struct steps *steps, const struct record_step *step,
-			  struct space *space, struct err *err)
-{
-	(void)steps;
-	(void)space;
-	err_set(err, ERR_INVALID, "step '%s': not known to this agent",
-		record_do_name(step->kind));
-	return REASON_STEP_FAILED;
-}
-
-static const struct steps_kind unknown = { .event = "", .check = refuse };
-
 static const struct steps_kind *const kinds[RECORD_DO_KINDS] = {
-	[RECORD_DO_FILES] = &steps_files, [RECORD_DO_MODULES] = &steps_modules,
-	[RECORD_DO_LOAD] = &steps_load,	  [RECORD_DO_PACKAGES] = &steps_packages,
+	[RECORD_DO_FILES] = &steps_files,
+	[RECORD_DO_MODULES] = &steps_modules,
+	[RECORD_DO_LOAD] = &steps_load,
+	[RECORD_DO_PACKAGES] = &steps_packages,
 	[RECORD_DO_DKMS] = &steps_dkms,
+	[RECORD_DO_COMMAND] = &steps_command,
+	[RECORD_DO_SERVICE] = &steps_service,
+	[RECORD_DO_SYSCTL] = &steps_sysctl,
+	[RECORD_DO_LIMITS] = &steps_limits,
+	[RECORD_DO_IPOIB] = &steps_ipoib,
+	[RECORD_DO_RDMA_NAMES] = &steps_rdma_names,
+	[RECORD_DO_WAAGENT] = &steps_waagent,
 };
 
 const struct steps_kind *steps_kind_of(enum record_do kind)
 {
-	return kinds[kind] ? kinds[kind] : &unknown;
+	return kinds[kind];
 }
 
 enum reason steps_check(const struct steps *steps, struct space *space, struct err *err)

@@ -26,6 +26,7 @@ struct steps {
 	struct status *status; /* its timeline; NULL: only the log is told */
 	const char *kernel;
 	const struct record *record;
+	const char *name; /* the bundle's, a safe name */
 	struct digest id; /* of the record: names the bundle */
 	int staged; /* the bundle's staging folder; -1 where there is none: in undo and done */
 	char staged_path[64]; /* the same, as programs inside the sysroot see it */
@@ -43,6 +44,7 @@ struct steps_kind {
 	/* Does what it puts in place stand there? Looks only, and without the staging folder. NULL: it cannot be seen, and
 	 * the journal is believed. */
 	bool (*done)(const struct steps *steps, const struct record_step *step);
+	/* REASON_REBOOT: it is done, and the next steps follow; the device is proven after a reboot. */
 	enum reason (*act)(const struct steps *steps, const struct record_step *step,
 			   struct err *err);
 	/* Puts back what was there before, from what was kept; of a step that kept nothing, nothing. What cannot be put back is
@@ -55,7 +57,8 @@ struct steps_kind {
 };
 
 extern const struct steps_kind steps_files, steps_modules, steps_load, steps_packages,
-	steps_dkms;
+	steps_dkms, steps_command, steps_service, steps_sysctl, steps_limits, steps_ipoib,
+	steps_rdma_names, steps_waagent;
 
 const struct steps_kind *steps_kind_of(enum record_do kind);
 

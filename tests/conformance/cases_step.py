@@ -74,6 +74,8 @@ def command_words():
     ):
         yield refused(f"argv[0] {program!r}", command(argv=[program]))
         yield refused(f"undo[0] {program!r}", command(undo=[program]))
+    yield refused("undo[0] of the bundle", command(undo=RUN["argv"]))
+    yield refused("undo with a file of the bundle", command(undo=["/bin/true", "%{stage}/x"]))
     for name in (
         *("", "a", "1A", "A-B", "A=B", "A B", "É", "A\n", "A" * 129),
         *("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_", "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS"),
@@ -123,7 +125,7 @@ def command_fields():
             timeout_s=86400,
             ok=[0, 255],
             reboot=[10],
-            undo=["/usr/sbin/ofed_uninstall.sh", "--force"],
+            undo=["/usr/sbin/ofed_uninstall.sh", "--kernel=%{kernel}", "%{log}"],
             removes=["rdma-core", "libibverbs1", "g++", "MLNX_x"],
         ),
         command(ok=[1], reboot=[0]),

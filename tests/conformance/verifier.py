@@ -1011,6 +1011,12 @@ def command_word(value):
     return value
 
 
+def undo_word(value):
+    """Such a word without the bundle's files, which need not be there any more."""
+    if "%{stage}" in command_word(value):
+        raise Bad("an undo that needs the bundle's files")
+
+
 def package_name(value):
     """A name that no package tool takes for an option."""
     full(r"[A-Za-z0-9].*", safe_name(value))
@@ -1105,7 +1111,7 @@ FIELDS = {
     "timeout_s": lambda value: integer(value, 1, 86400),
     "ok": listed(256, exit_code),
     "reboot": listed(256, exit_code),
-    "undo": listed(64, command_word, twice=True),
+    "undo": listed(64, undo_word, twice=True),
     "removes": listed(64, package_name),
     "units": listed(64, lambda name: full(UNIT, name)),
     "start": boolean,

@@ -239,8 +239,11 @@ static const struct row {
 	{ "'ok':[0,3],'reboot':[10]", "'reboot':[0]", "install[7].reboot: 0 stands twice" },
 	{ "'/usr/sbin/ofed_uninstall.sh'", "'ofed_uninstall.sh'",
 	  "install[7].undo: expected to begin with" },
-	{ "'/usr/sbin/ofed_uninstall.sh'", "'%{stage}/absent'",
-	  "install[7].undo: \"absent\" is no executable file" },
+	{ "'/usr/sbin/ofed_uninstall.sh'", "'%{stage}/b.ko'",
+	  "install[7].undo: element 0: expected printable ASCII without placeholders but "
+	  "%{log}" },
+	{ "'--force'", "'%{stage}/x'", "install[7].undo: element 1: expected printable" },
+	{ "'--force'", "'%{log}%{kernel}'", NULL },
 	{ "['/usr/sbin/ofed_uninstall.sh','--force']", "[]",
 	  "install[7].undo: expected at least one" },
 	{ "['rdma-core']", "['-f']", "install[7].removes: element 0: expected a package name" },
