@@ -271,27 +271,49 @@ static int write_control(const struct tool *tool, const char *name, int control,
 	return fs_replace(control, "control", text, size, 0644, err);
 }
 
-/* Those that are still there: one that its owner removed stays removed. */
-static int write_conffiles(const char *lines, int folder, int control, struct err *err)
+/* " /etc/x 0123456789abcdef", perhaps with a word behind it: what a package had once ("obsolete") it has no longer. */
+static bool is_conffile(char *line)
 {
-	AUTO_FREE char *copy = must_strdup(lines), *text = NULL;
-	char *rest = copy;
+	char *space = strrchr(line, ' ');
+
+	if (!space || strlen(space + 1) != 32)
+		return false;
+	*space = '\0';
+	return line[0] == ' ' && line[1] == '/';
+}
+
+/* Those that are still there: one that its owner removed stays removed. */
+static int write_conffiles(const struct tool *tool, const char *name, int folder, int control,
+			   struct err *err)
+{
+	const char *const argv[] = {
+		"dpkg-query", "-W", "-f=${Conffiles}\n", "--", name, NULL
+	};
+	AUTO_FREE char *lines = NULL, *text = NULL;
+	char *rest;
 	size_t size;
-	FILE *out = must_stream(&text, &size);
+	FILE *out;
 
+	if (ask(tool, argv, &lines, err) < 0)
+		return -1;
+	out = must_stream(&text, &size);
+	rest = lines;
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-		AUTO_FREE char *path = must_printf(TREE "%s", line);
+		AUTO_FREE char *path = NULL;
 
-		if (line[0] == '/' && fs_exists(folder, path))
-			fprintf(out, "%s\n", line);
+		if (!is_conffile(line))
+			continue;
+		path = must_printf(TREE "%s", line + 1);
+		if (fs_exists(folder, path))
+			fprintf(out, "%s\n", line + 1);
 	}
 	fclose(out);
 	return fs_replace(control, "conffiles", text, size, 0644, err);
 }
 
 /* "/var/lib/dpkg/info/rdma-core.postinst" */
-static int copy_control_file(const struct machine *machine, const char *path, int folder,
-			     int control, struct err *err)
+static int copy_control_file(const struct machine *machine, const char *path, int control,
+			     struct err *err)
 {
 	static const char *const scripts[] = { "preinst", "postinst", "prerm", "postrm",
 					       "config" };
@@ -304,8 +326,6 @@ static int copy_control_file(const struct machine *machine, const char *path, in
 		return err_set(err, ERR_INVALID, "unexpected control file %s", path);
 	if (machine_read(machine, path, LIST_MAX_BYTES, &data, &size, err) < 0)
 		return -1;
-	if (strcmp(name, "conffiles") == 0)
-		return write_conffiles(data, folder, control, err);
 	for (size_t i = 0; i < COUNT_OF(scripts); i++) {
 		if (strcmp(name, scripts[i]) == 0)
 			mode = 0755;
@@ -324,9 +344,11 @@ static int copy_control_files(const struct tool *tool, const char *name, int fol
 		return -1;
 	rest = paths;
 	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-		if (line[0] && copy_control_file(tool->machine, line, folder, control, err) < 0)
+		if (line[0] && copy_control_file(tool->machine, line, control, err) < 0)
 			return -1;
 	}
+	if (write_conffiles(tool, name, folder, control, err) < 0)
+		return -1;
 	return write_control(tool, name, control, err);
 }
 

@@ -25,7 +25,7 @@ def make_deb(folder, name, depends="", version="1.0", payload=None):
     for path, data in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
-        if path.startswith("DEBIAN/"):
+        if path.startswith("DEBIAN/") and path != "DEBIAN/conffiles":
             (root / path).chmod(0o755)
     (root / "DEBIAN").mkdir(parents=True, exist_ok=True)
     fields = {"Package": name, "Version": version, "Architecture": ARCH, "Maintainer": "t <t@example.org>",
