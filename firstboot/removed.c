@@ -1,9 +1,9 @@
 #include "firstboot/removed.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
+#include "firstboot/packages.h"
 #include "firstboot/repack.h"
 #include "firstboot/undo.h"
 
@@ -14,20 +14,14 @@
 #define KEY_MAX (REPACK_NAME_MAX + 32)
 #define ROOM_FACTOR 4 /* its files, in a tar, in a tree, in a package, and kept */
 
-static const char *const environment[] = { "DEBIAN_FRONTEND=noninteractive",
-					   "DEBCONF_NOWARNINGS=yes", NULL };
-
-static struct tool tool_of(const struct steps *steps)
+static bool is_dpkg(const struct steps *steps)
 {
-	struct tool tool = steps_tool(steps);
-
-	tool.env = environment;
-	return tool;
+	return machine_has(steps->machine, "/var/lib/dpkg/status");
 }
 
-static bool is_dpkg(const struct machine *machine)
+static struct packages packages_here(const struct steps *steps)
 {
-	return machine_has(machine, "/var/lib/dpkg/status");
+	return packages_of(steps, is_dpkg(steps) ? &packages_deb : &packages_rpm);
 }
 
 static void package_key(const char *name, char out[KEY_MAX])
@@ -63,75 +57,55 @@ static void drop_work(const struct steps *steps)
 
 /* --- rpm: what the bundle itself carries ---------------------------------------------------------------- */
 
-static bool rpm_has(const struct tool *tool, const char *name)
+static bool is_whole(const struct packages *packages, const char *name)
 {
-	const char *const argv[] = { "rpm", "-q", "--quiet", "--", name, NULL };
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-	struct err none = { 0 };
+	struct packages_state state = { 0 };
 
-	if (tool_run(tool, argv, &result, &none) < 0)
-		return false;
-	output = result.output;
-	return result.code == 0;
-}
-
-static bool rpm_is_called(const struct tool *tool, const char *file, const char *name)
-{
-	const char *const argv[] = { "rpm", "-qp", "--qf", "%{NAME}", "--", file, NULL };
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-	struct err none = { 0 };
-
-	if (tool_run(tool, argv, &result, &none) < 0)
-		return false;
-	output = result.output;
-	return result.code == 0 && strcmp(output, name) == 0;
+	packages->manager->look(&packages->tool, name, "", &state);
+	return state.whole;
 }
 
 /* The path in the bundle of a package of this name, or NULL. */
-static const char *rpm_of_bundle(const struct steps *steps, const struct tool *tool,
-				 const char *name)
+static const char *rpm_of_bundle(const struct packages *packages, const char *name)
 {
-	for (size_t i = 0; i < steps->record->step_count; i++) {
-		const struct record_step *step = &steps->record->step[i];
+	const struct record *record = packages->steps->record;
+
+	for (size_t i = 0; i < record->step_count; i++) {
+		const struct record_step *step = &record->step[i];
 
 		for (size_t j = 0; step->kind == RECORD_DO_PACKAGES && j < step->files.count;
 		     j++) {
-			AUTO_FREE char *file =
-				must_printf("%s/%s", steps->staged_path, step->files.item[j]);
+			AUTO_FREE char *path = must_printf(
+				"%s/%s", packages->steps->staged_path, step->files.item[j]);
+			struct packages_file file = { .path = path };
 
-			if (rpm_is_called(tool, file, name))
+			packages->manager->read(&packages->tool, &file);
+			if (strcmp(file.name, name) == 0)
 				return step->files.item[j];
 		}
 	}
 	return NULL;
 }
 
-static enum reason rpm_check(const struct steps *steps, const struct record_step *step,
-			     struct err *err)
+static int rpm_check(const struct steps *steps, const char *name, struct space *space,
+		     struct err *err)
 {
-	const struct tool tool = tool_of(steps);
+	const struct packages packages = packages_here(steps);
 
-	for (size_t i = 0; i < step->removes.count; i++) {
-		const char *name = step->removes.item[i];
-
-		if (!rpm_has(&tool, name) || rpm_of_bundle(steps, &tool, name))
-			continue;
-		err_set(err, ERR_INVALID,
-			"the command takes package %s off, and the bundle carries none of that "
-			"name that could be put back",
-			name);
-		return REASON_STEP_FAILED;
-	}
-	return REASON_DONE;
+	(void)space;
+	if (!is_whole(&packages, name) || rpm_of_bundle(&packages, name))
+		return 0;
+	return err_set(err, ERR_INVALID,
+		       "the command takes package %s off, and the bundle carries none of that "
+		       "name that could be put back",
+		       name);
 }
 
 static int rpm_keep(const struct steps *steps, const struct record_step *step, const char *name,
 		    FILE *list, struct err *err)
 {
-	const struct tool tool = tool_of(steps);
-	const char *path = rpm_has(&tool, name) ? rpm_of_bundle(steps, &tool, name) : NULL;
+	const struct packages packages = packages_here(steps);
+	const char *path = is_whole(&packages, name) ? rpm_of_bundle(&packages, name) : NULL;
 	AUTO_FREE char *folder = NULL;
 	AUTO_CLOSE int dir = -1;
 	char key[KEY_MAX];
@@ -152,7 +126,7 @@ static int rpm_keep(const struct steps *steps, const struct record_step *step, c
 static int deb_check(const struct steps *steps, const char *name, struct space *space,
 		     struct err *err)
 {
-	const struct tool tool = tool_of(steps);
+	const struct tool tool = packages_here(steps).tool;
 	struct repack_package found[REPACK_ARCHS_MAX];
 	size_t count;
 
@@ -205,7 +179,7 @@ static int keep_conffiles(const struct steps *steps, const struct record_step *s
 static int deb_keep_one(const struct steps *steps, const struct record_step *step,
 			const char *name, struct err *err)
 {
-	const struct tool tool = tool_of(steps);
+	const struct tool tool = packages_here(steps).tool;
 	AUTO_FREE char *changed = NULL;
 	AUTO_CLOSE int work = -1;
 	char key[KEY_MAX];
@@ -225,7 +199,7 @@ static int deb_keep_one(const struct steps *steps, const struct record_step *ste
 static int deb_keep(const struct steps *steps, const struct record_step *step, const char *name,
 		    FILE *list, struct err *err)
 {
-	const struct tool tool = tool_of(steps);
+	const struct tool tool = packages_here(steps).tool;
 	struct repack_package found[REPACK_ARCHS_MAX];
 	size_t count;
 	int result;
@@ -240,27 +214,6 @@ static int deb_keep(const struct steps *steps, const struct record_step *step, c
 		fprintf(list, "%s\n", found[i].name);
 	}
 	return 0;
-}
-
-/* Is exactly the kept version installed? */
-static bool deb_is_back(const struct tool *tool, const char *name, const char *file)
-{
-	const char *const kept[] = { "dpkg-deb", "-f", file, "Version", NULL };
-	const char *const there[] = { "dpkg-query", "-W", "-f=${db:Status-Status} ${Version}",
-				      "--",	    name, NULL };
-	struct run_result left = { 0 }, right = { 0 };
-	AUTO_FREE char *version = NULL, *state = NULL, *wanted = NULL;
-	struct err none = { 0 };
-
-	if (tool_run(tool, kept, &left, &none) < 0)
-		return false;
-	version = left.output;
-	version[strcspn(version, "\n")] = '\0';
-	if (tool_run(tool, there, &right, &none) < 0)
-		return false;
-	state = right.output;
-	wanted = must_printf("installed %s", version);
-	return left.code == 0 && right.code == 0 && strcmp(state, wanted) == 0;
 }
 
 /* dpkg leaves the packed text beside a file that is there: one byte more, see repack.h. */
@@ -301,24 +254,28 @@ static int put_conffiles_back(const struct steps *steps, const struct record_ste
 
 /* --- both ------------------------------------------------------------------------------------------------- */
 
+static const struct {
+	int (*check)(const struct steps *steps, const char *name, struct space *space,
+		     struct err *err);
+	int (*keep)(const struct steps *steps, const struct record_step *step, const char *name,
+		    FILE *list, struct err *err);
+} kinds[] = { { rpm_check, rpm_keep }, { deb_check, deb_keep } }; /* by is_dpkg */
+
 enum reason removed_check(const struct steps *steps, const struct record_step *step,
 			  struct space *space, struct err *err)
 {
+	int result = 0;
+
 	if (step->removes.count == 0 || undo_is_kept(steps, step, LIST_KEY))
 		return REASON_DONE;
-	if (!is_dpkg(steps->machine))
-		return rpm_check(steps, step, err);
-	for (size_t i = 0; i < step->removes.count; i++) {
-		if (deb_check(steps, step->removes.item[i], space, err) < 0)
-			return steps_reason(err);
-	}
-	return REASON_DONE;
+	for (size_t i = 0; result == 0 && i < step->removes.count; i++)
+		result = kinds[is_dpkg(steps)].check(steps, step->removes.item[i], space, err);
+	return steps_judge(result, err);
 }
 
 enum reason removed_keep(const struct steps *steps, const struct record_step *step,
 			 struct err *err)
 {
-	bool dpkg = is_dpkg(steps->machine);
 	AUTO_FREE char *names = NULL;
 	int result = 0;
 	size_t size;
@@ -328,35 +285,22 @@ enum reason removed_keep(const struct steps *steps, const struct record_step *st
 		return REASON_DONE;
 	list = must_stream(&names, &size);
 	for (size_t i = 0; result == 0 && i < step->removes.count; i++)
-		result = (dpkg ? deb_keep : rpm_keep)(steps, step, step->removes.item[i], list,
-						      err);
+		result = kinds[is_dpkg(steps)].keep(steps, step, step->removes.item[i], list,
+						    err);
 	fclose(list);
 	if (result == 0)
 		result = undo_keep_text(steps, step, LIST_KEY, names, err);
 	return steps_judge(result, err);
 }
 
-/* Files to install, as programs inside the sysroot see them; owned. */
-struct files {
-	char **item;
-	size_t count;
-};
-
-static void files_free(struct files *files)
+/* Takes the package of a name out. One of rpm is another than the one that was there: it only takes an empty place. */
+static int take_out(struct packages *packages, const struct record_step *step, const char *name,
+		    int work, struct err *err)
 {
-	for (size_t i = 0; i < files->count; i++)
-		free(files->item[i]);
-	free(files->item);
-}
-
-/* Takes the package of a name out, unless it need not be installed. */
-static int choose(const struct steps *steps, const struct record_step *step, const char *name,
-		  int work, struct files *files, struct err *err)
-{
-	const struct tool tool = tool_of(steps);
-	bool dpkg = is_dpkg(steps->machine), there = false;
-	AUTO_FREE char *base = must_printf("%s.%s", name, dpkg ? "deb" : "rpm");
-	AUTO_FREE char *file = must_printf(WORK_PATH "/%s", base);
+	const struct steps *steps = packages->steps;
+	AUTO_FREE char *base = must_printf("%s%s", name, packages->manager->tail);
+	struct packages_file file = { 0 };
+	bool there = false;
 	char key[KEY_MAX];
 
 	if (!repack_name_is_safe(name))
@@ -364,61 +308,60 @@ static int choose(const struct steps *steps, const struct record_step *step, con
 	package_key(name, key);
 	if (undo_put_back(steps, step, key, work, base, &there, err) < 0)
 		return -1;
-	if (!there || (dpkg ? deb_is_back(&tool, name, file) : rpm_has(&tool, name)))
+	if (!there || (!is_dpkg(steps) && is_whole(packages, name)))
 		return 0;
-	files->item = must_realloc(files->item, files->count + 1, sizeof(*files->item));
-	files->item[files->count++] = take_ptr(&file);
+	file.path = must_printf(WORK_PATH "/%s", base);
+	packages->manager->read(&packages->tool, &file);
+	snprintf(file.name, sizeof(file.name), "%s", name);
+	packages->file =
+		must_realloc(packages->file, packages->count + 1, sizeof(*packages->file));
+	packages->file[packages->count++] = file;
 	return 0;
 }
 
-static enum reason install(const struct steps *steps, const struct files *files,
-			   struct err *err)
+static int take_all_out(struct packages *packages, const struct record_step *step,
+			const char *names, int work, struct err *err)
 {
-	static const char *const deb_head[] = { "dpkg", "--force-confold", "-i", "--", NULL };
-	static const char *const rpm_head[] = { "rpm",		 "-U", "--oldpackage",
-						"--replacepkgs", "--", NULL };
-	static const char *const repair[] = { "dpkg", "--force-confold", "--configure", "-a",
-					      NULL };
-	const char *const *head = is_dpkg(steps->machine) ? deb_head : rpm_head;
-	const struct tool tool = tool_of(steps);
-	AUTO_FREE const char **argv = must_calloc(files->count + 8, sizeof(*argv));
-	AUTO_FREE char *output = NULL, *repaired = NULL;
-	struct err why = { 0 };
-	size_t count = 0;
+	AUTO_FREE char *copy = must_strdup(names);
+	char *rest = copy;
 
-	/* A command that was killed may have left others half done. What stays so need not be ours. */
-	if (head == deb_head)
-		(void)tool_run_locked(&tool, repair, &repaired, &why);
-	while (*head)
-		argv[count++] = *head++;
-	for (size_t i = 0; i < files->count; i++)
-		argv[count++] = files->item[i];
-	return tool_run_locked(&tool, argv, &output, err);
+	for (char *line = strsep(&rest, "\n"); line && line[0]; line = strsep(&rest, "\n")) {
+		if (take_out(packages, step, line, work, err) < 0)
+			return -1;
+	}
+	packages_drop_installed(packages);
+	return 0;
+}
+
+/* A command that was killed may have left others half done, too. */
+static enum reason install(struct packages *packages, struct err *err)
+{
+	enum reason reason = REASON_DONE;
+
+	if (packages->count && packages->manager->repair)
+		reason = packages->manager->repair(packages, err);
+	return packages->count && reason == REASON_DONE
+		       ? packages->manager->install(packages, err)
+		       : reason;
 }
 
 static enum reason put_names_back(const struct steps *steps, const struct record_step *step,
 				  char *names, struct err *err)
 {
-	AUTO(files_free) struct files files = { 0 };
-	AUTO_FREE char *copy = must_strdup(names);
+	AUTO(packages_free) struct packages packages = packages_here(steps);
 	AUTO_CLOSE int work = -1;
 	enum reason reason;
-	char *rest = copy;
 
-	if (open_work(steps, &work, err) < 0)
+	if (open_work(steps, &work, err) < 0 ||
+	    take_all_out(&packages, step, names, work, err) < 0)
 		return steps_reason(err);
-	for (char *line = strsep(&rest, "\n"); line && line[0]; line = strsep(&rest, "\n")) {
-		if (choose(steps, step, line, work, &files, err) < 0)
-			return steps_reason(err);
-	}
-	if (files.count == 0 && !undo_is_kept(steps, step, BEGUN_KEY))
+	if (packages.count == 0 && !undo_is_kept(steps, step, BEGUN_KEY))
 		return REASON_DONE;
 	if (undo_keep_text(steps, step, BEGUN_KEY, "", err) < 0)
 		return steps_reason(err);
-	reason = files.count ? install(steps, &files, err) : REASON_DONE;
-	rest = names;
-	for (char *line = strsep(&rest, "\n"); reason == REASON_DONE && line && line[0];
-	     line = strsep(&rest, "\n")) {
+	reason = install(&packages, err);
+	for (char *line = strsep(&names, "\n"); reason == REASON_DONE && line && line[0];
+	     line = strsep(&names, "\n")) {
 		if (put_conffiles_back(steps, step, line, err) < 0)
 			reason = steps_reason(err);
 		else
