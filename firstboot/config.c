@@ -62,7 +62,10 @@ static int set_step(struct config *config, const char *value, const char *where,
 		    struct err *err)
 {
 	(void)where;
-	return set_seconds(&config->step_timeout_s, value, 1, err);
+	if (set_seconds(&config->step_timeout_s, value, 1, err) < 0)
+		return -1;
+	config->step_timeout_set = true;
+	return 0;
 }
 
 static const struct {

@@ -15,6 +15,7 @@ struct config {
 	bool step[RECORD_DO_KINDS]; /* is this kind of step allowed? */
 	uint64_t carrier_timeout_s;
 	uint64_t step_timeout_s;
+	bool step_timeout_set; /* by the owner: no bundle asks for more */
 	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */
 	char enabled_where[CONFIG_WHERE_MAX];
 };

@@ -67,6 +67,5 @@ int dropin_take_back(const struct steps *steps, const struct record_step *step,
 		return why.kind == ERR_MISSING ? 0 : err_set(err, why.kind, "%s", why.text);
 	if (undo_put_back(steps, step, dropin->name, dir, dropin->name, &changed, err) < 0)
 		return err_wrap(err, "%s", dropin->folder);
-	undo_drop_path(steps, step, path_key(dropin, key), dropin->folder);
-	return 0;
+	return undo_drop_path(steps, step, path_key(dropin, key), dropin->folder, err);
 }

@@ -46,6 +46,7 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 		.id = *record_of(flow, job),
 		.staged = job->staged,
 		.timeout_ms = step_timeout_ms(flow),
+		.timeout_set = flow->config->step_timeout_set,
 		.deadline_ms = flow->deadline_ms,
 		.interrupted = job->interrupted,
 	};

@@ -46,6 +46,7 @@ static struct steps steps_of(const struct flow *flow, const struct going *going)
 				.id = going->entry.record,
 				.staged = -1,
 				.timeout_ms = (int)flow->config->step_timeout_s * 1000,
+				.timeout_set = flow->config->step_timeout_set,
 				.deadline_ms = flow->deadline_ms,
 				.interrupted = true };
 }

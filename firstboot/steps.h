@@ -31,6 +31,7 @@ struct steps {
 	int staged; /* the bundle's staging folder; -1 where there is none: in undo and done */
 	char staged_path[64]; /* the same, as programs inside the sysroot see it */
 	int timeout_ms; /* of one program */
+	bool timeout_set; /* by the owner: no step asks for more */
 	uint64_t deadline_ms; /* of all, since boot; 0 for none */
 	bool interrupted; /* an earlier try did not come to its end */
 };

@@ -151,6 +151,15 @@ static enum reason judge_code(const struct steps *steps, const struct record_ste
 	return REASON_REBOOT;
 }
 
+static int timeout_of(const struct steps *steps, const struct record_step *step)
+{
+	int wanted_ms = (int)step->timeout_s * 1000;
+
+	if (wanted_ms == 0 || (steps->timeout_set && wanted_ms > steps->timeout_ms))
+		return steps->timeout_ms;
+	return wanted_ms;
+}
+
 /* Runs argv or undo of the step. */
 static enum reason run_words(const struct steps *steps, const struct record_step *step,
 			     const struct json_strings *from, struct err *err)
@@ -162,8 +171,7 @@ static enum reason run_words(const struct steps *steps, const struct record_step
 	AUTO_FREE char *output = NULL;
 
 	tool.env = (const char *const *)env.item;
-	if (step->timeout_s)
-		tool.timeout_ms = (int)step->timeout_s * 1000;
+	tool.timeout_ms = timeout_of(steps, step);
 	if (tool_run(&tool, (const char *const *)argv.item, &result, err) < 0)
 		return steps_reason(err);
 	output = result.output;

@@ -226,8 +226,10 @@ def test_a_command_that_asks_for_a_reboot(machine):
     assert len(made.calls("install")) == 1
 
 
-def test_a_command_that_hangs_is_killed_with_what_it_started(machine):
-    made = machine(dict(COMMAND, timeout_s=1))
+@pytest.mark.parametrize("timeout_s, configured", [(1, ""), (1800, "step_timeout_s=1\n")])
+def test_a_command_that_hangs_is_killed_with_what_it_started(machine, timeout_s, configured):
+    made = machine(dict(COMMAND, timeout_s=timeout_s))
+    made.write("etc/larder/firstboot.conf", configured)
     made.write("tmp/install.hang", "")
     made.run(14, "timeout")
     child = int(made.read("tmp/child").split()[0])
