@@ -9,6 +9,7 @@
 #define INFO "/var/lib/dpkg/info"
 #define LIST_MAX_BYTES                                                                         \
 	(8 << 20) /* of a package's list of files, and of one of its control files */
+#define FOUND "-f=${binary:Package} ${db:Status-Status} ${Installed-Size}\n"
 #define TREE "tree"
 #define CONTROL TREE "/DEBIAN"
 #define TAR "files.tar"
@@ -60,13 +61,7 @@ static bool read_found(char *line, struct repack_package *out)
 int repack_find(const struct tool *tool, const char *name,
 		struct repack_package out[REPACK_ARCHS_MAX], size_t *out_count, struct err *err)
 {
-	const char *const argv[] = { "dpkg-query",
-				     "-W",
-				     "-f=${binary:Package} ${db:Status-Status} "
-				     "${Installed-Size}\n",
-				     "--",
-				     name,
-				     NULL };
+	const char *const argv[] = { "dpkg-query", "-W", FOUND, "--", name, NULL };
 	struct run_result result = { 0 };
 	AUTO_FREE char *output = NULL;
 	char *rest;
