@@ -17,6 +17,7 @@
 #define KEY_SOURCE "source"
 #define KEY_INTO "into"
 #define KEY_BEFORE "before" /* "VERSION known", "VERSION new": had dkms this module before? */
+#define NO_MODULE "dkms built no module"
 #define BUILD_MARGIN (UINT64_C(64) << 20) /* bytes that a build takes */
 
 /* One module in one version. */
@@ -140,8 +141,9 @@ static int open_built(const struct dkms *dkms, const char *kernel, int *out_fd, 
 	AUTO_NAMES struct fs_names names = { 0 };
 	AUTO_CLOSE int dir = -1;
 
-	if (machine_open_dir(dkms->steps->machine, path, &dir, err) < 0 ||
-	    fs_list(dir, ".", &names, err) < 0)
+	if (machine_open_dir(dkms->steps->machine, path, &dir, err) < 0)
+		return err->kind == ERR_MISSING ? err_set(err, ERR_MISSING, NO_MODULE) : -1;
+	if (fs_list(dir, ".", &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.count; i++) {
 		AUTO_FREE char *below = must_printf("%s/module", names.name[i]);
@@ -150,7 +152,7 @@ static int open_built(const struct dkms *dkms, const char *kernel, int *out_fd, 
 		if (fs_open_dir(dir, below, out_fd, &none) == 0)
 			return 0;
 	}
-	return err_set(err, ERR_MISSING, "dkms built no module");
+	return err_set(err, ERR_MISSING, NO_MODULE);
 }
 
 /* Where distributions have dkms put modules. */
@@ -219,7 +221,7 @@ static int judge(const struct dkms *dkms, const char *kernel, struct initramfs_n
 			initramfs_add(modules, names.name[i]);
 	}
 	if (names.count == 0)
-		return err_set(err, ERR_MISSING, "dkms built no module");
+		return err_set(err, ERR_MISSING, NO_MODULE);
 	fits_settle(&fits);
 	return judge_modules(dkms, kernel, &fits, err);
 }

@@ -1,11 +1,15 @@
-"""modules.dep and its kin are the old ones or the new ones, whole: also on a disk that fills up under depmod."""
+"""modules.dep and its kin are the old ones or the new ones, whole: also on a disk that fills up under depmod. And an initramfs
+that holds the module is made anew."""
 
 import os
 import subprocess
 
+import pytest
+
 from larder import BUILD, KERNEL, Workshop, good, own_mounts
 from made_ko import made_ko
 from test_firstboot import firstboot, make_root
+from test_packages import make_tools
 from test_undo import standing
 
 MODULES = f"lib/modules/{KERNEL}"
@@ -71,3 +75,55 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path):
         assert f"the old {name}\n" in done.stdout, done
     found = {line for line in done.stdout.splitlines() if line.startswith("..")}
     assert found == {f"../{KERNEL}/{name}" for name in [*names, "kernel/big.ko"]}, done
+
+
+MAKERS = {f"initrd.img-{KERNEL}": ("lsinitramfs", "update-initramfs", f"-u -k {KERNEL}"),
+          f"initramfs-{KERNEL}.img": ("lsinitrd", "dracut", f"-f --kver {KERNEL}")}
+
+
+def with_image(folder, image, listed):
+    """A machine whose initramfs has these modules, as its own tools say; each call of the maker is noted. nic is there before."""
+    root = make(folder, made_ko(KERNEL, {}, "big"))
+    make_tools(root, ("sh", "cat"))
+    (root / MODULES / "kernel/nic.ko").write_bytes(made_ko(KERNEL, {}, "nic", depends=""))
+    subprocess.run(["depmod", "-b", root, KERNEL], check=True)
+    (root / "boot").mkdir()
+    (root / "boot" / image).write_text("".join(f"-rw-r--r-- 1 root usr/lib/modules/{KERNEL}/kernel/{name}\n" for name in listed))
+    lister, maker, _ = MAKERS[image]
+    (root / "usr/bin" / lister).write_text('#!/bin/sh\ncat "$1"\n')
+    (root / "usr/bin" / maker).write_text('#!/bin/sh\necho "$@" >> /tmp/made\n[ ! -e /tmp/fail ]\n')
+    for name in (lister, maker):
+        (root / "usr/bin" / name).chmod(0o755)
+    return root
+
+
+def made(root):
+    """The calls of the maker."""
+    return (root / "tmp/made").read_text().splitlines() if (root / "tmp/made").exists() else []
+
+
+@pytest.mark.parametrize("image", MAKERS)
+def test_an_initramfs_with_the_module_is_made_anew(tmp_path, image):
+    root = with_image(tmp_path, image, ["drivers/a.ko", "drivers/net/nic.ko.xz"])
+    assert firstboot(root)[0] == 0
+    assert made(root) == [MAKERS[image][2]]
+    good("larder-firstboot", "undo", "--sysroot", root)
+    assert made(root) == [MAKERS[image][2]] * 2
+
+
+def test_an_initramfs_without_it_is_left_alone(tmp_path):
+    root = with_image(tmp_path, next(iter(MAKERS)), ["drivers/a.ko", "drivers/not-nic.ko"])
+    assert firstboot(root)[0] == 0
+    good("larder-firstboot", "undo", "--sysroot", root)
+    assert made(root) == []
+
+
+def test_an_initramfs_that_cannot_be_made_rolls_back(tmp_path):
+    root = with_image(tmp_path, next(iter(MAKERS)), ["nic.ko"])
+    (root / "tmp/fail").touch()
+    code, status = firstboot(root)
+    assert code == 14 and "initramfs of" in status["text"] and "putting back" in status["text"], status
+    assert not (root / MODULES / "updates").exists()
+    (root / "tmp/fail").unlink()
+    assert firstboot(root)[0] == 0
+    assert (root / MODULES / "updates/larder/nic.ko").exists()
