@@ -38,6 +38,7 @@ struct packages_manager {
 	const char *program;
 	const char *scripts; /* a folder its packages' scripts are run from; NULL: none */
 	const char *database; /* a folder it writes to */
+	bool repacks; /* what is installed can be packed again (repack.h) */
 	void (*read)(const struct tool *tool, struct packages_file *file);
 	/* Where it is installed more than once: this version, if it is among them. */
 	void (*look)(const struct tool *tool, const char *name, const char *version,

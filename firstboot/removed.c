@@ -262,34 +262,34 @@ static const struct {
 } kinds[] = { { rpm_check, rpm_keep }, { deb_check, deb_keep } }; /* by is_dpkg */
 
 enum reason removed_check(const struct steps *steps, const struct record_step *step,
-			  struct space *space, struct err *err)
+			  const struct json_strings *names, struct space *space,
+			  struct err *err)
 {
 	int result = 0;
 
-	if (step->removes.count == 0 || undo_is_kept(steps, step, LIST_KEY))
+	if (names->count == 0 || undo_is_kept(steps, step, LIST_KEY))
 		return REASON_DONE;
-	for (size_t i = 0; result == 0 && i < step->removes.count; i++)
-		result = kinds[is_dpkg(steps)].check(steps, step->removes.item[i], space, err);
+	for (size_t i = 0; result == 0 && i < names->count; i++)
+		result = kinds[is_dpkg(steps)].check(steps, names->item[i], space, err);
 	return steps_judge(result, err);
 }
 
 enum reason removed_keep(const struct steps *steps, const struct record_step *step,
-			 struct err *err)
+			 const struct json_strings *names, struct err *err)
 {
-	AUTO_FREE char *names = NULL;
+	AUTO_FREE char *text = NULL;
 	int result = 0;
 	size_t size;
 	FILE *list;
 
-	if (step->removes.count == 0 || undo_is_kept(steps, step, LIST_KEY))
+	if (names->count == 0 || undo_is_kept(steps, step, LIST_KEY))
 		return REASON_DONE;
-	list = must_stream(&names, &size);
-	for (size_t i = 0; result == 0 && i < step->removes.count; i++)
-		result = kinds[is_dpkg(steps)].keep(steps, step, step->removes.item[i], list,
-						    err);
+	list = must_stream(&text, &size);
+	for (size_t i = 0; result == 0 && i < names->count; i++)
+		result = kinds[is_dpkg(steps)].keep(steps, step, names->item[i], list, err);
 	fclose(list);
 	if (result == 0)
-		result = undo_keep_text(steps, step, LIST_KEY, names, err);
+		result = undo_keep_text(steps, step, LIST_KEY, text, err);
 	return steps_judge(result, err);
 }
 

@@ -115,7 +115,7 @@ static enum reason check(const struct steps *steps, const struct record_step *st
 {
 	if (check_program(steps, step, err) < 0)
 		return REASON_STEP_FAILED;
-	return removed_check(steps, step, space, err);
+	return removed_check(steps, step, &step->removes, space, err);
 }
 
 static void log_output(const struct steps *steps, const char *name, const char *output)
@@ -181,7 +181,7 @@ static enum reason run_words(const struct steps *steps, const struct record_step
 static enum reason act(const struct steps *steps, const struct record_step *step,
 		       struct err *err)
 {
-	enum reason reason = removed_keep(steps, step, err);
+	enum reason reason = removed_keep(steps, step, &step->removes, err);
 
 	return reason == REASON_DONE ? run_words(steps, step, &step->argv, err) : reason;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "firstboot/packages.h"
+#include "firstboot/removed.h"
 #include "firstboot/undo.h"
 
 #define PACKAGES_MARGIN                                                                        \
@@ -217,6 +218,36 @@ static int keep_before(const struct packages *packages, const struct record_step
 	return undo_keep_text(packages->steps, step, KEY_BEFORE, text, err);
 }
 
+static bool is_replaced(const struct packages *packages, const struct packages_file *file)
+{
+	struct packages_state state = { 0 };
+
+	if (!packages->manager->repacks || !file->name[0])
+		return false;
+	packages->manager->look(&packages->tool, file->name, file->version, &state);
+	return state.whole && strcmp(state.version, file->version) != 0;
+}
+
+/* The old versions of what is replaced. One that cannot be packed again is left out; it is told when it is missed. */
+static enum reason keep_replaced(const struct packages *packages,
+				 const struct record_step *step, struct err *err)
+{
+	AUTO_FREE const char **names = must_calloc(packages->count, sizeof(const char *));
+	struct json_strings all = { names, 0 };
+
+	for (size_t i = 0; i < packages->count; i++) {
+		const struct json_strings one = { &names[all.count], 1 };
+		struct space space = { 0 };
+		struct err why = { 0 };
+
+		names[all.count] = packages->file[i].name;
+		if (is_replaced(packages, &packages->file[i]) &&
+		    removed_check(packages->steps, step, &one, &space, &why) == REASON_DONE)
+			all.count++;
+	}
+	return all.count ? removed_keep(packages->steps, step, &all, err) : REASON_DONE;
+}
+
 /* The next line that holds a package. Nothing of it is believed before it looks like one. */
 static bool next_before(char **rest, struct before *out)
 {
@@ -301,6 +332,8 @@ static enum reason act(const struct steps *steps, const struct record_step *step
 	if (reason == REASON_DONE && keep_before(&packages, step, err) < 0)
 		reason = steps_reason(err);
 	if (reason == REASON_DONE)
+		reason = keep_replaced(&packages, step, err);
+	if (reason == REASON_DONE)
 		reason = install(&packages, err);
 	if (reason != REASON_DONE || !step->hold)
 		return reason;
@@ -348,6 +381,21 @@ static void tell_replaced(const struct packages *packages, const struct before *
 			   before->name, before->version, now->there ? now->version : "gone");
 }
 
+/* What has its version again needs no word. */
+static void tell_all_replaced(const struct packages *packages, const struct leaving *leaving)
+{
+	for (size_t i = 0; i < leaving->count; i++) {
+		const struct before *before = &leaving->all[i];
+		struct packages_state now = { 0 };
+
+		if (strcmp(before->version, ABSENT) == 0 ||
+		    strcmp(before->version, CONFIG) == 0)
+			continue;
+		packages->manager->look(&packages->tool, before->name, before->version, &now);
+		tell_replaced(packages, before, &now);
+	}
+}
+
 static void judge_before(const struct packages *packages, const struct record_step *step,
 			 const struct before *before, struct leaving *leaving)
 {
@@ -362,8 +410,6 @@ static void judge_before(const struct packages *packages, const struct record_st
 	} else if (strcmp(before->version, CONFIG) == 0) {
 		if (now.there && !now.config)
 			leaving->program[leaving->program_count++] = before->name;
-	} else {
-		tell_replaced(packages, before, &now);
 	}
 }
 
@@ -391,6 +437,7 @@ static enum reason undo(const struct steps *steps, const struct record_step *ste
 	AUTO(packages_free) struct packages packages = { 0 };
 	AUTO(leaving_free) struct leaving leaving = { 0 };
 	AUTO_FREE char *text = NULL;
+	enum reason reason;
 
 	if (undo_read_text(steps, step, KEY_BEFORE, &text, err) < 0)
 		return steps_reason(err);
@@ -401,7 +448,12 @@ static enum reason undo(const struct steps *steps, const struct record_step *ste
 	read_before(text, &leaving);
 	for (size_t i = 0; i < leaving.count; i++)
 		judge_before(&packages, step, &leaving.all[i], &leaving);
-	return take_off(&packages, step, &leaving, err);
+	reason = take_off(&packages, step, &leaving, err);
+	if (reason == REASON_DONE)
+		reason = removed_put_back(steps, step, err);
+	if (reason == REASON_DONE)
+		tell_all_replaced(&packages, &leaving);
+	return reason;
 }
 
 const struct steps_kind steps_packages = {
