@@ -7,20 +7,18 @@
 #include "firstboot/packages.h"
 #include "firstboot/undo.h"
 
-#define LOCK_WAIT_MS 120000
-#define LOCK_POLL_MS 1000
-#define EVR "%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}"
 #define HOLD_FOLDER "/etc/dnf/plugins"
 #define HOLD_PLUGIN "versionlock.conf"
 #define HOLD_LIST "versionlock.list"
 #define HOLD_MAX_BYTES (1 << 20)
 
+static const char version_line[] = "%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n";
+static const char file_line[] = "%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH} %{SIZE}\n";
+
 static void read_file(const struct tool *tool, struct packages_file *file)
 {
-	const char *const argv[] = {
-		"rpm",	    "-qp", "--nosignature", "--qf", "%{NAME} " EVR " %{SIZE}\n", "--",
-		file->path, NULL
-	};
+	const char *const argv[] = { "rpm",	"-qp", "--nosignature", "--qf",
+				     file_line, "--",  file->path,	NULL };
 	AUTO_FREE char *output = packages_ask(tool, argv);
 	unsigned long long bytes = 0;
 
@@ -32,7 +30,7 @@ static void read_file(const struct tool *tool, struct packages_file *file)
 static void look(const struct tool *tool, const char *name, const char *version,
 		 struct packages_state *out)
 {
-	const char *const argv[] = { "rpm", "-q", "--qf", EVR "\n", "--", name, NULL };
+	const char *const argv[] = { "rpm", "-q", "--qf", version_line, "--", name, NULL };
 	AUTO_FREE char *output = packages_ask(tool, argv);
 	char *rest = output;
 
@@ -65,8 +63,8 @@ static bool is_locked(const struct machine *machine)
 
 static enum reason wait_for_lock(const struct packages *packages, struct err *err)
 {
-	const struct timespec pause = { .tv_sec = LOCK_POLL_MS / 1000 };
-	uint64_t deadline = fs_boot_ms() + LOCK_WAIT_MS;
+	const struct timespec pause = { .tv_sec = TOOL_LOCK_POLL_MS / 1000 };
+	uint64_t deadline = fs_boot_ms() + TOOL_LOCK_WAIT_MS;
 
 	while (is_locked(packages->steps->machine)) {
 		if (fs_boot_ms() >= deadline) {

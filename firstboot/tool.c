@@ -5,9 +5,6 @@
 
 #include "cache/base/process.h"
 
-#define LOCK_WAIT_MS 120000
-#define LOCK_POLL_MS 1000
-
 /* What is left of both limits. At least 1: 0 would be none. */
 static int time_left(const struct tool *tool)
 {
@@ -108,8 +105,8 @@ static bool is_locked(const struct run_result *result)
 enum reason tool_run_locked(const struct tool *tool, const char *const *argv, char **out_output,
 			    struct err *err)
 {
-	const struct timespec pause = { .tv_sec = LOCK_POLL_MS / 1000 };
-	uint64_t deadline = fs_boot_ms() + LOCK_WAIT_MS;
+	const struct timespec pause = { .tv_sec = TOOL_LOCK_POLL_MS / 1000 };
+	uint64_t deadline = fs_boot_ms() + TOOL_LOCK_WAIT_MS;
 
 	*out_output = NULL;
 	for (;;) {

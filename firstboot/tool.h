@@ -8,6 +8,8 @@
 #include "firstboot/machine.h"
 
 #define TOOL_OUTPUT_MAX 65536
+#define TOOL_LOCK_WAIT_MS 120000 /* for the lock of a package manager */
+#define TOOL_LOCK_POLL_MS 1000
 
 struct tool {
 	const struct machine *machine; /* borrowed */
