@@ -23,8 +23,8 @@ EXTRA =
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARNINGS) $(HARDENING) -fPIE \
 	$(CFLAGS) $(EXTRA)
 
-HOST_LIBS = -lcurl -larchive -lseccomp -lssl -lcrypto -lzstd -ljansson -lelf -lz -lpthread
-AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -lpthread
+HOST_LIBS = -lcurl -larchive -lseccomp -lext2fs -lcom_err -lblkid -lssl -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
+AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
 
 sources = $(wildcard $(1)/*.c)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
@@ -104,14 +104,14 @@ run-unit: $(UNIT_TESTS)
 # Debian 12 and later; Ubuntu 22.04 and later have the same names (not tested).
 
 DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libseccomp-dev libssl-dev libzstd-dev \
-	libjansson-dev libelf-dev zlib1g-dev
+	libjansson-dev libelf-dev zlib1g-dev liblzma-dev libext2fs-dev libblkid-dev
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
 DEPS_unit = libcmocka-dev
 DEPS_lint = clang clang-format clang-tidy
 DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytest-timeout python3-jsonschema \
 	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c chromium \
-	rpm
+	rpm qemu-utils python3-prometheus-client
 DEPS_fuzz = clang libclang-rt-dev python3
 DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg
 

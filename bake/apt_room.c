@@ -36,10 +36,19 @@ static const char config[] =
 	"Acquire::AllowWeakRepositories \"false\";\n"
 	"Acquire::AllowDowngradeToInsecureRepositories \"false\";\n";
 
-static const char *const folders[] = {
-	"lists/partial",     "archives/partial",  "keys",
-	"etc/apt.conf.d",    "etc/preferences.d", "etc/sources.list.d",
-	"etc/trusted.gpg.d", "etc/auth.conf.d"
+/* What runs as apt's own user reads keys and settings; sources may hold a password. */
+static const struct {
+	const char *path;
+	mode_t mode;
+} folders[] = {
+	{ "lists/partial", 0755 },
+	{ "archives/partial", 0755 },
+	{ "keys", 0755 },
+	{ "etc/apt.conf.d", 0755 },
+	{ "etc/preferences.d", 0755 },
+	{ APT_ROOM_SOURCES, 0700 },
+	{ "etc/trusted.gpg.d", 0755 },
+	{ "etc/auth.conf.d", 0755 },
 };
 
 /* A room on its way. */
@@ -292,7 +301,7 @@ int apt_room_make(const struct resolve_request *request, struct err *err)
 	for (size_t i = 0; i < COUNT_OF(folders); i++) {
 		AUTO_CLOSE int dir = -1;
 
-		if (fs_make_dir(request->dir, folders[i], 0755, &dir, err) < 0)
+		if (fs_make_dir(request->dir, folders[i].path, folders[i].mode, &dir, err) < 0)
 			return -1;
 	}
 	if (fs_open_dir(request->dir, "keys", &keys, err) < 0 ||

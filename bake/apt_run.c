@@ -36,5 +36,11 @@ int apt_run(const char *const *argv, const char *config, const int *dir, int tim
 		free(env[i]);
 	if (code < 0 && err->kind == ERR_MISSING)
 		return err_wrap(err, "packages need apt, as Debian and Ubuntu have it");
+	if (code == 0 && out_result->cut) {
+		free(out_result->output);
+		*out_result = (struct run_result) { 0 };
+		return err_set(err, ERR_INVALID, "%s said more than %u bytes", argv[0],
+			       RUN_OUTPUT_MAX);
+	}
 	return code;
 }

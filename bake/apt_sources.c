@@ -7,6 +7,8 @@
 
 #include "cache/base/auto.h"
 
+#define BLANKS " \t"
+
 struct copying {
 	FILE *out;
 	apt_sources_keyring *keyring; /* or NULL */
@@ -24,6 +26,18 @@ static int believe_nothing(const char *what, struct err *err)
 		"\"%s\": what such a source offers is proven by nobody; sign it, and name "
 		"the key",
 		what);
+}
+
+/* Without the blanks around it. */
+static bool is_no(const char *value, size_t length)
+{
+	while (length && strchr(BLANKS, value[0])) {
+		value++;
+		length--;
+	}
+	while (length && strchr(BLANKS, value[length - 1]))
+		length--;
+	return length == 2 && strncmp(value, "no", 2) == 0;
 }
 
 /* Words between separators; those that are paths go through the keyring function. */
@@ -55,18 +69,20 @@ static int copy_keyrings(struct copying *copying, const char *text, size_t lengt
 static int copy_field(struct copying *copying, const char *line, size_t length, struct err *err)
 {
 	const char *colon = memchr(line, ':', length);
-	size_t key = colon ? (size_t)(colon - line) : 0;
+	size_t name = colon ? (size_t)(colon - line) : 0, key = name;
 
+	while (key && strchr(BLANKS, line[key - 1]))
+		key--; /* as apt does */
 	if (line[0] == ' ' || line[0] == '\t') {
 		if (copying->in_keyrings && !memmem(line, length, "-----BEGIN", 10))
-			return copy_keyrings(copying, line, length, " \t", err);
+			return copy_keyrings(copying, line, length, BLANKS, err);
 		copying->in_keyrings = false; /* the key itself stands there */
 		fwrite(line, 1, length, copying->out);
 		return 0;
 	}
 	for (size_t i = 0; i < COUNT_OF(unsafe); i++) {
 		if (key == strlen(unsafe[i]) && strncasecmp(line, unsafe[i], key) == 0 &&
-		    !memmem(colon, length - key, "no", 2))
+		    !is_no(colon + 1, length - name - 1))
 			return believe_nothing(unsafe[i], err);
 	}
 	copying->in_keyrings = key == strlen("signed-by") &&
@@ -76,8 +92,8 @@ static int copy_field(struct copying *copying, const char *line, size_t length, 
 		fwrite(line, 1, length, copying->out);
 		return 0;
 	}
-	fwrite(line, 1, key + 1, copying->out);
-	return copy_keyrings(copying, colon + 1, length - key - 1, " \t", err);
+	fwrite(line, 1, name + 1, copying->out);
+	return copy_keyrings(copying, colon + 1, length - name - 1, BLANKS, err);
 }
 
 /* One option between the brackets of a one-line source: "key=value". */
@@ -104,19 +120,37 @@ static int copy_option(struct copying *copying, const char *option, size_t lengt
 			     length - sizeof(signed_by) + 1, ",", err);
 }
 
-/* "deb [key=value key=value] URI SUITE COMPONENT" */
+/* Where the options of a one-line source begin, behind their bracket; NULL: it has none. */
+static const char *find_options(const char *line, size_t length)
+{
+	size_t at = strspn(line, BLANKS);
+
+	if (line[at] == '#')
+		return NULL;
+	at += strcspn(line + at, BLANKS "\n");
+	at += strspn(line + at, BLANKS);
+	return at < length && line[at] == '[' ? line + at + 1 : NULL;
+}
+
+/* "deb [key=value key=value] URI SUITE COMPONENT". What apt would take quotes out of, or would end elsewhere, is none
+ * of ours to understand. */
 static int copy_line(struct copying *copying, const char *line, size_t length, struct err *err)
 {
-	const char *open = memchr(line, '[', length), *hash = memchr(line, '#', length);
+	const char *open = find_options(line, length);
 	const char *close = open ? memchr(open, ']', (size_t)(line + length - open)) : NULL;
+	size_t odd = open ? strcspn(open, "\"%[\n") : 0;
 
-	if (!close || (hash && hash < open)) {
+	if (!open) {
 		fwrite(line, 1, length, copying->out);
 		return 0;
 	}
-	fwrite(line, 1, (size_t)(open + 1 - line), copying->out);
-	for (const char *at = open + 1; at < close;) {
-		size_t gap = strspn(at, " \t"), word = strcspn(at + gap, " \t]");
+	if (!close || open + odd < close || !strchr(BLANKS "\n", close[1]))
+		return err_set(err, ERR_REFUSED,
+			       "expected [KEY=VALUE ...], without quotes, brackets and %% in "
+			       "it, and a blank behind it");
+	fwrite(line, 1, (size_t)(open - line), copying->out);
+	for (const char *at = open; at < close;) {
+		size_t gap = strspn(at, BLANKS), word = strcspn(at + gap, BLANKS "]");
 
 		fwrite(at, 1, gap, copying->out);
 		if (copy_option(copying, at + gap, word, err) < 0)
@@ -125,6 +159,16 @@ static int copy_line(struct copying *copying, const char *line, size_t length, s
 	}
 	fwrite(close, 1, (size_t)(line + length - close), copying->out);
 	return 0;
+}
+
+/* apt counts as blanks what nobody writes. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' && !strchr(BLANKS "\n", *text))
+			return false;
+	}
+	return true;
 }
 
 static int copy_lines(struct copying *copying, const char *text, bool deb822, struct err *err)
@@ -150,6 +194,8 @@ int apt_sources_copy(const char *text, bool deb822, apt_sources_keyring *keyring
 	size_t size = 0;
 	int code;
 
+	if (!is_plain(text))
+		return err_set(err, ERR_REFUSED, "a control character");
 	copying.out = open_memstream(&copy, &size);
 	if (!copying.out)
 		abort();

@@ -12,7 +12,7 @@
 typedef int apt_sources_keyring(void *context, const char *path, char **out, struct err *err);
 
 /* A copy of the text; where keyring is not NULL, with every keyring that signed-by names replaced. The caller
- * frees. ERR_REFUSED: a source that apt is to believe without a signature. */
+ * frees. ERR_REFUSED: a source that apt is to believe without a signature, or one that is not plainly written. */
 MUST_USE int apt_sources_copy(const char *text, bool deb822, apt_sources_keyring *keyring,
 			      void *context, char **out, struct err *err);
 

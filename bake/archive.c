@@ -1,21 +1,16 @@
 #include "bake/archive.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "bake/archive_child.h"
 #include "bake/archive_tree.h"
+#include "bake/confined.h"
 #include "cache/base/span.h"
 #include "cache/name.h"
 
 #define INPUT_BYTES ((size_t)128 * 1024)
-#define SILENCE_MAX_MS (10 * 60 * 1000) /* to skip a huge member takes a while */
 
 struct frame {
 	enum archive_frame type;
@@ -30,7 +25,8 @@ struct input {
 };
 
 struct taking {
-	int from; /* frames */
+	int fd; /* the archive */
+	struct confined child; /* gives frames */
 	struct input *input; /* owned */
 	struct archive_tree *tree; /* NULL: members go to the store */
 	const char *name;
@@ -45,29 +41,6 @@ struct taking {
 	struct digest_stream *stream;
 };
 
-/* At least one byte. */
-static int read_some(int fd, void *data, size_t size, size_t *out_got, struct err *err)
-{
-	struct pollfd poller = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		int ready = poll(&poller, 1, SILENCE_MAX_MS);
-		ssize_t got = ready > 0 ? read(fd, data, size) : 0;
-
-		if (ready == 0)
-			return err_set(err, ERR_TIMEOUT,
-				       "the archive reader makes no progress");
-		if ((ready < 0 || got < 0) && errno == EINTR)
-			continue;
-		if (ready < 0 || got < 0)
-			return err_errno(err, "read from the archive reader");
-		if (got == 0)
-			return err_set(err, ERR_INVALID, "the archive reader ended too early");
-		*out_got = (size_t)got;
-		return 0;
-	}
-}
-
 static int read_all(struct taking *taking, void *data, size_t size, struct err *err)
 {
 	struct input *input = taking->input;
@@ -77,12 +50,12 @@ static int read_all(struct taking *taking, void *data, size_t size, struct err *
 		size_t have = input->size - input->at, step = size < have ? size : have;
 
 		if (have == 0 && size >= INPUT_BYTES) {
-			if (read_some(taking->from, to, size, &step, err) < 0)
+			if (confined_read(&taking->child, to, size, &step, err) < 0)
 				return -1;
 		} else if (have == 0) {
 			input->at = 0;
-			if (read_some(taking->from, input->data, INPUT_BYTES, &input->size,
-				      err) < 0)
+			if (confined_read(&taking->child, input->data, INPUT_BYTES,
+					  &input->size, err) < 0)
 				return -1;
 			continue;
 		} else {
@@ -319,42 +292,19 @@ static int take_frames(struct taking *taking, struct err *err)
 	}
 }
 
-/* A child that already dies keeps the signal it dies of. */
-static int end_child(pid_t pid, int result, struct err *err)
+static void read_archive(void *context, int out)
 {
-	int status = 0;
+	const struct taking *taking = context;
 
-	if (result < 0)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-		return err_set(err, ERR_INVALID, "the archive reader died: %s",
-			       strsignal(WTERMSIG(status)));
-	return result;
+	archive_child(taking->fd, out, taking->globs, taking->tree != NULL);
 }
 
-static int run_child(struct taking *taking, int fd, struct err *err)
+static int run_child(struct taking *taking, struct err *err)
 {
-	AUTO_CLOSE int from = -1, to = -1;
-	int pipes[2], result;
-	pid_t pid;
-
 	taking->input = must_calloc(1, sizeof(*taking->input));
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return err_errno(err, "pipe");
-	from = pipes[0];
-	to = pipes[1];
-	(void)fcntl(to, F_SETPIPE_SZ, 1 << 20);
-	pid = fork();
-	if (pid < 0)
-		return err_errno(err, "fork");
-	if (pid == 0)
-		archive_child(fd, to, taking->globs, taking->tree != NULL);
-	close(take_fd(&to));
-	taking->from = from;
-	result = take_frames(taking, err);
-	return end_child(pid, result, err);
+	if (confined_start("archive reader", read_archive, taking, &taking->child, err) < 0)
+		return -1;
+	return confined_end(&taking->child, take_frames(taking, err), err);
 }
 
 static int by_path(const void *left, const void *right)
@@ -417,7 +367,8 @@ static void taking_free(struct taking *taking)
 int archive_take(int fd, const char *name, const struct json_strings *globs,
 		 const struct store *store, struct archive_members *out, struct err *err)
 {
-	struct taking taking = { .name = name,
+	struct taking taking = { .fd = fd,
+				 .name = name,
 				 .globs = globs,
 				 .store = store,
 				 .frame = must_calloc(1, sizeof(struct frame)),
@@ -426,7 +377,7 @@ int archive_take(int fd, const char *name, const struct json_strings *globs,
 	int result;
 
 	taking.near = must_calloc(globs->count, sizeof(*taking.near));
-	result = run_child(&taking, fd, err);
+	result = run_child(&taking, err);
 
 	if (result == 0)
 		result = refuse_twice(&taking, err);
@@ -442,7 +393,8 @@ int archive_take_tree(int fd, const char *name, const struct json_strings *globs
 		      struct archive_tree *tree, struct archive_members *out_near,
 		      struct err *err)
 {
-	struct taking taking = { .name = name,
+	struct taking taking = { .fd = fd,
+				 .name = name,
 				 .globs = globs,
 				 .tree = tree,
 				 .frame = must_calloc(1, sizeof(struct frame)),
@@ -450,7 +402,7 @@ int archive_take_tree(int fd, const char *name, const struct json_strings *globs
 	int result;
 
 	taking.near = must_calloc(globs->count, sizeof(*taking.near));
-	result = run_child(&taking, fd, err);
+	result = run_child(&taking, err);
 	if (result == 0)
 		sort_into(&taking, out_near);
 	else

@@ -2,44 +2,22 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <locale.h>
-#include <sched.h>
-#include <seccomp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bake/archive.h"
 #include "bake/archive_near.h"
+#include "bake/confined.h"
 #include "cache/base/auto.h"
 #include "cache/base/fs.h"
 #include "cache/name.h"
 
-#define NOBODY 65534
-#define MEMORY_MAX (UINT64_C(1) << 30)
-#define CPU_SECONDS_MAX 3600
-#define DESCRIPTORS_MAX 16
 #define READ_STEP ((size_t)256 * 1024)
 #define OUT_ROOM ((size_t)128 * 1024)
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 const struct archive_child_format archive_child_formats[] = {
 	{ "tar", archive_read_support_format_tar },
@@ -403,92 +381,12 @@ static void report_unmatched(struct walk *walk)
 	}
 }
 
-static void limit(int resource, uint64_t most)
-{
-	const struct rlimit limits = { most, most };
-
-	if (setrlimit((__rlimit_resource_t)resource, &limits) < 0)
-		_exit(1);
-}
-
-/* What the parent had mapped counts against the child's limit, too. */
-static uint64_t memory_mapped(void)
-{
-	char pages[128];
-
-	fs_attribute(AT_FDCWD, "/proc/self/statm", pages, sizeof(pages));
-	return strtoull(pages, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* From here on a flaw in a parser reaches the frames, and nothing else. */
-static void drop_privileges(void)
-{
-	uint64_t inherited = memory_mapped();
-
-	(void)!unshare(CLONE_NEWNET | CLONE_NEWIPC); /* where it is allowed */
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-	     setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		_exit(1);
-	/* After the ids: a change of them clears the second. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		_exit(1);
-	if (!SANITIZED)
-		limit(RLIMIT_AS, inherited + MEMORY_MAX);
-	limit(RLIMIT_FSIZE, 0);
-	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_NPROC, 0);
-	limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
-	limit(RLIMIT_CPU, CPU_SECONDS_MAX);
-}
-
-/* The archive becomes standard input, the pipe standard output; beyond standard error nothing
- * stays open. */
-static void keep_only(int fd, int out)
-{
-	int archive = fcntl(fd, F_DUPFD, DESCRIPTORS_MAX),
-	    frames = fcntl(out, F_DUPFD, DESCRIPTORS_MAX);
-
-	if (archive < 0 || frames < 0 || dup2(archive, STDIN_FILENO) < 0 ||
-	    dup2(frames, STDOUT_FILENO) < 0 || close_range(3, ~0U, 0) < 0)
-		_exit(1);
-}
-
-/* Also without root, a parser that was taken over can open nothing, start nothing and call nobody. */
-static void allow_only_reading(void)
-{
-	static const int calls[] = {
-		SCMP_SYS(read),		 SCMP_SYS(write),
-		SCMP_SYS(lseek),	 SCMP_SYS(fstat),
-		SCMP_SYS(newfstatat),	 SCMP_SYS(mmap),
-		SCMP_SYS(munmap),	 SCMP_SYS(mremap),
-		SCMP_SYS(mprotect),	 SCMP_SYS(madvise),
-		SCMP_SYS(brk),		 SCMP_SYS(futex),
-		SCMP_SYS(rt_sigreturn),	 SCMP_SYS(rt_sigprocmask),
-		SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),
-		SCMP_SYS(exit),		 SCMP_SYS(exit_group),
-	};
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-
-	for (size_t i = 0; filter && i < COUNT_OF(calls); i++) {
-		if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0) < 0)
-			_exit(1);
-	}
-	if (!filter || seccomp_load(filter) < 0)
-		_exit(1);
-	seccomp_release(filter);
-}
-
 _Noreturn void archive_child(int fd, int out, const struct json_strings *globs, bool tree)
 {
 	struct walk walk = { .out = STDOUT_FILENO, .globs = globs, .tree = tree };
 
-	signal(SIGPIPE, SIG_DFL);
 	setlocale(LC_CTYPE, "C.UTF-8");
-	keep_only(fd, out);
-	drop_privileges();
-	if (!SANITIZED)
-		allow_only_reading();
+	confined_enter(fd, out);
 	walk.matched = must_calloc(globs->count, sizeof(bool));
 	walk.step = must_calloc(1, READ_STEP);
 	walk.pending = must_calloc(1, sizeof(*walk.pending));

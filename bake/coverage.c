@@ -13,6 +13,7 @@
 /* The cells of one NIC, one for each machine. */
 struct column {
 	const struct place *place;
+	struct coverage_check *image;
 	const struct coverage_machines *machines;
 	const struct coverage_nic *nic;
 	struct coverage_cell *cell;
@@ -99,15 +100,15 @@ static void miss_nothing(struct coverage_cell *cell, const struct facts *facts,
 	coverage_cell_miss(cell, REASON_NO_DEVICE, text, variant->word);
 }
 
-static void judge(const struct place *place, const struct facts *facts,
-		  const struct coverage_variant *variant, const struct coverage_nic *nic,
-		  struct coverage_cell *cell)
+static void judge(const struct coverage_case *of, const struct coverage_variant *variant,
+		  const struct coverage_nic *nic, struct coverage_cell *cell)
 {
 	AUTO_REPLAY struct replay replay = { 0 };
+	const struct facts *facts = of->facts;
 
-	replay_plan(place, facts, PLAN_MAIN, &replay);
+	replay_plan(of->place, facts, PLAN_MAIN, &replay);
 	if (replay.plan.count)
-		coverage_cell_take(cell, place, replay.plan.choice, variant->word);
+		coverage_cell_take(cell, of, replay.plan.choice, variant->word);
 	else if (replay.reason == REASON_NO_DEVICE)
 		miss_nothing(cell, facts, variant, nic);
 	else
@@ -134,7 +135,8 @@ static void judge_variant(const struct column *column, const struct coverage_var
 		facts.device = &device;
 		facts.device_count = 1;
 		if (is_of(&facts, variant->windows))
-			judge(&place, &facts, variant, column->nic, &column->cell[i]);
+			judge(&(struct coverage_case) { &place, &facts, column->image },
+			      variant, column->nic, &column->cell[i]);
 	}
 	tables_free(place.inventory.tables, inventory->table_count);
 }
@@ -271,7 +273,7 @@ static int look_at_made(const struct place *place, const struct coverage_asked *
 			       nics.count, COVERAGE_MAX_CELLS);
 	cells = must_calloc(count, sizeof(*cells));
 	for (size_t i = 0; i < nics.count; i++)
-		judge_nic(&(struct column) { place, &machines, &nics.item[i],
+		judge_nic(&(struct column) { place, asked->check, &machines, &nics.item[i],
 					     cells + i * machines.count });
 	add_names(&nics, document);
 	add_cells(&machines, &nics, cells, document);
@@ -294,13 +296,14 @@ static bool same_id(const struct facts_device *device, const char *name)
 static void add_known_id(const struct place *place, const struct replay *replay,
 			 const struct coverage_spot *spot, const char *id, json_t *document)
 {
+	const struct coverage_case of = { .place = place, .facts = spot->facts };
 	struct coverage_cell cell = { 0 };
 
 	for (size_t i = 0; i < replay->plan.count; i++) {
 		const struct plan_choice *choice = &replay->plan.choice[i];
 
 		if (choice->claimed && same_id(choice->device, id))
-			coverage_cell_take(&cell, place, choice, choice->device->modalias);
+			coverage_cell_take(&cell, &of, choice, choice->device->modalias);
 	}
 	coverage_cell_add(&cell, spot, id, document);
 	coverage_cell_free(&cell);

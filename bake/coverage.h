@@ -1,9 +1,8 @@
-/* coverage.h - pure: which of many machines a cache serves, each decided as the machine itself would. */
+/* coverage.h - which of many machines a cache or manifests serve, each decided as the machine itself would. */
 #ifndef LARDER_COVERAGE_H
 #define LARDER_COVERAGE_H
 
-#include "bake/place.h"
-#include "cache/facts.h"
+#include "bake/coverage_check.h"
 
 #define COVERAGE_FORMAT "larder.coverage.v1"
 #define COVERAGE_MAX_MACHINES 16384
@@ -20,6 +19,8 @@ struct coverage_asked {
 	const struct select_lists *lists;
 	/* OSes with their kernels, out of images: in place of lists->os, and of lists->kernels where that is empty. */
 	const struct facts *image; /* borrowed; or NULL */
+	struct coverage_check
+		*check; /* borrowed: of the same image; or NULL: nothing is read but tables */
 	/* With these, and nothing else asked for, nothing else is looked at. */
 	const struct coverage_machine *machines; /* borrowed */
 	size_t machine_count;
@@ -27,7 +28,7 @@ struct coverage_asked {
 };
 
 /* What becomes of a cell. "carried": each device that a machine with this NIC may show gets its bundle, and all that it
- * needs, out of this cache. "download": all is signed, some of it is not carried, and the statement names a source.
+ * needs, out of this cache (of manifests: is offered it), and nothing in the image speaks against it. "download": all is signed, some of it is not carried, and the statement names a source.
  * "miss": anything else.
  *
  * A NIC is every id that its word stands for: where one id has no bundle, the cell is a miss, since the word does not
@@ -39,7 +40,8 @@ struct coverage_asked {
  *
  * The document, which the caller owns: format, name and serial of the cache, sources[], counts {carried, download,
  * miss}, nics[] (in the order of columns) and
- *   cells[]: os, like, arch, kernel, glob, size, facts (file), nic, state, reason, text, remedy, bundles[],
+ *   cells[]: os, like, arch, kernel, glob, size, facts (file), nic, state, compared (carried, and the image would take all of
+ *            it), reason, text (of a miss why; else what was compared, or why not), remedy, bundles[],
  *            devices[] (those that get no bundle out of this cache, as --nic takes them)
  * ERR_USAGE: a NIC that nobody knows; nothing to look at. ERR_INVALID: more than the limits. */
 MUST_USE int coverage_make(const struct place *place, const struct coverage_asked *asked,

@@ -43,6 +43,12 @@ static void add_once(json_t **array, const char *text)
 	append_once(*array, text);
 }
 
+static void set_text(struct coverage_cell *cell, const char *text)
+{
+	free(cell->text);
+	cell->text = must_strdup(text);
+}
+
 /* What is worse stands; of two alike the first. */
 static void take(struct coverage_cell *cell, enum coverage_state state, enum reason reason,
 		 const char *text, const char *word)
@@ -54,8 +60,8 @@ static void take(struct coverage_cell *cell, enum coverage_state state, enum rea
 		return;
 	cell->state = state;
 	cell->reason = reason;
-	free(cell->text);
-	cell->text = must_strdup(text);
+	cell->remedy = NULL;
+	set_text(cell, text);
 }
 
 void coverage_cell_miss(struct coverage_cell *cell, enum reason reason, const char *text,
@@ -64,9 +70,37 @@ void coverage_cell_miss(struct coverage_cell *cell, enum reason reason, const ch
 	take(cell, COVERAGE_MISS, reason, text, word);
 }
 
-void coverage_cell_take(struct coverage_cell *cell, const struct place *place,
+/* All bundles of the choice are carried: what would the image say to them? */
+static void compare(struct coverage_cell *cell, const struct coverage_case *of,
+		    const struct plan_choice *choice, const char *word)
+{
+	struct coverage_verdict found = { .answer = COVERAGE_NOT_COMPARED };
+
+	if (of->image && replay_is_offer(of->place))
+		snprintf(found.text, sizeof(found.text),
+			 "nothing of the manifests is fetched yet");
+	else if (of->image)
+		found = coverage_check(of->image, of->place, choice, of->facts);
+	if (found.answer == COVERAGE_DOES_NOT_FIT) {
+		bool first = cell->state != COVERAGE_MISS;
+
+		coverage_cell_miss(cell, found.reason, found.text, word);
+		if (first)
+			cell->remedy = found.remedy;
+		return;
+	}
+	take(cell, COVERAGE_CARRIED, REASON_DONE, "", word);
+	if (cell->state != COVERAGE_CARRIED)
+		return;
+	if (!cell->text || (found.answer == COVERAGE_NOT_COMPARED && !cell->not_compared))
+		set_text(cell, found.text);
+	cell->not_compared |= found.answer == COVERAGE_NOT_COMPARED;
+}
+
+void coverage_cell_take(struct coverage_cell *cell, const struct coverage_case *of,
 			const struct plan_choice *choice, const char *word)
 {
+	const struct place *place = of->place;
 	bool source = place->cache.statement.sources.count > 0;
 	char title[PLAN_TEXT_MAX], text[PLAN_TEXT_MAX];
 	const struct table_row *missing;
@@ -76,17 +110,17 @@ void coverage_cell_take(struct coverage_cell *cell, const struct place *place,
 		return;
 	}
 	for (size_t i = 0; i < choice->need_count; i++) {
-		explain_title(choice->need[i], title);
+		plan_title(choice->need[i], title);
 		add_once(&cell->bundles, title);
 	}
-	explain_title(choice->row, title);
+	plan_title(choice->row, title);
 	add_once(&cell->bundles, title);
 	missing = replay_not_carried(place, choice);
 	if (!missing) {
-		take(cell, COVERAGE_CARRIED, REASON_DONE, "", word);
+		compare(cell, of, choice, word);
 		return;
 	}
-	explain_title(missing, title);
+	plan_title(missing, title);
 	snprintf(text, sizeof(text), "%.400s is signed, and not carried%s", title,
 		 source ? "; the statement names a source" : "");
 	take(cell, source ? COVERAGE_DOWNLOAD : COVERAGE_MISS, REASON_NOT_CARRIED, text, word);
@@ -110,14 +144,16 @@ void coverage_cell_add(const struct coverage_cell *cell, const struct coverage_s
 
 	json_array_append_new(
 		json_object_get(document, "cells"),
-		json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, "
+		json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, "
+			  "s:o, "
 			  "s:o}",
 			  "os", os, "like", facts->os_like, "arch", facts->arch, "kernel",
 			  facts->kernel, "glob", spot->glob, "size", facts->vm_size, "facts",
-			  spot->file, "nic", nic, "state", state, "reason",
+			  spot->file, "nic", nic, "state", state, "compared",
+			  cell->state == COVERAGE_CARRIED && !cell->not_compared, "reason",
 			  reason_name(cell->reason), "text", cell->text ? cell->text : "",
-			  "remedy", reason_remedy(cell->reason), "bundles", list(cell->bundles),
-			  "devices", list(cell->devices)));
+			  "remedy", cell->remedy ? cell->remedy : reason_remedy(cell->reason),
+			  "bundles", list(cell->bundles), "devices", list(cell->devices)));
 	append_once(nics, nic);
 	json_object_set_new(
 		counts, state,

@@ -27,6 +27,11 @@ const char *coverage_grid_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+bool coverage_grid_is_carried(const json_t *object)
+{
+	return strcmp(coverage_grid_text(object, "state"), "carried") == 0;
+}
+
 static bool same(const json_t *left, const json_t *right, const char *key)
 {
 	return json_equal(json_object_get(left, key), json_object_get(right, key));
@@ -57,7 +62,9 @@ static void note(json_t *notes, json_t *seen, json_t *cell)
 					  coverage_grid_text(cell, "text"));
 	json_t *number = json_object_get(seen, key);
 
-	if (strcmp(coverage_grid_text(cell, "state"), "carried") == 0)
+	if (coverage_grid_is_carried(cell) &&
+	    (json_is_true(json_object_get(cell, "compared")) ||
+	     !coverage_grid_text(cell, "text")[0]))
 		return;
 	for (size_t i = 0; !number && i < COUNT_OF(keys); i++)
 		json_object_set(entry, keys[i], json_object_get(cell, keys[i]));
@@ -166,20 +173,37 @@ char *coverage_grid_title(const struct coverage_group *group)
 	return title;
 }
 
+static size_t not_compared(const json_t *cells)
+{
+	const json_t *cell;
+	size_t i, count = 0;
+
+	json_array_foreach(cells, i, cell)
+	{
+		count += coverage_grid_is_carried(cell) &&
+			 !json_is_true(json_object_get(cell, "compared"));
+	}
+	return count;
+}
+
 char *coverage_grid_sum(const struct coverage_grid *grid)
 {
 	static const char *const keys[] = { "carried", "download", "miss" };
 	const json_t *counts = json_object_get(grid->document, "counts");
-	size_t cells = json_array_size(json_object_get(grid->document, "cells"));
+	const json_t *all = json_object_get(grid->document, "cells");
+	size_t cells = json_array_size(all), open = not_compared(all);
+	AUTO_FREE char *of_them =
+		open ? must_printf(" (%zu of them not compared with an image)", open)
+		     : must_strdup("");
 	char *sum = must_printf("%zu cell%s: ", cells, cells == 1 ? "" : "s");
 
 	for (size_t i = 0; i < COUNT_OF(keys); i++) {
 		AUTO_FREE char *before = sum;
 
 		sum = must_printf(
-			"%s%s%lld %s", before, i ? ", " : "",
+			"%s%s%lld %s%s", before, i ? ", " : "",
 			(long long)json_integer_value(json_object_get(counts, keys[i])),
-			keys[i]);
+			keys[i], i ? "" : of_them);
 	}
 	return sum;
 }

@@ -2,6 +2,7 @@
 #ifndef LARDER_COVERAGE_GRID_H
 #define LARDER_COVERAGE_GRID_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "cache/base/json.h"
@@ -22,8 +23,8 @@ struct coverage_group {
 
 struct coverage_grid {
 	json_t *document; /* owned; its texts are fit for a terminal */
-	/* Owned; why cells are not carried, each once: {state, reason, text, remedy}. A cell that is not carried has its
-	 * number, from 1, as "note". */
+	/* Owned; why cells are not carried, or why an image could not be asked about them, each once: {state, reason, text,
+	 * remedy}. Such a cell has its number, from 1, as "note". */
 	json_t *notes;
 	struct coverage_group *group; /* owned */
 	size_t count;
@@ -36,9 +37,11 @@ struct coverage_grid coverage_grid_of(const json_t *document);
 
 /* "debian:12, x86_64, Standard_HB120rs_v3". The caller frees. */
 char *coverage_grid_title(const struct coverage_group *group);
-/* "9 cells: 7 carried, 1 download, 1 miss". The caller frees. */
+/* "9 cells: 7 carried (5 of them not compared with an image), 1 download, 1 miss". The caller frees. */
 char *coverage_grid_sum(const struct coverage_grid *grid);
 const char *coverage_grid_text(const json_t *object, const char *key);
+/* Of a cell or a note: is it carried? Then its note says what was not compared. */
+bool coverage_grid_is_carried(const json_t *object);
 
 /* For people, at most 100 columns wide where the names allow. */
 void coverage_print_text(FILE *to, const json_t *document);

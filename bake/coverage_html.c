@@ -49,7 +49,8 @@ static const char head[] =
 static const struct {
 	const char *state, *text;
 } legend[] = {
-	{ "carried", "this cache has all that the machine needs" },
+	{ "carried",
+	  "all that the machine needs is here; \"not compared\": no image was asked" },
 	{ "download", "signed, not in this cache: a machine with a network fetches it" },
 	{ "miss", "no driver, for the reason given" },
 	{ "none", "not looked at" },
@@ -92,6 +93,13 @@ static void print_bundles(FILE *to, const json_t *bundles)
 	}
 }
 
+/* A reason, or what takes its place where the cell is carried. */
+static const char *why(const json_t *object)
+{
+	return coverage_grid_is_carried(object) ? "not compared"
+						: coverage_grid_text(object, "reason");
+}
+
 /* The state is one of three words of ours; it is text, and colour besides. */
 static void print_cell(FILE *to, const json_t *cell)
 {
@@ -104,8 +112,10 @@ static void print_cell(FILE *to, const json_t *cell)
 	print_in(to, "<td class=\"", coverage_grid_text(cell, "state"), "\">");
 	print_in(to, "<b>", coverage_grid_text(cell, "state"), "</b>");
 	if (note)
-		fprintf(to, " <a href=\"#note-%lld\">%s (%lld)</a>", (long long)note,
-			coverage_grid_text(cell, "reason"), (long long)note);
+		fprintf(to, " <a href=\"#note-%lld\">%s (%lld)</a>", (long long)note, why(cell),
+			(long long)note);
+	else if (!json_is_true(json_object_get(cell, "compared")))
+		fputs(" <small>not compared</small>", to);
 	print_bundles(to, json_object_get(cell, "bundles"));
 	fputs("</td>", to);
 }
@@ -150,7 +160,7 @@ static void print_notes(FILE *to, const json_t *notes)
 	{
 		fprintf(to, "<li id=\"note-%zu\"><b>", i + 1);
 		print_in(to, "", coverage_grid_text(note, "state"), ", ");
-		print_in(to, "", coverage_grid_text(note, "reason"), "</b>: ");
+		print_in(to, "", why(note), "</b>: ");
 		print_in(to, "", coverage_grid_text(note, "text"), "<br>");
 		print_in(to, "", coverage_grid_text(note, "remedy"), "</li>\n");
 	}

@@ -26,19 +26,25 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
+static void add_globs(struct coverage_globs *globs, const struct json_strings *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		globs->item[globs->count++] = devices->item[i];
+}
+
 struct coverage_globs coverage_globs_of(const struct inventory *inventory)
 {
 	struct coverage_globs globs = { 0 };
 	size_t count = 0, kept = 0;
 
-	for (size_t i = 0; i < inventory->row_count; i++)
-		count += inventory->rows[i].row->devices.count;
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		for (size_t j = 0; j < inventory->tables[i].count; j++)
+			count += inventory->tables[i].row[j].devices.count;
+	}
 	globs.item = must_calloc(count, sizeof(*globs.item));
-	for (size_t i = 0; i < inventory->row_count; i++) {
-		const struct json_strings *devices = &inventory->rows[i].row->devices;
-
-		for (size_t j = 0; j < devices->count; j++)
-			globs.item[globs.count++] = devices->item[j];
+	for (size_t i = 0; i < inventory->table_count; i++) {
+		for (size_t j = 0; j < inventory->tables[i].count; j++)
+			add_globs(&globs, &inventory->tables[i].row[j].devices);
 	}
 	if (globs.count)
 		qsort(globs.item, globs.count, sizeof(*globs.item), by_text);

@@ -86,6 +86,17 @@ static void print_group(FILE *to, const struct coverage_group *group)
 	fputs("\n", to);
 }
 
+static void print_note(FILE *to, size_t number, const json_t *note)
+{
+	const char *text = coverage_grid_text(note, "text");
+
+	if (coverage_grid_is_carried(note))
+		fprintf(to, "%zu  not compared: %s\n", number, text);
+	else
+		fprintf(to, "%zu  %s: %s\n   %s\n", number, coverage_grid_text(note, "reason"),
+			text, coverage_grid_text(note, "remedy"));
+}
+
 void coverage_print_text(FILE *to, const json_t *document)
 {
 	AUTO_COVERAGE_GRID struct coverage_grid grid = coverage_grid_of(document);
@@ -97,8 +108,7 @@ void coverage_print_text(FILE *to, const json_t *document)
 		print_group(to, &grid.group[i]);
 	json_array_foreach(grid.notes, i, note)
 	{
-		fprintf(to, "%zu  %s: %s\n   %s\n", i + 1, coverage_grid_text(note, "reason"),
-			coverage_grid_text(note, "text"), coverage_grid_text(note, "remedy"));
+		print_note(to, i + 1, note);
 	}
 	fprintf(to, "%s%s; signatures are not checked here: larder-verify does\n",
 		json_array_size(grid.notes) ? "\n" : "", sum);

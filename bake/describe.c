@@ -9,22 +9,6 @@ static json_t *digest_json(const struct digest *digest)
 	return json_string(digest_text(digest, text));
 }
 
-/* The tables that have a row with this record, each once. */
-static json_t *tables_of(const struct place *place, const struct digest *record)
-{
-	json_t *names = json_array();
-	size_t count;
-	const struct inventory_row *rows = inventory_rows_of(&place->inventory, record, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (i == 0 || rows[i].table != rows[i - 1].table)
-			json_array_append_new(
-				names,
-				json_string(place->cache.statement.table[rows[i].table].name));
-	}
-	return names;
-}
-
 static json_t *row_json(const struct table_row *row)
 {
 	return json_pack(
@@ -52,20 +36,54 @@ static void add_record(json_t *bundle, const struct record *record)
 	json_decref(copy);
 }
 
-static json_t *bundle_json(const struct place *place, const struct inventory_bundle *from)
+/* One bundle for each row of the record; rows that differ in the table alone are one. */
+static json_t *rows_json(const struct place *place, const struct digest *record)
+{
+	json_t *bundles = json_object();
+	size_t count;
+	const struct inventory_row *rows = inventory_rows_of(&place->inventory, record, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *table = place->cache.statement.table[rows[i].table].name;
+		AUTO_JSON json_t *row = row_json(rows[i].row);
+		AUTO_FREE char *key = NULL;
+		json_t *bundle;
+		size_t size;
+
+		key = json_text(row, &size);
+		bundle = json_object_get(bundles, key);
+		if (!bundle) {
+			json_object_set_new(row, "tables", json_array());
+			json_object_set(bundles, key, row);
+			bundle = row;
+		}
+		json_array_append_new(json_object_get(bundle, "tables"), json_string(table));
+	}
+	return bundles;
+}
+
+static void add_bundles(const struct place *place, const struct inventory_bundle *from,
+			json_t *bundles)
 {
 	const struct statement *statement = &place->cache.statement;
-	json_t *bundle = row_json(from->row);
+	AUTO_JSON json_t *rows = rows_json(place, &from->row->record.digest);
+	const char *key;
+	json_t *bundle;
 
-	json_object_set_new(bundle, "tables", tables_of(place, &from->row->record.digest));
-	json_object_set_new(bundle, "carried", json_boolean(from->carried));
-	json_object_set_new(bundle, "selected", json_boolean(from->selected));
-	json_object_set_new(bundle, "withdrawn",
-			    json_boolean(statement_withdraws(statement, from->row->name,
-							     from->row->version)));
-	if (from->record.document)
-		add_record(bundle, &from->record);
-	return bundle;
+	json_object_foreach(rows, key, bundle)
+	{
+		const char *name = json_string_value(json_object_get(bundle, "name"));
+		const char *version = json_string_value(json_object_get(bundle, "version"));
+
+		json_object_set_new(bundle, "carried", json_boolean(from->carried));
+		json_object_set_new(bundle, "selected", json_boolean(from->selected));
+		json_object_set_new(
+			bundle, "withdrawn",
+			json_boolean(statement_withdraws(statement, name, version)));
+		if (from->record.document)
+			add_record(bundle, &from->record);
+		json_array_append(bundles, bundle);
+	}
 }
 
 static json_t *tables_json(const struct place *place)
@@ -116,8 +134,7 @@ int describe(const struct place *place, json_t **out_document, struct err *err)
 		return -1;
 	}
 	for (size_t i = 0; i < place->inventory.bundle_count; i++)
-		json_array_append_new(bundles,
-				      bundle_json(place, &place->inventory.bundles[i]));
+		add_bundles(place, &place->inventory.bundles[i], bundles);
 	root = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 			 statement->name, "serial", (json_int_t)statement->serial, "created",
 			 statement->created, "envelope", digest_json(&place->cache.envelope),

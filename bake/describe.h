@@ -9,7 +9,7 @@
  *   bundles[]: name, version, id, tables[], rank, kernels[], devices[], sizes[], excludes[], requires[], early, like, secure_boot, link_layer,
  *     record, bytes, carried, selected, withdrawn; and where the record is here, as it stands there without its
  *     chunks: files[], install[], expect, origins[], licence
- * Fields of a row are those of the first row that names the record. */
+ * Each row of a record is a bundle of its own; rows that differ in the table alone are one. */
 MUST_USE int describe(const struct place *place, json_t **out_document, struct err *err);
 
 /* "NAME VERSION ID" of a bundle in the document. The caller frees. */

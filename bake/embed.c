@@ -19,7 +19,18 @@ static const char default_conf[] =
 	"#enabled=yes\n"
 	"#steps=files,modules,load,packages\n"
 	"#carrier_timeout_s=10\n"
-	"#step_timeout_s=600\n";
+	"#step_timeout_s=600\n"
+	"#run_timeout_s=840\n"
+	"#metrics=/var/lib/prometheus/node-exporter/larder.prom\n";
+
+/* cloud-init clean runs what is executable there, before an image is taken of a machine. */
+#define CLEAN_DIR "etc/cloud/clean.d"
+#define CLEAN_NAME "50-larder"
+static const char clean_hook[] = "#!/bin/sh\n"
+				 "# What larder has seen and done here is not of the machines "
+				 "that the image will make.\n"
+				 "[ ! -x /usr/libexec/larder/larder-firstboot ] || exec "
+				 "/usr/libexec/larder/larder-firstboot reset\n";
 
 struct job {
 	const struct embed_inputs *inputs;
@@ -88,6 +99,8 @@ static int put_agent(struct job *job, struct err *err)
 		return err_set(err, ERR_INVALID, "%s: not a program (--agent)",
 			       job->inputs->agent);
 	if (put_file(job, "usr/libexec/larder", "larder-firstboot", data, size, 0755, err) < 0)
+		return -1;
+	if (put_file(job, CLEAN_DIR, CLEAN_NAME, clean_hook, strlen(clean_hook), 0755, err) < 0)
 		return -1;
 	return put_link(job, "usr/sbin", "larder-firstboot",
 			"../libexec/larder/larder-firstboot", err);

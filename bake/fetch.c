@@ -17,8 +17,9 @@ void fetch_note(struct fetch_job *job, const struct err *err)
 		log_line(job->inputs->log, "%s", err->text);
 }
 
-/* Returns whether any bundle of the manifest is. */
-static bool select_bundles(const struct fetch_inputs *inputs, struct fetch_source *source)
+/* Returns whether any bundle of the manifest is. chosen: of each, by a shopping list; NULL: there is none. */
+static bool select_bundles(const struct fetch_inputs *inputs, struct fetch_source *source,
+			   const bool *chosen)
 {
 	const struct manifest *manifest = &source->manifest;
 	bool any = false;
@@ -28,17 +29,37 @@ static bool select_bundles(const struct fetch_inputs *inputs, struct fetch_sourc
 		const struct manifest_bundle *bundle = &manifest->bundles[i];
 
 		source->selected[i] =
-			offer_selected(inputs->select, manifest, bundle) &&
-			wanted_gaps_take(inputs->wanted, manifest, bundle, inputs->site);
+			chosen ? chosen[i] : offer_selected(inputs->select, manifest, bundle);
 		any |= source->selected[i];
 	}
 	return any;
 }
 
+static int select_all(struct fetch_job *job, const struct manifest *const *manifests,
+		      struct err *err)
+{
+	const struct fetch_inputs *inputs = job->inputs;
+	const bool *chosen = NULL;
+	bool any = false;
+
+	if (inputs->wanted) {
+		if (wanted_gaps_choose(inputs->wanted, manifests, inputs->path_count,
+				       inputs->site, inputs->select, err) < 0)
+			return -1;
+		chosen = inputs->wanted->chosen;
+	}
+	for (size_t i = 0; i < inputs->path_count; i++) {
+		any |= select_bundles(inputs, &job->sources[i], chosen);
+		chosen = chosen ? chosen + manifests[i]->bundle_count : NULL;
+	}
+	return offer_check_any(inputs->select, any, err);
+}
+
 static int load_sources(struct fetch_job *job, struct err *err)
 {
 	const struct fetch_inputs *inputs = job->inputs;
-	bool any = false;
+	AUTO_FREE const struct manifest **manifests =
+		must_calloc(inputs->path_count, sizeof(struct manifest *));
 
 	for (size_t i = 0; i < inputs->path_count; i++) {
 		struct fetch_source *source = &job->sources[i];
@@ -48,9 +69,9 @@ static int load_sources(struct fetch_job *job, struct err *err)
 			return -1;
 		if (lock_load(source->path, &source->lock, err) < 0)
 			return -1;
-		any |= select_bundles(inputs, source);
+		manifests[i] = &source->manifest;
 	}
-	return offer_check_any(inputs->select, any, err);
+	return select_all(job, manifests, err);
 }
 
 /* Writes what is known now into one lock, and new pins into the manifest. */

@@ -17,7 +17,7 @@ struct fetch_inputs {
 	const struct site *site;
 	const struct store *store;
 	const struct select *select; /* only for these bundles; NULL: for all */
-	struct wanted_gaps *wanted; /* only what closes one of these; NULL: all */
+	struct wanted_gaps *wanted; /* only what is chosen for these; NULL: all */
 	struct log *log;
 	unsigned stall_seconds;
 	const char

@@ -1,15 +1,13 @@
 #include "bake/installable.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "cache/base/fs.h"
+#include "bake/tempdir.h"
 #include "cache/base/run.h"
 #include "cache/name.h"
 
 #define TIMEOUT_MS (600 * 1000)
-#define SCRATCH_PREFIX "larder-installable-"
 #define DPKG_FOLDER "var/lib/dpkg"
 #define ARCH_LIST_MAX 4096
 #define RPM_DATABASE_MAX (UINT64_C(2) << 30)
@@ -25,33 +23,13 @@ struct ask {
 	const char *root;
 	const char *const *file;
 	size_t count;
-	char scratch
-		[FS_PATH_MAX]; /* a folder of our own, removed at the end; "" before it is made */
-	int dir; /* the same, open */
+	struct tempdir scratch;
 	struct installable *out;
 };
 
 static void end_ask(struct ask *ask)
 {
-	struct err none = { 0 };
-
-	if (ask->dir >= 0)
-		close(ask->dir);
-	if (ask->scratch[0] && fs_remove_tree(AT_FDCWD, ask->scratch, &none) < 0)
-		return; /* a temporary folder stays behind: the answer is the same */
-}
-
-static int make_scratch(struct ask *ask, struct err *err)
-{
-	const char *base = getenv("TMPDIR");
-	char path[FS_PATH_MAX];
-
-	snprintf(path, sizeof(path), "%.3900s/" SCRATCH_PREFIX "XXXXXX",
-		 base && base[0] == '/' ? base : "/var/tmp");
-	if (!mkdtemp(path))
-		return err_errno(err, "make folder %.200s", path);
-	memcpy(ask->scratch, path, sizeof(path));
-	return fs_open_dir(AT_FDCWD, ask->scratch, &ask->dir, err);
+	tempdir_remove(&ask->scratch);
 }
 
 static void answer(struct ask *ask, enum installable_answer what, const char *text)
@@ -64,7 +42,7 @@ static void answer(struct ask *ask, enum installable_answer what, const char *te
 static int ask_tool(const struct ask *ask, const char *const *head, bool files,
 		    struct run_result *result, struct err *err)
 {
-	AUTO_FREE char *config = must_printf("APT_CONFIG=%s/apt.conf", ask->scratch);
+	AUTO_FREE char *config = must_printf("APT_CONFIG=%s/apt.conf", ask->scratch.path);
 	AUTO_FREE const char **argv = must_calloc(MAX_WORDS + ask->count + 1, sizeof(*argv));
 	const char *const env[] = { config, NULL };
 	const struct run_spec spec = { .argv = argv,
@@ -175,7 +153,7 @@ static void add_apt(const struct ask *ask, const char *verb, const char *arch,
 	add_word(words, must_strdup("apt-get"));
 	add_word(words, must_strdup(verb));
 	for (size_t i = 0; i < COUNT_OF(own); i++)
-		add_word(words, must_printf("-o%s=%s", own[i], ask->scratch));
+		add_word(words, must_printf("-o%s=%s", own[i], ask->scratch.path));
 	add_word(words,
 		 must_printf("-oDir::State::status=%s/" DPKG_FOLDER "/status", ask->root));
 	if (arch[0]) {
@@ -215,7 +193,8 @@ static int ask_apt(struct ask *ask, struct err *err)
 		answer(ask, INSTALLABLE_NOT_KNOWN, "not known: the image has no list of dpkg");
 		return 0;
 	}
-	if (fs_replace(ask->dir, "apt.conf", apt_conf, sizeof(apt_conf) - 1, 0600, err) < 0)
+	if (fs_replace(ask->scratch.dir, "apt.conf", apt_conf, sizeof(apt_conf) - 1, 0600,
+		       err) < 0)
 		return -1;
 	find_arch(ask, arch);
 	add_apt(ask, "install", arch, &words);
@@ -272,7 +251,7 @@ static int copy_rpm_database(const struct ask *ask, bool *found, struct err *err
 	AUTO_CLOSE int root = -1, to = -1;
 
 	if (fs_open_dir(AT_FDCWD, ask->root, &root, err) < 0 ||
-	    fs_make_dir(ask->dir, "rpm", 0700, &to, err) < 0)
+	    fs_make_dir(ask->scratch.dir, "rpm", 0700, &to, err) < 0)
 		return -1;
 	for (size_t i = 0; i < COUNT_OF(folders) && !*found; i++) {
 		AUTO_NAMES struct fs_names names = { 0 };
@@ -288,6 +267,23 @@ static int copy_rpm_database(const struct ask *ask, bool *found, struct err *err
 		}
 		*found = names.count > 0;
 	}
+	return 0;
+}
+
+/* What is no package, rpm takes for a list of packages, and fetches what that names. */
+static int check_rpm(const char *file, struct err *err)
+{
+	static const char lead[] = { '\xed', '\xab', '\xee',
+				     '\xdb' }; /* rpm's lead, lib/rpmlead.c */
+	char front[sizeof(lead)];
+	AUTO_CLOSE int fd = -1;
+	size_t got;
+
+	if (fs_open_read(AT_FDCWD, file, &fd, err) < 0 ||
+	    fs_pread(fd, front, sizeof(front), 0, &got, err) < 0)
+		return -1;
+	if (got < sizeof(front) || memcmp(front, lead, sizeof(lead)) != 0)
+		return err_set(err, ERR_INVALID, "%s: no rpm package", file);
 	return 0;
 }
 
@@ -309,9 +305,13 @@ static int ask_rpm(struct ask *ask, struct err *err)
 		answer(ask, INSTALLABLE_NOT_KNOWN, "not known: the image has no rpm database");
 		return 0;
 	}
+	for (size_t i = 0; i < ask->count; i++) {
+		if (check_rpm(ask->file[i], err) < 0)
+			return -1;
+	}
 	for (size_t i = 0; i < COUNT_OF(options); i++)
 		add_word(&words, must_strdup(options[i]));
-	add_word(&words, must_printf("--dbpath=%s/rpm", ask->scratch));
+	add_word(&words, must_printf("--dbpath=%s/rpm", ask->scratch.path));
 	add_word(&words, must_strdup("--"));
 	if (ask_tool(ask, words.word, true, &result, err) < 0)
 		return -1;
@@ -347,7 +347,9 @@ int installable_check(const char *root, const char *const *files, size_t count,
 {
 	struct installable result = { 0 };
 	AUTO(end_ask)
-	struct ask ask = { .file = files, .count = count, .dir = -1, .out = &result };
+	struct ask ask = {
+		.file = files, .count = count, .scratch = TEMPDIR_NONE, .out = &result
+	};
 	AUTO_FREE char *top = realpath(root, NULL);
 	bool debs = all_end_with(files, count, ".deb");
 	struct err why = { 0 };
@@ -362,7 +364,7 @@ int installable_check(const char *root, const char *const *files, size_t count,
 	if (!top)
 		return err_errno(err, "%s", root);
 	ask.root = top;
-	if (make_scratch(&ask, err) < 0)
+	if (tempdir_make("installable", &ask.scratch, err) < 0)
 		return -1;
 	if ((debs ? ask_apt(&ask, &why) : ask_rpm(&ask, &why)) < 0) {
 		if (why.kind != ERR_MISSING) {

@@ -22,7 +22,7 @@ struct installable {
 };
 
 /* files: absolute paths of the packages, all .deb or all .rpm, as this host sees them. root: the image's root folder.
- * ERR_INVALID: other files, or none. */
+ * ERR_INVALID: other files, none, or one that only has the name of an rpm. */
 MUST_USE int installable_check(const char *root, const char *const *files, size_t count,
 			       struct installable *out, struct err *err);
 

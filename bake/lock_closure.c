@@ -222,6 +222,8 @@ int lock_put_closure(struct lock *lock, const struct lock_closure *wanted,
 	AUTO_FREE char *key = lock_closure_key(wanted);
 	json_t *closures = json_object_get(lock->document, "closures");
 	AUTO_JSON json_t *entry = NULL, *packages = json_array();
+	AUTO_CLOSURE struct closure again = { 0 };
+	struct digest digest;
 	char hex[DIGEST_HEX_MAX];
 
 	if (check_old(lock, wanted, closure, err) < 0)
@@ -236,6 +238,9 @@ int lock_put_closure(struct lock *lock, const struct lock_closure *wanted,
 	}
 	entry = json_pack("{s:s, s:O}", "installed", digest_hex(installed, hex), "packages",
 			  packages);
+	/* What a repository said becomes a lock only if it can be read again: no password in a URL, no glob for a member. */
+	if (read_closure(key, entry, &digest, &again, err) < 0)
+		return -1;
 	if (!closures) {
 		closures = json_object();
 		json_object_set_new(lock->document, "closures", closures);

@@ -19,6 +19,20 @@ static int read_flat(const char *path, const struct site *site, json_t **out_fla
 	return 0;
 }
 
+enum manifest_sort manifest_sort_of(const json_t *document)
+{
+	const char *format = json_string_value(json_object_get(document, "format"));
+	const char *schema = json_string_value(json_object_get(document, "$schema"));
+
+	if (format && strcmp(format, "larder.site.v1") == 0)
+		return MANIFEST_SORT_SITE;
+	if (format && strcmp(format, "larder.lock.v1") == 0)
+		return MANIFEST_SORT_LOCK;
+	if (!format && schema && strncmp(schema, "https://json-schema.org/", 24) == 0)
+		return MANIFEST_SORT_SCHEMA;
+	return MANIFEST_SORT_OWN;
+}
+
 int manifest_expand(const char *path, const struct site *site, json_t **out_flat,
 		    struct err *err)
 {
@@ -34,13 +48,7 @@ static const char *text_of(const json_t *object, const char *key)
 
 static struct json_strings list_of(const json_t *object, const char *key)
 {
-	const json_t *array = json_object_get(object, key);
-	struct json_strings list = { .count = json_array_size(array) };
-
-	list.item = must_calloc(list.count, sizeof(*list.item));
-	for (size_t i = 0; i < list.count; i++)
-		list.item[i] = json_string_value(json_array_get(array, i));
-	return list;
+	return json_to_strings(json_object_get(object, key));
 }
 
 static size_t count_takes(const json_t *bundles)

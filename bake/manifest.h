@@ -91,6 +91,15 @@ char *site_path(const struct site *site, const char *path);
 /* Has the organisation accepted this licence? ERR_REFUSED: no, or not in full yet. */
 MUST_USE int site_check_licence(const struct site *site, const char *id, struct err *err);
 
+/* What a file among manifests is: folders of them are named whole. */
+enum manifest_sort {
+	MANIFEST_SORT_OWN, /* a manifest, or nothing that is known */
+	MANIFEST_SORT_SITE,
+	MANIFEST_SORT_LOCK,
+	MANIFEST_SORT_SCHEMA,
+};
+enum manifest_sort manifest_sort_of(const json_t *document);
+
 /* Reads, expands (MANIFEST.md rules 1 to 3) and checks one manifest. Every error begins with the
  * path of the file and names the field: "m.json: bundles[2].take[0].into: ...". The caller owns the
  * flat document. */

@@ -175,16 +175,32 @@ static void host_of(const char *url, char out[URL_HOST_MAX_BYTES + 1])
 	out[length] = '\0';
 }
 
+/* The number of the row for a host; the number of rows: none is. */
+static size_t find_row(const json_t *list, const char *host)
+{
+	size_t i = 0;
+
+	while (i < json_array_size(list) &&
+	       strcasecmp(json_string_value(json_object_get(json_array_get(list, i), "host")),
+			  host) != 0)
+		i++;
+	return i;
+}
+
+const json_t *passes_entry(const struct site *site, const char *url)
+{
+	const json_t *list = json_object_get(site->document, "credentials");
+	char host[URL_HOST_MAX_BYTES + 1];
+
+	host_of(url, host);
+	return json_array_get(list, find_row(list, host));
+}
+
 static struct pass *find_pass(const struct passes *passes, const char *host)
 {
-	for (size_t i = 0; i < passes->count; i++) {
-		const char *named =
-			json_string_value(json_object_get(passes->pass[i].entry, "host"));
+	size_t row = find_row(json_object_get(passes->site->document, "credentials"), host);
 
-		if (strcasecmp(named, host) == 0)
-			return &passes->pass[i];
-	}
-	return NULL;
+	return row < passes->count ? &passes->pass[row] : NULL;
 }
 
 int passes_add(struct passes *passes, const char *url, const char *from,

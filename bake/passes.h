@@ -23,6 +23,9 @@ void passes_free(struct passes **passes);
 MUST_USE int passes_add(struct passes *passes, const char *url, const char *from,
 			struct curl_slist **headers, struct err *err);
 
+/* The row of the site file's "credentials" for the host of this URL; borrowed. NULL: none. */
+const json_t *passes_entry(const struct site *site, const char *url);
+
 /* Wipes the headers, then frees them. */
 void passes_drop(struct curl_slist **headers);
 

@@ -1,5 +1,6 @@
 #include "bake/replay.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "bake/offer.h"
@@ -17,22 +18,32 @@ static bool is_manifest(const char *word)
 	return length > 5 && strcmp(word + length - 5, ".json") == 0;
 }
 
-static int offer_all(const struct manifest *manifest, size_t count, struct offer *offer,
-		     struct err *err)
+static int offer_all(const struct manifest *const *manifests, size_t count,
+		     const struct select *select, struct offer *offer, struct err *err)
 {
 	uint64_t number = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < manifest[i].bundle_count; j++) {
+		for (size_t j = 0; j < manifests[i]->bundle_count; j++) {
+			const struct manifest_bundle *bundle = &manifests[i]->bundles[j];
 			struct digest_size record = { 0 };
 
 			/* In place of a digest: no two bundles are one. */
 			number++;
 			memcpy(record.digest.byte, &number, sizeof(number));
-			offer_add(offer, &manifest[i], &manifest[i].bundles[j], &record, 0);
+			if (offer_selected(select, manifests[i], bundle))
+				offer_add(offer, manifests[i], bundle, &record, 0);
 		}
 	}
 	return offer_sort(offer, err);
+}
+
+size_t replay_bundle(const struct table_row *row)
+{
+	uint64_t number;
+
+	memcpy(&number, row->record.digest.byte, sizeof(number));
+	return (size_t)number - 1;
 }
 
 /* A table that owns its strings, so that the manifests may go. */
@@ -54,14 +65,17 @@ static int put_table(const struct offer_table *from, struct place *place,
 }
 
 static int put_statement(const struct statement_table *entries, size_t count,
-			 struct place *place, struct err *err)
+			 const struct site *site, struct place *place, struct err *err)
 {
+	AUTO(json_strings_free)
+	struct json_strings withdrawn = json_to_strings(site ? site_withdrawn(site) : NULL);
 	const struct statement statement = {
 		.name = "manifests",
 		.created = "1970-01-01T00:00:00Z",
 		.serial = 1,
 		.table = (struct statement_table *)(uintptr_t)entries,
 		.table_count = count,
+		.withdrawn = withdrawn,
 	};
 	AUTO_FREE char *text = NULL;
 	size_t size;
@@ -88,7 +102,8 @@ static void put_bundles(struct inventory *inventory)
 	}
 }
 
-static int put_offer(const struct offer *offer, struct place *place, struct err *err)
+static int put_offer(const struct offer *offer, const struct site *site, struct place *place,
+		     struct err *err)
 {
 	AUTO_FREE struct statement_table *entries = must_calloc(offer->count, sizeof(*entries));
 
@@ -98,25 +113,47 @@ static int put_offer(const struct offer *offer, struct place *place, struct err 
 			return -1;
 	}
 	put_bundles(&place->inventory);
-	return put_statement(entries, offer->count, place, err);
+	return put_statement(entries, offer->count, site, place, err);
+}
+
+/* "manifests/" and all in it: their schema, their locks and the site file are no manifests. */
+static bool is_other(const char *path)
+{
+	AUTO_JSON json_t *document = NULL;
+	struct err none = { 0 };
+
+	return json_read_at(AT_FDCWD, path, MANIFEST_MAX_BYTES, &document, &none) == 0 &&
+	       manifest_sort_of(document) != MANIFEST_SORT_OWN;
+}
+
+int replay_open_manifests(const struct manifest *const *manifests, size_t count,
+			  const struct site *site, const struct select *select,
+			  struct place *place, struct err *err)
+{
+	AUTO_OFFER struct offer offer = { 0 };
+
+	if (offer_all(manifests, count, select, &offer, err) < 0)
+		return -1;
+	return put_offer(&offer, site, place, err);
 }
 
 static int open_manifests(char *const *words, size_t count, const struct site *site,
 			  struct place *place, struct err *err)
 {
 	AUTO_FREE struct manifest *manifest = must_calloc(count, sizeof(*manifest));
-	AUTO_OFFER struct offer offer = { 0 };
+	AUTO_FREE const struct manifest **all = must_calloc(count, sizeof(struct manifest *));
 	size_t opened = 0;
 	int result = 0;
 
-	while (result == 0 && opened < count) {
-		result = manifest_load(words[opened], site, &manifest[opened], err);
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		if (is_other(words[i]))
+			continue;
+		result = manifest_load(words[i], site, &manifest[opened], err);
+		all[opened] = &manifest[opened];
 		opened += result == 0;
 	}
 	if (result == 0)
-		result = offer_all(manifest, count, &offer, err);
-	if (result == 0)
-		result = put_offer(&offer, place, err);
+		result = replay_open_manifests(all, opened, site, NULL, place, err);
 	while (opened > 0)
 		manifest_free(&manifest[--opened]);
 	return result;
@@ -131,6 +168,21 @@ int replay_open(char *const *words, size_t count, const struct site *site,
 		return err_set(err, ERR_USAGE, "%s: expected one cache, or manifests alone",
 			       words[1]);
 	return place_open(words[0], options, place, err);
+}
+
+int replay_read_facts(const char *path, struct facts *out, struct err *err)
+{
+	AUTO_FREE char *data = NULL;
+	size_t size;
+
+	if (fs_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &data, &size, err) < 0)
+		return -1;
+	return facts_parse(data, size, out, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+bool replay_is_offer(const struct place *place)
+{
+	return !place->cache.layout.blobs.kind;
 }
 
 bool replay_is_carried(const struct place *place, const struct table_row *row)
@@ -164,6 +216,7 @@ static void judge(const struct place *place, struct replay *out)
 	for (size_t i = 0; i < plan->count && out->reason == REASON_DONE; i++) {
 		const struct plan_choice *choice = &plan->choice[i];
 		const struct table_row *missing;
+		char title[PLAN_TEXT_MAX];
 
 		if (!choice->row && choice->claimed) {
 			out->reason = choice->reason;
@@ -174,8 +227,8 @@ static void judge(const struct place *place, struct replay *out)
 		if (!missing)
 			continue;
 		out->reason = REASON_NOT_CARRIED;
-		snprintf(out->text, sizeof(out->text), "%.120s %.120s %.120s is not carried",
-			 missing->name, missing->version, missing->id);
+		plan_title(missing, title);
+		snprintf(out->text, sizeof(out->text), "%.400s is not carried", title);
 	}
 }
 

@@ -8,10 +8,13 @@
 #include "cache/plan.h"
 
 /* One cache; or one manifest or more (*.json), as a place that carries all their bundles, whose records nobody made
- * yet. site: for manifests; NULL: none. Errors as place_open and manifest_load. */
+ * yet; a lock, a site file or a JSON schema among them is passed over. site: for manifests; NULL: none. Errors as place_open and manifest_load. */
 MUST_USE int replay_open(char *const *words, size_t count, const struct site *site,
 			 const struct place_options *options, struct place *place,
 			 struct err *err);
+
+/* A machine, as "larder-firstboot facts --json" says it. Errors name the file. */
+MUST_USE int replay_read_facts(const char *path, struct facts *out, struct err *err);
 
 struct replay {
 	enum reason
@@ -27,6 +30,17 @@ void replay_free(struct replay *replay);
 /* What the agent would choose there, out of this cache. */
 void replay_plan(const struct place *place, const struct facts *facts, enum plan_moment moment,
 		 struct replay *out);
+
+/* The same of manifests that are loaded, which may go before the place; select NULL: all of their bundles. */
+MUST_USE int replay_open_manifests(const struct manifest *const *manifests, size_t count,
+				   const struct site *site, const struct select *select,
+				   struct place *place, struct err *err);
+
+/* Of a place of manifests: which bundle a row is, counted through all of them in their order. */
+size_t replay_bundle(const struct table_row *row);
+
+/* Is it made of manifests? Then there are no records to be read. */
+bool replay_is_offer(const struct place *place);
 
 /* Is the bundle of this row here whole? */
 bool replay_is_carried(const struct place *place, const struct table_row *row);

@@ -7,6 +7,7 @@
 #include "bake/apt_lists.h"
 #include "bake/apt_room.h"
 #include "bake/apt_run.h"
+#include "bake/passes.h"
 #include "bake/resolve.h"
 
 #define ASK_TIMEOUT_MS (300 * 1000)
@@ -28,6 +29,42 @@ static int ask(const struct resolve_request *request, const char *option,
 	return apt_run(argv, config, NULL, ASK_TIMEOUT_MS, out, err);
 }
 
+/* "'http://host/path' name size": an index that apt would fetch. */
+static int check_uri(const struct resolve_request *request, const char *line, struct err *err)
+{
+	AUTO_FREE char *url = must_printf("%.*s", (int)strcspn(line + 1, "'"), line + 1);
+	const json_t *entry = *line == '\'' ? passes_entry(request->site, url) : NULL;
+
+	if (!json_object_get(entry, "header_command"))
+		return 0;
+	return err_set(
+		err, ERR_REFUSED,
+		"credentials for %s: a header_command, but apt, which fetches the index "
+		"from there, takes none: give that host a netrc, or let the sources name a "
+		"mirror that wants no login",
+		json_string_value(json_object_get(entry, "host")));
+}
+
+/* apt would go without what a header_command prints: said here, not by the server's "401 Unauthorized". */
+static int check_logins(const struct resolve_request *request, const char *config,
+			struct err *err)
+{
+	const char *const argv[] = { "apt-get", "-q", "--print-uris", "update", NULL };
+	struct run_result result = { 0 };
+	char *rest;
+	int code = 0;
+
+	if (!json_object_get(request->site->document, "credentials"))
+		return 0;
+	if (apt_run(argv, config, NULL, ASK_TIMEOUT_MS, &result, err) < 0)
+		return -1;
+	rest = result.output;
+	for (char *line = strsep(&rest, "\n"); line && code == 0; line = strsep(&rest, "\n"))
+		code = check_uri(request, line, err);
+	free(result.output);
+	return code;
+}
+
 static int update(const struct resolve_request *request, struct err *err)
 {
 	AUTO_FREE char *config = must_printf("%s/" APT_ROOM_CONFIG, request->room);
@@ -35,6 +72,8 @@ static int update(const struct resolve_request *request, struct err *err)
 	struct run_result result = { 0 };
 	char text[TEXT_MAX];
 
+	if (check_logins(request, config, err) < 0)
+		return -1;
 	apt_lists_bring(request);
 	if (apt_run(argv, config, NULL, UPDATE_TIMEOUT_MS, &result, err) < 0)
 		return -1;

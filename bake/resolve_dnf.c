@@ -1,4 +1,5 @@
 /* resolve_dnf.c - the closure of a target that has dnf: dnf 4 itself, asked through its own Python interface. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,13 @@
 #define ENV_ROWS 8
 #define FIRST_FEDORA 20 /* with modules; the others count from 8 on */
 #define ERROR_MAX 768
+#define REPO_MAX_BYTES (UINT32_C(1) << 20)
 
 static const char *const pythons[] = { "/usr/libexec/platform-python", "/usr/bin/python3" };
 
 /* Distributions have gpgcheck on. The module platform matters only where a repository has modules. */
 static const char config[] = "[main]\n"
-			     "reposdir=%s\n"
+			     "reposdir=%s/repos\n"
 			     "cachedir=%s/cache\n"
 			     "persistdir=%s/persist\n"
 			     "logdir=%s/log\n"
@@ -29,15 +31,29 @@ static const char config[] = "[main]\n"
 			     "module_platform_id=platform:%s%.*s\n";
 
 /* Arguments: the configuration, the folder that becomes the root, the folder of an rpm database, releasever, arch, a
- * folder with one more repository or "", then the names. The command line's "repoquery" knows no
- * digests, and "download --resolve" asks for each package alone. */
+ * folder with one more repository or "", the target's root or "", the hosts that want a login, then the names. The
+ * command line's "repoquery" knows no digests, and "download --resolve" asks for each package alone. What a repository
+ * says must not end a field: "check" is the last. Nothing is logged: it would stand between the rows. */
 static const char script[] =
-	"import os, sys\n"
+	"import logging, os, sys, urllib.parse\n"
 	"import dnf, dnf.callback, dnf.crypto, dnf.exceptions, dnf.rpm, rpm\n"
-	"conf, root, installed, release, arch, inside = sys.argv[1:7]\n"
+	"logging.disable()\n"
+	"conf, root, installed, release, arch, inside, top, hosts = sys.argv[1:9]\n"
 	"class Keys(dnf.callback.KeyImport):\n"
 	"    def _confirm(self, id, userid, fingerprint, url, timestamp):\n"
 	"        return url.startswith(('file:', 'https:'))\n"
+	"def tell(*fields):\n"
+	"    if not all(field.isprintable() for field in fields):\n"
+	"        raise dnf.exceptions.Error('a package with a control character in what the '\n"
+	"                                   'index says of it')\n"
+	"    print('\\t'.join(fields))\n"
+	"def in_target(url):\n"
+	"    path = os.path.realpath(top + '/' + url[5:])\n"
+	"    if not top or not url.startswith('file:'):\n"
+	"        return url\n"
+	"    if not path.startswith(top + '/'):\n"
+	"        raise dnf.exceptions.Error('a key outside of the root: ' + url)\n"
+	"    return 'file://' + path\n"
 	"place = root + rpm.expandMacro('%{_dbpath}')\n"
 	"if not os.path.lexists(place):\n"
 	"    os.makedirs(os.path.dirname(place), exist_ok=True)\n"
@@ -53,9 +69,18 @@ static const char script[] =
 	"    base.read_all_repos()\n"
 	"    for repo in base.repos.iter_enabled():\n"
 	"        repo._set_key_import(Keys())\n"
+	"        repo.gpgkey = [in_target(url) for url in repo.gpgkey]\n"
 	"        places = list(repo.baseurl) + [repo.metalink, repo.mirrorlist]\n"
-	"        for url in places:\n"
-	"            if url and not repo.repo_gpgcheck and not url.startswith(('https:', "
+	"        for url in places + list(repo.gpgkey):\n"
+	"            if url and not repo.sslverify and url.startswith('https:'):\n"
+	"                raise dnf.exceptions.Error('repository ' + repo.id + ': sslverify=0 "
+	"believes '\n"
+	"                                           'whoever answers')\n"
+	"        for url in filter(None, places):\n"
+	"            if (urllib.parse.urlsplit(url).hostname or '') in hosts.split() and "
+	"not repo.username:\n"
+	"                raise dnf.exceptions.Error('login: ' + repo.id)\n"
+	"            if not repo.repo_gpgcheck and not url.startswith(('https:', "
 	"'file:')):\n"
 	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
 	"        repo.skip_if_unavailable = False\n"
@@ -71,19 +96,24 @@ static const char script[] =
 	"gpgcheck=False,\n"
 	"                                skip_if_unavailable=False)\n"
 	"    base.fill_sack()\n"
-	"    base.install_specs(sys.argv[7:])\n"
+	"    for repo in base.repos.iter_enabled():\n"
+	"        if repo.repo_gpgcheck or repo.gpgcheck or repo.metalink:\n"
+	"            continue\n"
+	"        for url in repo._repo.getMirrors():\n"
+	"            if not url.startswith(('https:', 'file:')):\n"
+	"                raise dnf.exceptions.Error('unproven: ' + repo.id)\n"
+	"    base.install_specs(sys.argv[9:])\n"
 	"    base.resolve()\n"
 	"    fresh = base.transaction.install_set\n"
 	"    names = {package.name for package in fresh}\n"
 	"    for package in base.transaction.remove_set:\n"
 	"        if package.name not in names:\n"
-	"            print('R\\t' + package.name)\n"
+	"            tell('R', package.name)\n"
 	"    for package in fresh:\n"
 	"        kind, digest = package.returnIdSum()\n"
-	"        print('\\t'.join(('P', package.name, package.evr, package.arch, "
-	"package.reponame,\n"
-	"              str(package.downloadsize), kind, digest, package.remote_location(),\n"
-	"              'check' if package.repo.gpgcheck else '-')))\n"
+	"        tell('P', package.name, package.evr, package.arch, package.reponame,\n"
+	"             str(package.downloadsize), kind, digest, package.remote_location(),\n"
+	"             'check' if package.repo.gpgcheck else '-')\n"
 	"except dnf.exceptions.RepoError as error:\n"
 	"    print('N\\t' + ' '.join(str(error).split()))\n"
 	"    sys.exit(1)\n"
@@ -94,24 +124,59 @@ static const char script[] =
 static int put_config(const struct resolve_request *request, struct err *err)
 {
 	const char *room = request->room, *version = request->target->releasever;
-	AUTO_FREE char *reposdir = realpath(request->target->reposdir, NULL);
 	AUTO_FREE char *text = NULL;
 
-	if (!reposdir)
-		return err_errno(err, "%s", request->target->reposdir);
-	if (strpbrk(reposdir, ",\n ") || strpbrk(room, ",\n "))
-		return err_set(err, ERR_INVALID, "%s: dnf knows no folder of such a name",
-			       reposdir);
-	text = must_printf(config, reposdir, room, room, room, room, room,
+	text = must_printf(config, room, room, room, room, room, room,
 			   atoi(version) < FIRST_FEDORA ? "el" : "f",
 			   (int)strspn(version, "0123456789"), version);
 	return fs_replace(request->dir, "dnf.conf", text, strlen(text), 0644, err);
 }
 
+static bool is_repo(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return dot && dot != name && strcmp(dot, ".repo") == 0;
+}
+
+/* One file of the target's folder. It may hold a password. */
+static int copy_repo(const struct target *target, int to, const char *name, struct err *err)
+{
+	AUTO_FREE char *path =
+		must_printf("%s/%s", target->root ? "etc/yum.repos.d" : target->reposdir, name);
+	AUTO_FREE char *data = NULL;
+	AUTO_CLOSE int fd = -1;
+	size_t size;
+
+	if ((target->root ? target_open(target, path, &fd, err)
+			  : fs_open_read(AT_FDCWD, path, &fd, err)) < 0 ||
+	    fs_read_fd(fd, REPO_MAX_BYTES, &data, &size, err) < 0)
+		return err_wrap(err, "%s", target->reposdir);
+	return fs_replace(to, name, data, size, 0600, err);
+}
+
+/* Links of a root are the root's: dnf sees copies. */
+static int copy_repos(const struct resolve_request *request, struct err *err)
+{
+	const struct target *target = request->target;
+	AUTO_NAMES struct fs_names names = { 0 };
+	AUTO_CLOSE int from = -1, to = -1;
+
+	if (fs_open_dir(AT_FDCWD, target->reposdir, &from, err) < 0 ||
+	    fs_list(from, ".", &names, err) < 0 ||
+	    fs_open_dir(request->dir, "repos", &to, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.count; i++) {
+		if (is_repo(names.name[i]) && copy_repo(target, to, names.name[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int make_room(const struct resolve_request *request, struct err *err)
 {
-	static const char *const folders[] = { "root", "cache", "persist",
-					       "log",  "keys",	"keyring" };
+	static const char *const folders[] = { "root", "cache",	  "persist", "log",
+					       "keys", "keyring", "repos" };
 
 	for (size_t i = 0; i < COUNT_OF(folders); i++) {
 		AUTO_CLOSE int dir = -1;
@@ -119,7 +184,8 @@ static int make_room(const struct resolve_request *request, struct err *err)
 		if (fs_make_dir(request->dir, folders[i], 0755, &dir, err) < 0)
 			return -1;
 	}
-	if (target_copy_installed(request->target, request->dir, "rpmdb", err) < 0)
+	if (target_copy_installed(request->target, request->dir, "rpmdb", err) < 0 ||
+	    copy_repos(request, err) < 0)
 		return -1;
 	return put_config(request, err);
 }
@@ -143,6 +209,25 @@ static const char *find_python(void)
 	return pythons[COUNT_OF(pythons) - 1];
 }
 
+/* In lower case, as Python gives them; separated by blanks. */
+static char *login_hosts(const struct site *site)
+{
+	const json_t *list = json_object_get(site->document, "credentials");
+	char *hosts = must_strdup("");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		char *more = must_printf(
+			"%s %s", hosts,
+			json_string_value(json_object_get(json_array_get(list, i), "host")));
+
+		free(hosts);
+		hosts = more;
+	}
+	for (char *at = hosts; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return hosts;
+}
+
 static int run_script(const struct resolve_request *request, struct run_result *out,
 		      struct err *err)
 {
@@ -151,12 +236,16 @@ static int run_script(const struct resolve_request *request, struct run_result *
 	AUTO_FREE char *conf = must_printf("%s/dnf.conf", request->room);
 	AUTO_FREE char *root = must_printf("%s/root", request->room);
 	AUTO_FREE char *installed = must_printf("%s/rpmdb", request->room);
+	AUTO_FREE char *top =
+		request->target->root ? realpath(request->target->root, NULL) : NULL;
+	AUTO_FREE char *hosts = login_hosts(request->site);
 	const char *const head[] = {
-		find_python(), "-I",
-		"-c",	       script,
-		conf,	       root,
-		installed,     request->target->releasever,
-		request->arch, request->inside ? request->inside->path : ""
+		find_python(),	"-I",
+		"-c",		script,
+		conf,		root,
+		installed,	request->target->releasever,
+		request->arch,	request->inside ? request->inside->path : "",
+		top ? top : "", hosts
 	};
 	AUTO_FREE const char **argv =
 		must_calloc(COUNT_OF(head) + request->asked->count + 1, sizeof(*argv));
@@ -206,6 +295,16 @@ static int explain(const char *output, struct err *err)
 			"repository %s: plain http, and an index without a signature: "
 			"what it offers is proven by nobody; use https, or repo_gpgcheck=1",
 			text + 10);
+	if (strncmp(text, "login: ", 7) == 0)
+		return err_set(err, ERR_REFUSED,
+			       "repository %s: the site file's credentials name its host, but "
+			       "dnf, which "
+			       "fetches the index, takes neither a netrc nor a header_command: "
+			       "give the "
+			       "repository username= and password= in its .repo file, or let "
+			       "it name a "
+			       "mirror that wants no login",
+			       text + 7);
 	if (strstr(text, "nothing provides") || strstr(text, "missing packages") ||
 	    strstr(text, "none of the providers"))
 		kind = ERR_MISSING;
@@ -223,8 +322,12 @@ int resolve_dnf(const struct resolve_request *request, struct closure *out, stru
 		return -1;
 	if (run_script(request, &result, err) < 0)
 		return -1;
-	code = result.code == 0 ? closure_parse_dnf(result.output, out, err)
-				: explain(result.output, err);
+	if (result.code == 0 && result.cut)
+		code = err_set(err, ERR_INVALID, "dnf: more than %u bytes about one closure",
+			       RUN_OUTPUT_MAX);
+	else
+		code = result.code == 0 ? closure_parse_dnf(result.output, out, err)
+					: explain(result.output, err);
 	free(result.output);
 	return code;
 }

@@ -102,6 +102,16 @@ void store_close(struct store *store)
 	*store = (struct store)STORE_NONE;
 }
 
+void store_close_empty(struct store *store, const char *path)
+{
+	if (unlinkat(store->dir, "partial", AT_REMOVEDIR) == 0 &&
+	    unlinkat(store->dir, "blobs/sha256", AT_REMOVEDIR) == 0 &&
+	    unlinkat(store->dir, "blobs", AT_REMOVEDIR) == 0 &&
+	    unlinkat(store->dir, "lock", 0) == 0)
+		rmdir(path);
+	store_close(store);
+}
+
 bool store_has(const struct store *store, const struct digest *digest)
 {
 	char hex[DIGEST_HEX_MAX];

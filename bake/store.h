@@ -25,6 +25,9 @@ struct store {
 MUST_USE int store_open(const char *path, struct store *out_store, struct err *err);
 void store_close(struct store *store);
 
+/* Closes a store and removes it, unless it has something in it. */
+void store_close_empty(struct store *store, const char *path);
+
 bool store_has(const struct store *store, const struct digest *digest);
 
 /* Opens a file of the store. The bytes are not checked: whoever packs them hashes them.

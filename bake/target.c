@@ -10,6 +10,18 @@
 #define MAX_LINKS 8
 #define OS_RELEASE_MAX_BYTES 65536
 
+#define IMAGE_SCRATCH "image"
+
+/* All that is read of a root, but for keyrings that sources name elsewhere. */
+static const char *const root_parts[] = { "etc/os-release",
+					  "etc/apt",
+					  "etc/yum.repos.d",
+					  "etc/pki/rpm-gpg",
+					  "usr/share/keyrings",
+					  "usr/lib/sysimage/rpm",
+					  "var/lib/dpkg/status",
+					  "var/lib/rpm",
+					  NULL };
 static const char *const rpm_folders[] = { "usr/lib/sysimage/rpm", "var/lib/rpm" };
 
 void target_free(struct target *target)
@@ -240,6 +252,19 @@ int target_find(const struct site *site, const char *root, const char *name,
 		return err_wrap(err, "closure %s", name);
 	*out_target = target;
 	target = (struct target) { 0 };
+	return 0;
+}
+
+int target_from_image(const struct image *image, const struct store *store,
+		      struct scratch *out_root, struct err *err)
+{
+	AUTO_SCRATCH struct scratch root = SCRATCH_NONE;
+
+	if (scratch_open(store, IMAGE_SCRATCH, &root, err) < 0 ||
+	    image_copy(image, root_parts, root.dir, err) < 0)
+		return -1;
+	*out_root = root;
+	root.dir = -1;
 	return 0;
 }
 

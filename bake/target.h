@@ -2,7 +2,9 @@
 #ifndef LARDER_TARGET_H
 #define LARDER_TARGET_H
 
+#include "bake/image.h"
 #include "bake/manifest.h"
+#include "bake/scratch.h"
 
 #define TARGET_FILE_MAX_BYTES (UINT32_C(64) << 20) /* of a dpkg status file */
 #define TARGET_MAX_FILES 1024 /* of an rpm database, or of a folder of sources */
@@ -27,6 +29,11 @@ void target_free(struct target *target);
  * run and whose links are not followed out of it. root may be NULL. ERR_MISSING: neither. */
 MUST_USE int target_find(const struct site *site, const char *root, const char *name,
 			 struct target *out_target, struct err *err);
+
+/* What describes a target, out of a disk image into a folder that serves as its root file system, until it is closed.
+ * Errors are those of image_copy. */
+MUST_USE int target_from_image(const struct image *image, const struct store *store,
+			       struct scratch *out_root, struct err *err);
 
 /* Copies the installed list to name in a folder: a file for apt, a folder for dnf. */
 MUST_USE int target_copy_installed(const struct target *target, int dir, const char *name,

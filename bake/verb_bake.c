@@ -96,16 +96,6 @@ static int load_all(const struct cli_operands *operands, const struct site *site
 	return 0;
 }
 
-static struct json_strings strings_of(const json_t *array)
-{
-	struct json_strings strings = { 0 };
-
-	strings.item = must_calloc(json_array_size(array), sizeof(*strings.item));
-	for (size_t i = 0; i < json_array_size(array); i++)
-		strings.item[strings.count++] = json_string_value(json_array_get(array, i));
-	return strings;
-}
-
 /* What a site file may say already, and nothing here does yet. */
 static void warn_of_site(const struct site *site, struct log *log)
 {
@@ -152,8 +142,8 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	inputs.chain = (struct cli_list) { files, args->chain.count };
 	inputs.manifests = manifests.item;
 	inputs.manifest_count = manifests.count;
-	inputs.sources = sources = strings_of(site_sources(&site));
-	inputs.withdrawn = withdrawn = strings_of(site_withdrawn(&site));
+	inputs.sources = sources = json_to_strings(site_sources(&site));
+	inputs.withdrawn = withdrawn = json_to_strings(site_withdrawn(&site));
 	if (bake(&inputs, &result, err) < 0)
 		return -1;
 	report(args, &result);

@@ -11,7 +11,7 @@
 struct coverage_args {
 	struct select_lists select;
 	struct cli_list facts;
-	const char *image_root, *html;
+	const char *image_root, *html, *site;
 	bool secure_boot, allow_download, plain_http, json;
 };
 
@@ -28,7 +28,10 @@ static const struct cli_option options[] = {
 	  CLI_LIST },
 	{ "facts", "FILE,...", "machines, as \"larder-firstboot facts --json\" says them",
 	  offsetof(struct coverage_args, facts), CLI_LIST },
-	{ "image-root", "DIR", "the OS and the kernels of the image in this folder",
+	{ "site", "FILE", "the site file, for manifests", offsetof(struct coverage_args, site),
+	  CLI_TEXT },
+	{ "image-root", "DIR",
+	  "the OS and the kernels of the image in this folder; and what it would take",
 	  offsetof(struct coverage_args, image_root), CLI_TEXT },
 	{ "secure-boot", NULL, "with Secure Boot on",
 	  offsetof(struct coverage_args, secure_boot), CLI_TEXT },
@@ -58,19 +61,6 @@ static void inputs_free(struct inputs *inputs)
 	facts_free(&inputs->image);
 }
 
-static int read_facts(const char *path, struct coverage_machine *machine, struct err *err)
-{
-	AUTO_FREE char *data = NULL;
-	size_t size;
-
-	machine->name = path;
-	if (fs_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &data, &size, err) < 0)
-		return -1;
-	if (facts_parse(data, size, &machine->facts, err) < 0)
-		return err_wrap(err, "%s", path);
-	return 0;
-}
-
 static int read_inputs(const struct coverage_args *args, const struct cli_list *files,
 		       struct inputs *inputs, struct err *err)
 {
@@ -82,9 +72,10 @@ static int read_inputs(const struct coverage_args *args, const struct cli_list *
 		return err_set(err, ERR_USAGE, "--facts: at most %d files", FACTS_MAX_FILES);
 	inputs->machine = must_calloc(files->count, sizeof(*inputs->machine));
 	for (; inputs->machine_count < files->count; inputs->machine_count++) {
-		size_t i = inputs->machine_count;
+		struct coverage_machine *machine = &inputs->machine[inputs->machine_count];
 
-		if (read_facts(files->item[i], &inputs->machine[i], err) < 0)
+		machine->name = files->item[inputs->machine_count];
+		if (replay_read_facts(machine->name, &machine->facts, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -135,7 +126,9 @@ static int run_coverage(const void *arguments, const struct cli_operands *operan
 	AUTO_CLI_LIST struct cli_list files = args->facts;
 	AUTO_SELECT struct select select = { 0 };
 	AUTO(inputs_free) struct inputs inputs = { 0 };
+	AUTO_COVERAGE_CHECK struct coverage_check check = COVERAGE_CHECK_NONE;
 	AUTO_PLACE struct place place = PLACE_NONE;
+	AUTO_SITE struct site site = { 0 };
 	AUTO_JSON json_t *document = NULL;
 	struct log log = { 0 };
 	const struct place_options how = { .plain_http = args->plain_http, .log = &log };
@@ -143,8 +136,12 @@ static int run_coverage(const void *arguments, const struct cli_operands *operan
 
 	if (select_from_lists(&lists, &select, err) < 0 ||
 	    read_inputs(args, &files, &inputs, err) < 0 ||
-	    place_open(operands->item[0], &how, &place, err) < 0)
+	    (args->site && site_load(args->site, &site, err) < 0) ||
+	    replay_open(operands->item, operands->count, &site, &how, &place, err) < 0 ||
+	    (args->image_root &&
+	     coverage_check_open(args->image_root, args->secure_boot, &check, err) < 0))
 		return -1;
+	asked.check = args->image_root ? &check : NULL;
 	asked.image = args->image_root ? &inputs.image : NULL;
 	asked.machines = inputs.machine;
 	asked.machine_count = inputs.machine_count;
@@ -155,11 +152,12 @@ static int run_coverage(const void *arguments, const struct cli_operands *operan
 
 const struct cli_verb verb_coverage = {
 	.name = "coverage",
-	.operands = "CACHE",
+	.operands = "CACHE | MANIFEST...",
 	.least = 1,
-	.most = 1,
-	.summary = "say which machines a cache serves: exit 0 all that were asked for, 3 not "
-		   "all",
+	.most = -1,
+	.summary =
+		"say which machines a cache, or manifests, serve: exit 0 all that were asked "
+		"for, 3 not all",
 	.details =
 		"OS x architecture x kernel x NIC x VM size, each decided as the machine "
 		"itself "
@@ -168,6 +166,13 @@ const struct cli_verb verb_coverage = {
 		"list that is not given is the cache's own: the OSes, architectures and exact "
 		"kernels of its bundles, and the NICs that they are for. A kernel that bundles "
 		"give as a glob stands there as it is, carried where every kernel of it is.\n\n"
+		"With --image-root what is carried is also held against the image: modules "
+		"against the kernel's vermagic, symbol versions and keys (--secure-boot), "
+		"packages against its dpkg or rpm database, by this host's apt-get or rpm in "
+		"simulation. What would not load, or lacks a package, is a miss. What could "
+		"not be compared stays carried, and says so. Manifests are carried as far as "
+		"they offer it: there is nothing to hold against an image before larder "
+		"bake.\n\n"
 		"A NIC is covered where each of its ids is: cx5 is 15b3:1017 to 15b3:101a, and "
 		"--nic 15b3:1018 asks for the virtual function alone. A class of an id (as "
 		"Ethernet) counts where some bundle of the cache is for it. A machine of which "

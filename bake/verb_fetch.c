@@ -1,8 +1,10 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "bake/fetch.h"
 #include "bake/plain.h"
+#include "bake/target.h"
 #include "bake/verbs.h"
 #include "cache/base/json.h"
 
@@ -10,8 +12,9 @@
 #define STALL_SECONDS_MAX 3600
 
 struct fetch_args {
-	const char *store, *site, *target_root, *wanted, *progress;
-	uint64_t timeout;
+	const char *store, *site, *target_root, *target_image, *image_format, *wanted,
+		*progress;
+	uint64_t timeout, image_partition;
 	bool pin, frozen, offline, update, json;
 	struct select_lists select;
 };
@@ -22,6 +25,12 @@ static const struct cli_option options[] = {
 	{ "site", "FILE", "the site file", offsetof(struct fetch_args, site), CLI_TEXT },
 	{ "target-root", "DIR", "a root file system to resolve closures for",
 	  offsetof(struct fetch_args, target_root), CLI_TEXT },
+	{ "target-image", "FILE", "the same in a disk image, which is not mounted",
+	  offsetof(struct fetch_args, target_image), CLI_TEXT },
+	{ "image-format", "FORMAT", "raw or vhd: never guessed",
+	  offsetof(struct fetch_args, image_format), CLI_TEXT },
+	{ "image-partition", "N", "where more than one has a root file system",
+	  offsetof(struct fetch_args, image_partition), CLI_NUMBER },
 	{ "pin", NULL, "trust what arrives where a pin is missing, and write the pin",
 	  offsetof(struct fetch_args, pin), CLI_TEXT },
 	{ "frozen", NULL, "take nothing that the lock does not name",
@@ -32,7 +41,7 @@ static const struct cli_option options[] = {
 	  offsetof(struct fetch_args, update), CLI_TEXT },
 	{ "timeout", "SECONDS", "give up a transfer that stands still so long (30)",
 	  offsetof(struct fetch_args, timeout), CLI_NUMBER },
-	{ "wanted", "FILE", "only what closes a gap of this list (larder wanted --json)",
+	{ "wanted", "FILE", "only the best for each gap of this list (larder wanted --json)",
 	  offsetof(struct fetch_args, wanted), CLI_TEXT },
 	SELECT_OPTIONS(struct fetch_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct fetch_args, progress),
@@ -46,6 +55,17 @@ static int check(const struct fetch_args *args, struct err *err)
 {
 	if (!args->store)
 		return err_set(err, ERR_USAGE, "--store DIR is needed");
+	if (args->target_root && args->target_image)
+		return err_set(err, ERR_USAGE,
+			       "--target-root and --target-image exclude each other");
+	if (!args->target_image != !args->image_format)
+		return err_set(err, ERR_USAGE,
+			       "--target-image and --image-format raw|vhd go together");
+	if (args->image_partition &&
+	    (!args->target_image || args->image_partition > DISK_MAX_PARTS))
+		return err_set(err, ERR_USAGE,
+			       "--image-partition: of --target-image, from 1 to %d",
+			       DISK_MAX_PARTS);
 	if (args->update && (args->frozen || args->offline))
 		return err_set(err, ERR_USAGE,
 			       "--update goes with neither --frozen nor --offline");
@@ -56,6 +76,30 @@ static int check(const struct fetch_args *args, struct err *err)
 		return err_set(err, ERR_USAGE, "--timeout: at most %d seconds",
 			       STALL_SECONDS_MAX);
 	return 0;
+}
+
+static int open_image(const struct fetch_args *args, const struct store *store,
+		      struct scratch *out_root, struct err *err)
+{
+	struct image image = { .path = args->target_image,
+			       .partition = (unsigned)args->image_partition };
+
+	if (disk_format_parse(args->image_format, &image.format, err) < 0)
+		return err_wrap(err, "--image-format");
+	return target_from_image(&image, store, out_root, err);
+}
+
+static int fetch_into(const struct store *store, const struct fetch_args *args,
+		      struct fetch_inputs inputs, struct fetch_result *out, struct err *err)
+{
+	AUTO_SCRATCH struct scratch root = SCRATCH_NONE;
+
+	if (args->target_image) {
+		if (open_image(args, store, &root, err) < 0)
+			return -1;
+		inputs.target_root = root.path;
+	}
+	return fetch(&inputs, out, err);
 }
 
 static size_t closure_packages(const json_t *closures)
@@ -122,6 +166,7 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 	AUTO_WANTED_GAPS struct wanted_gaps gaps = { 0 };
 	AUTO_JSON json_t *open = NULL;
 	struct log log = { 0 };
+	bool is_new;
 	const struct fetch_inputs inputs = {
 		.paths = operands->item,
 		.path_count = (size_t)operands->count,
@@ -145,10 +190,14 @@ static int run_fetch(const void *arguments, const struct cli_operands *operands,
 		return -1;
 	if (args->site && site_load(args->site, &site, err) < 0)
 		return -1;
+	is_new = !fs_exists(AT_FDCWD, args->store);
 	if (store_open(args->store, &store, err) < 0)
 		return -1;
-	if (fetch(&inputs, &result, err) < 0)
+	if (fetch_into(&store, args, inputs, &result, err) < 0) {
+		if (is_new)
+			store_close_empty(&store, args->store);
 		return -1;
+	}
 	open = wanted_gaps_open(&gaps);
 	report(args, &result, open);
 	return json_array_size(open) ? CLI_NO : CLI_DONE;
@@ -165,14 +214,17 @@ const struct cli_verb verb_fetch = {
 		"What breaks off goes on in the next run. Packages come from the build "
 		"host's own apt. A take with a closure is resolved for the target that the "
 		"site file's repos describe, or for the root file system that --target-root "
-		"names (nothing in it is run), by the target's kind of package manager: what "
+		"names (nothing in it is run) or that a disk image holds (ext4, in a file of "
+		"--image-format raw or vhd), by the target's kind of package manager: what "
 		"the target lacks, and what that needs, without recommendations. "
 		"NAME.lock.json beside each manifest says what was fetched. "
 		"SSL_CERT_FILE and the usual proxy variables are obeyed.\n\n"
 		"With --os, --arch, --kernel, --nic or --size only what the selected "
 		"bundles take is fetched; the lock keeps what it has of the "
 		"others. " SELECT_DETAILS
-		"\n\nWith --wanted what no manifest has is said, and the exit is 3.",
+		"\n\nWith --wanted the bundle that each device of the list would get (as "
+		"larder plan chooses it) and what that needs is fetched, and nothing that "
+		"loses to it; what no manifest has is said, and the exit is 3.",
 	.options = options,
 	.args_size = sizeof(struct fetch_args),
 	.run = run_fetch,

@@ -20,13 +20,10 @@ static const struct cli_option options[] = {
 	{ 0 },
 };
 
-/* What a file among the operands is. */
-enum sort { SORT_MANIFEST, SORT_SITE, SORT_LOCK, SORT_SCHEMA };
-
 struct paper {
 	const char *path; /* borrowed */
 	json_t *document; /* owned; NULL: no JSON, and said so */
-	enum sort sort;
+	enum manifest_sort sort;
 };
 
 struct desk {
@@ -45,20 +42,6 @@ static void desk_free(struct desk *desk)
 	site_free(&desk->site);
 }
 
-static enum sort sort_of(const json_t *document)
-{
-	const char *format = json_string_value(json_object_get(document, "format"));
-	const char *schema = json_string_value(json_object_get(document, "$schema"));
-
-	if (format && strcmp(format, "larder.site.v1") == 0)
-		return SORT_SITE;
-	if (format && strcmp(format, "larder.lock.v1") == 0)
-		return SORT_LOCK;
-	if (!format && schema && strncmp(schema, "https://json-schema.org/", 24) == 0)
-		return SORT_SCHEMA;
-	return SORT_MANIFEST;
-}
-
 /* What is no JSON is a finding; a file that cannot be read is a failure. */
 static int read_paper(struct desk *desk, const char *path, struct err *err)
 {
@@ -66,8 +49,8 @@ static int read_paper(struct desk *desk, const char *path, struct err *err)
 
 	*paper = (struct paper) { .path = path };
 	if (json_read_at(AT_FDCWD, path, MANIFEST_MAX_BYTES, &paper->document, err) == 0) {
-		paper->sort = sort_of(paper->document);
-		desk->manifests += paper->sort == SORT_MANIFEST;
+		paper->sort = manifest_sort_of(paper->document);
+		desk->manifests += paper->sort == MANIFEST_SORT_OWN;
 		desk->count++;
 		return 0;
 	}
@@ -87,7 +70,7 @@ static int read_site(struct desk *desk, const char *given, struct err *err)
 	for (size_t i = 0; !given && i < desk->count; i++) {
 		const struct paper *paper = &desk->paper[i];
 
-		if (!paper->document || paper->sort != SORT_SITE)
+		if (!paper->document || paper->sort != MANIFEST_SORT_SITE)
 			continue;
 		if (path)
 			return err_set(err, ERR_USAGE, "%s and %s: two site files", path,
@@ -103,7 +86,7 @@ static void lint_all(struct desk *desk)
 	for (size_t i = 0; i < desk->count; i++) {
 		const struct paper *paper = &desk->paper[i];
 
-		if (paper->document && paper->sort == SORT_MANIFEST)
+		if (paper->document && paper->sort == MANIFEST_SORT_OWN)
 			lint_manifest(&desk->lint, paper->path, paper->document, &desk->site);
 	}
 	lint_between(&desk->lint);

@@ -1,5 +1,3 @@
-#include <fcntl.h>
-
 #include "bake/replay.h"
 #include "bake/verbs.h"
 #include "cache/explain.h"
@@ -24,16 +22,6 @@ static const struct cli_option options[] = {
 	{ 0 },
 };
 
-static int read_facts(const char *path, struct facts *out, struct err *err)
-{
-	AUTO_FREE char *data = NULL;
-	size_t size;
-
-	if (fs_read_at(AT_FDCWD, path, FACTS_MAX_BYTES, &data, &size, err) < 0)
-		return -1;
-	return facts_parse(data, size, out, err) < 0 ? err_wrap(err, "%s", path) : 0;
-}
-
 static json_t *choice_json(const struct place *place, const struct plan_choice *choice,
 			   const struct facts *facts)
 {
@@ -42,12 +30,12 @@ static json_t *choice_json(const struct place *place, const struct plan_choice *
 	json_t *needs = json_array();
 
 	for (size_t i = 0; i < choice->need_count; i++) {
-		explain_title(choice->need[i], title);
+		plan_title(choice->need[i], title);
 		json_array_append_new(needs, json_string(title));
 	}
 	title[0] = '\0';
 	if (choice->row)
-		explain_title(choice->row, title);
+		plan_title(choice->row, title);
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:o}", "address", choice->device->address,
 		"modalias", choice->device->modalias, "bundle", title, "needs", needs,
@@ -88,7 +76,7 @@ static void print_line(const struct place *place, const struct plan_choice *choi
 		       choice->text);
 		return;
 	}
-	explain_title(choice->row, title);
+	plan_title(choice->row, title);
 	printf("%s: %s%s\n", device, title,
 	       replay_is_carried(place, choice->row) ? "" : " (not carried)");
 }
@@ -121,7 +109,7 @@ static int run_plan(const void *args_void, const struct cli_operands *operands, 
 
 	if (!args->facts)
 		return err_set(err, ERR_USAGE, "--facts FILE is needed");
-	if (read_facts(args->facts, &facts, err) < 0 ||
+	if (replay_read_facts(args->facts, &facts, err) < 0 ||
 	    (args->site && site_load(args->site, &site, err) < 0) ||
 	    replay_open(operands->item, operands->count, &site, &how, &place, err) < 0)
 		return -1;

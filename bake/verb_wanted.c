@@ -84,8 +84,8 @@ const struct cli_verb verb_wanted = {
 	.summary = "turn gaps into a shopping list",
 	.details = "Gaps come from coverage, or from status files that were brought back from "
 		   "machines. What is alike is one item, which says how many asked. The list "
-		   "with --json is for larder fetch --wanted, which takes what the manifests "
-		   "have for it, and says what they do not have.",
+		   "with --json is for larder fetch --wanted, which takes the best that "
+		   "the manifests have for each device, and says what they do not have.",
 	.options = options,
 	.args_size = sizeof(struct wanted_args),
 	.run = run_wanted,

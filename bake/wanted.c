@@ -184,7 +184,8 @@ static int check_format(const json_t *document, const char *expected, struct err
 /* The rest of a cell is for people. */
 static int check_cell(const json_t *cell, size_t i, bool *gap, struct err *err)
 {
-	static const char *const others[] = { "glob", "facts", "text", "remedy", "bundles" };
+	static const char *const others[] = { "glob", "facts",	"compared",
+					      "text", "remedy", "bundles" };
 	struct json_reader reader;
 	char path[32];
 	const char *state;

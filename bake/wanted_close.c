@@ -3,34 +3,23 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "bake/offer.h"
+#include "bake/coverage_nic.h"
+#include "bake/replay.h"
 #include "cache/base/fs.h"
-#include "cache/nic.h"
-#include "cache/plan.h"
-#include "cache/reason.h"
 
 struct wanted_gap {
 	const json_t *item; /* borrowed */
 	struct facts facts; /* without devices */
-	struct nic_devices *device; /* owned; for each of its words */
-	bool *closed; /* owned; likewise. Where it names none, the first is the gap itself */
+	bool *closed; /* owned; for each of its devices */
 	size_t count;
-	bool secure_boot;
 };
-
-static void gap_free(struct wanted_gap *gap)
-{
-	for (size_t i = 0; i < gap->count; i++)
-		nic_devices_free(&gap->device[i]);
-	free(gap->device);
-	free(gap->closed);
-}
 
 void wanted_gaps_free(struct wanted_gaps *gaps)
 {
 	for (size_t i = 0; i < gaps->count; i++)
-		gap_free(&gaps->gap[i]);
+		free(gaps->gap[i].closed);
 	free(gaps->gap);
+	free(gaps->chosen);
 	json_decref(gaps->document);
 	*gaps = (struct wanted_gaps) { 0 };
 }
@@ -61,20 +50,13 @@ static int take_facts(const json_t *item, struct facts *facts, struct err *err)
 
 static int take_gap(const json_t *item, struct wanted_gap *gap, struct err *err)
 {
-	const json_t *devices = json_object_get(item, "devices");
-	size_t count = json_array_size(devices);
 	const char *reason = json_string_value(json_object_get(item, "reason"));
 
 	gap->item = item;
-	gap->device = must_calloc(count, sizeof(*gap->device));
-	gap->closed = must_calloc(count, sizeof(*gap->closed));
-	gap->secure_boot = strcmp(reason, reason_name(REASON_SECURE_BOOT)) == 0;
-	for (; gap->count < count; gap->count++) {
-		const char *word = json_string_value(json_array_get(devices, gap->count));
-
-		if (nic_add(word, &gap->device[gap->count], err) < 0)
-			return -1;
-	}
+	gap->count = json_array_size(json_object_get(item, "devices"));
+	gap->closed = must_calloc(gap->count, sizeof(*gap->closed));
+	if (strcmp(reason, reason_name(REASON_SECURE_BOOT)) == 0)
+		gap->facts.secure_boot = FACTS_SECURE_BOOT_ON;
 	return take_facts(item, &gap->facts, err);
 }
 
@@ -120,93 +102,80 @@ int wanted_gaps_read(const char *path, struct wanted_gaps *out, struct err *err)
 
 /* --- closing --------------------------------------------------------------------------------------- */
 
-/* Would a machine like this use a table of the bundle, and this row of it? */
-static bool os_fits(const struct facts *facts, const struct manifest_bundle *bundle)
+static void mark(struct wanted_gaps *gaps, const struct plan_choice *choice)
 {
-	for (size_t i = 0; i < bundle->os.count; i++) {
-		const char *os = bundle->os.item[i];
-		size_t id = strcspn(os, ":");
-		bool own = strcmp(os, "any") == 0 ||
-			   (strlen(facts->os_id) == id && strncmp(os, facts->os_id, id) == 0);
-		AUTO_FREE char *subject = offer_subject(os, facts->arch);
+	for (size_t i = 0; i < choice->need_count; i++)
+		gaps->chosen[replay_bundle(choice->need[i])] = true;
+	gaps->chosen[replay_bundle(choice->row)] = true;
+}
 
-		if ((own || bundle->like) && plan_subject_fits(subject, facts))
-			return true;
+/* What a machine with this one device would choose. */
+static bool choose_for(struct wanted_gaps *gaps, const struct place *place,
+		       const struct facts *machine, const struct coverage_variant *variant)
+{
+	AUTO_REPLAY struct replay replay = { 0 };
+	struct facts facts = *machine;
+	struct facts_device device;
+
+	coverage_nic_device(variant, &device);
+	facts.device = &device;
+	facts.device_count = 1;
+	replay_plan(place, &facts, PLAN_MAIN, &replay);
+	if (replay.plan.count == 0 || !replay.plan.choice[0].row)
+		return false;
+	mark(gaps, &replay.plan.choice[0]);
+	return true;
+}
+
+/* A word is each of its forms that some bundle is for; one that gets a bundle closes it. */
+static int choose_word(struct wanted_gaps *gaps, const struct place *place,
+		       const struct coverage_globs *globs, struct wanted_gap *gap, size_t i,
+		       struct err *err)
+{
+	AUTO_COVERAGE_NIC struct coverage_nic nic = { 0 };
+	const json_t *devices = json_object_get(gap->item, "devices");
+	const char *word = json_string_value(json_array_get(devices, i));
+	const struct json_strings words = { .item = &word, .count = 1 };
+	bool windows = strcmp(gap->facts.family, "windows") == 0;
+
+	if (coverage_nic_make(word, &words, globs, &nic, err) < 0)
+		return -1;
+	for (size_t j = 0; j < nic.variant_count; j++) {
+		const struct coverage_variant *variant = &nic.variant[j];
+
+		if (variant->claimed && variant->windows == windows)
+			gap->closed[i] |= choose_for(gaps, place, &gap->facts, variant);
 	}
-	return false;
+	return 0;
 }
 
-static bool arch_fits(const struct facts *facts, const struct manifest_bundle *bundle)
+static int choose_all(struct wanted_gaps *gaps, const struct place *place, struct err *err)
 {
-	for (size_t i = 0; i < bundle->arch.count; i++) {
-		if (strcmp(bundle->arch.item[i], facts->arch) == 0)
-			return true;
-	}
-	return false;
-}
+	AUTO(coverage_globs_free)
+	struct coverage_globs globs = coverage_globs_of(&place->inventory);
 
-static bool machine_fits(const struct wanted_gap *gap, const struct manifest_bundle *bundle)
-{
-	const struct facts *facts = &gap->facts;
-
-	return arch_fits(facts, bundle) && os_fits(facts, bundle) &&
-	       plan_globs_fit(&bundle->kernels, facts->kernel) &&
-	       (!facts->vm_size[0] || plan_globs_fit(&bundle->sizes, facts->vm_size)) &&
-	       (!gap->secure_boot || bundle->secure_boot);
-}
-
-static bool device_fits(const struct nic_devices *device, const struct manifest_bundle *bundle)
-{
-	for (size_t i = 0; i < bundle->devices.count; i++) {
-		for (size_t j = 0; j < device->count; j++) {
-			if (nic_glob_may_match(bundle->devices.item[i], device->pattern[j]))
-				return true;
+	for (size_t i = 0; i < gaps->count; i++) {
+		for (size_t j = 0; j < gaps->gap[i].count; j++) {
+			if (choose_word(gaps, place, &globs, &gaps->gap[i], j, err) < 0)
+				return -1;
 		}
 	}
-	return false;
+	return 0;
 }
 
-static bool close_gap(struct wanted_gap *gap, const struct manifest_bundle *bundle)
+int wanted_gaps_choose(struct wanted_gaps *gaps, const struct manifest *const *manifests,
+		       size_t count, const struct site *site, const struct select *select,
+		       struct err *err)
 {
-	bool any = false;
+	AUTO_PLACE struct place place = PLACE_NONE;
+	size_t bundles = 0;
 
-	if (!machine_fits(gap, bundle))
-		return false;
-	if (gap->count == 0)
-		gap->closed[0] = any = true;
-	for (size_t i = 0; i < gap->count; i++) {
-		if (!device_fits(&gap->device[i], bundle))
-			continue;
-		gap->closed[i] = any = true;
-	}
-	return any;
-}
-
-static bool is_withdrawn(const struct manifest *manifest, const struct manifest_bundle *bundle,
-			 const struct site *site)
-{
-	const json_t *list = site ? site_withdrawn(site) : NULL;
-	AUTO_FREE char *name = must_printf("%s@%s", manifest->name, bundle->version);
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (strcmp(json_string_value(json_array_get(list, i)), name) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool wanted_gaps_take(struct wanted_gaps *gaps, const struct manifest *manifest,
-		      const struct manifest_bundle *bundle, const struct site *site)
-{
-	bool any = false;
-
-	if (!gaps)
-		return true;
-	if (is_withdrawn(manifest, bundle, site))
-		return false;
-	for (size_t i = 0; i < gaps->count; i++)
-		any |= close_gap(&gaps->gap[i], bundle);
-	return any;
+	for (size_t i = 0; i < count; i++)
+		bundles += manifests[i]->bundle_count;
+	gaps->chosen = must_calloc(bundles, sizeof(*gaps->chosen));
+	if (replay_open_manifests(manifests, count, site, select, &place, err) < 0)
+		return -1;
+	return choose_all(gaps, &place, err);
 }
 
 /* The item with the devices alone that are without a bundle, or NULL: none is. */
@@ -220,7 +189,7 @@ static json_t *open_part(const struct wanted_gap *gap)
 			json_array_append(devices,
 					  json_array_get(json_object_get(item, "devices"), i));
 	}
-	if (gap->count ? json_array_size(devices) == 0 : gap->closed[0])
+	if (gap->count && json_array_size(devices) == 0)
 		return NULL;
 	json_object_set(item, "devices", devices);
 	return take_ptr(&item);

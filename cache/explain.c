@@ -40,11 +40,6 @@ void explain_device(const struct facts_device *device, char out[PLAN_TEXT_MAX])
 		 device->driver[0] ? ", bound to " : "", device->driver);
 }
 
-void explain_title(const struct table_row *row, char out[PLAN_TEXT_MAX])
-{
-	snprintf(out, PLAN_TEXT_MAX, "%.128s %.128s %.128s", row->name, row->version, row->id);
-}
-
 json_t *explain_views(const struct plan_choice *choice, const struct facts *facts)
 {
 	json_t *views = json_array();
@@ -72,10 +67,10 @@ static void print_winner(FILE *out, const struct plan_choice *choice)
 		return;
 	}
 	for (size_t i = 0; i < choice->need_count; i++) {
-		explain_title(choice->need[i], title);
+		plan_title(choice->need[i], title);
 		fprintf(out, "  first %s, which it needs\n", title);
 	}
-	explain_title(choice->row, title);
+	plan_title(choice->row, title);
 	fprintf(out, "  %s: rank %llu, the best that fits\n", title,
 		(unsigned long long)choice->row->rank);
 }
@@ -93,7 +88,7 @@ void explain_print(FILE *out, const struct plan_choice *choice, const struct fac
 
 		if (view->rule == PLAN_WON || ++lost[view->rule] > FEW)
 			continue;
-		explain_title(view->row, title);
+		plan_title(view->row, title);
 		plan_view_text(view, facts, choice->device, text);
 		fprintf(out, "  not %s: %s\n", title, text);
 	}

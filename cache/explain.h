@@ -9,9 +9,6 @@
 /* "pci 225e:00:02.0, InfiniBand 15b3:101c, bound to mlx5_core". */
 void explain_device(const struct facts_device *device, char out[PLAN_TEXT_MAX]);
 
-/* "mlnx-ofed 5.8-2.0.3.0 dkms", as every plan names a bundle. */
-void explain_title(const struct table_row *row, char out[PLAN_TEXT_MAX]);
-
 /* Every row that was considered: [{"name","version","id","rule","text"}]. The caller releases. */
 json_t *explain_views(const struct plan_choice *choice, const struct facts *facts);
 

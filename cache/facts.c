@@ -159,7 +159,7 @@ static void take_text(struct json_reader *reader, const struct text *text, void 
 		json_bad(reader, text->key, "expected a text of at most %zu bytes",
 			 text->size - 1);
 	else
-		strcpy((char *)to + text->at, string);
+		err_clean(strcpy((char *)to + text->at, string));
 }
 
 static void take_texts(struct json_reader *reader, const struct text *text, size_t count,

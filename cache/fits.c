@@ -40,6 +40,19 @@ static int unpack(struct fits_module *module)
 	return 0;
 }
 
+/* A small file may unpack to KO_MAX_BYTES, and a bundle may have many. */
+static int read_module(const struct fits *fits, struct fits_module *module)
+{
+	if (unpack(module) < 0)
+		return -1;
+	if (module->size > FITS_MAX_BYTES - fits->bytes)
+		return err_set(
+			&module->err, ERR_MISSING,
+			"the bundle's modules are more than %u MB, which is not read here",
+			FITS_MAX_BYTES >> 20);
+	return ko_parse(module->image, module->size, &module->ko, &module->err);
+}
+
 void fits_add(struct fits *fits, const char *path, char *image, size_t size,
 	      const struct err *why)
 {
@@ -53,11 +66,16 @@ void fits_add(struct fits *fits, const char *path, char *image, size_t size,
 	*module = (struct fits_module) { .path = path, .image = image, .size = size };
 	fits->names.item[fits->count++] = path;
 	fits->names.count = fits->count;
-	if (!image)
+	if (!image) {
 		module->err = *why;
-	else if (unpack(module) == 0 &&
-		 ko_parse(module->image, module->size, &module->ko, &module->err) == 0 &&
-		 ko_name_of(path, name))
+		return;
+	}
+	if (read_module(fits, module) < 0) {
+		free(take_ptr(&module->image));
+		return;
+	}
+	fits->bytes += module->size;
+	if (ko_name_of(path, name))
 		symvers_add_exports(&fits->beside, &module->ko, name);
 }
 
@@ -67,15 +85,14 @@ void fits_settle(struct fits *fits)
 }
 
 static void decide(struct fits_verdict *verdict, const struct fits_module *module,
-		   const struct loadable_verdict *one, const char *blind)
+		   const struct loadable_verdict *one)
 {
 	if (one->answer < verdict->answer ||
 	    (one->answer == verdict->answer && verdict->text[0]))
 		return;
 	verdict->answer = one->answer;
 	verdict->reason = one->reason;
-	snprintf(verdict->text, sizeof(verdict->text), "%.64s: %s%s%s%s", module->path,
-		 one->text, blind ? " (" : "", blind ? blind : "", blind ? ")" : "");
+	snprintf(verdict->text, sizeof(verdict->text), "%.64s: %s", module->path, one->text);
 }
 
 static void judge_unread(const struct fits_module *module, struct fits_verdict *verdict)
@@ -89,7 +106,7 @@ static void judge_unread(const struct fits_module *module, struct fits_verdict *
 		 : module->err.kind == ERR_INVALID ? "no kernel module: "
 						   : "it cannot be read: ",
 		 module->err.text);
-	decide(verdict, module, &one, NULL);
+	decide(verdict, module, &one);
 }
 
 void fits_judge(const struct fits *fits, const struct kernel *kernel,
@@ -104,7 +121,6 @@ void fits_judge(const struct fits *fits, const struct kernel *kernel,
 			continue;
 		}
 		one = loadable_judge(&module->ko, &kernel->known, &fits->beside);
-		decide(verdict, module, &one,
-		       one.answer == LOADABLE_NOT_COMPARED ? kernel->blind : NULL);
+		decide(verdict, module, &one);
 	}
 }

@@ -5,6 +5,7 @@
 
 #include "cache/base/fs.h"
 
+#define MAX_TRIES 64 /* modules that may be unreadable, or of another kernel */
 #define MODULES_DEP_MAX (UINT32_C(16) << 20)
 
 void kernel_free(struct kernel *kernel)
@@ -33,7 +34,7 @@ struct kernel_source kernel_root(const int *root)
 
 /* Reads a file, unpacked. False: not here, or it cannot be read. */
 static bool read_unpacked(const struct kernel_source *source, const char *path, size_t limit,
-			  struct kernel *kernel, char **out_data, size_t *out_size)
+			  char **out_data, size_t *out_size)
 {
 	AUTO_FREE char *data = NULL;
 	struct err err = { 0 };
@@ -46,12 +47,7 @@ static bool read_unpacked(const struct kernel_source *source, const char *path, 
 		*out_size = size;
 		return true;
 	}
-	if (ko_unpack(data, size, out_data, out_size, &err) == 0)
-		return true;
-	if (err.kind == ERR_MISSING)
-		kernel->blind =
-			"this kernel's own modules are packed by xz, which is not read here";
-	return false;
+	return ko_unpack(data, size, out_data, out_size, &err) == 0;
 }
 
 static bool read_symvers(const struct kernel_source *source, struct kernel *kernel)
@@ -62,6 +58,8 @@ static bool read_symvers(const struct kernel_source *source, struct kernel *kern
 		"usr/src/kernels/%s/Module.symvers",
 		"lib/modules/%s/symvers.gz",
 		"boot/symvers-%s.gz",
+		"lib/modules/%s/symvers.xz",
+		"boot/symvers-%s.xz",
 	};
 
 	for (size_t i = 0; i < COUNT_OF(paths); i++) {
@@ -73,7 +71,7 @@ static bool read_symvers(const struct kernel_source *source, struct kernel *kern
 
 		snprintf(path, sizeof(path), "%.*s%s%s", (int)(rest - 2 - paths[i]), paths[i],
 			 kernel->known.release, rest);
-		if (read_unpacked(source, path, SYMVERS_MAX_BYTES, kernel, &text, &size) &&
+		if (read_unpacked(source, path, SYMVERS_MAX_BYTES, &text, &size) &&
 		    symvers_add_file(&kernel->symvers, text, size, &none) == 0)
 			return true;
 	}
@@ -105,7 +103,7 @@ static void add_module(const struct kernel_source *source, struct kernel *kernel
 	const char *release = kernel->known.release;
 	size_t size;
 
-	if (!read_unpacked(source, whole, KO_MAX_BYTES, kernel, &image, &size) ||
+	if (!read_unpacked(source, whole, KO_MAX_BYTES, &image, &size) ||
 	    ko_parse(image, size, &ko, &none) < 0 ||
 	    strlen(release) != strcspn(ko.vermagic, " ") ||
 	    strncmp(ko.vermagic, release, strlen(release)) != 0)
@@ -135,15 +133,17 @@ static void add_modules(const struct kernel_source *source, struct kernel *kerne
 			size_t limit)
 {
 	AUTO_FREE char *copy = must_strdup(dep);
+	size_t tries = 0;
 	char *rest = copy;
 
-	for (char *line = strsep(&rest, "\n"); line && kernel->module_count < limit;
+	for (char *line = strsep(&rest, "\n");
+	     line && kernel->module_count < limit && tries < MAX_TRIES;
 	     line = strsep(&rest, "\n")) {
 		line[strcspn(line, ":")] = '\0';
-		if (strncmp(line, "kernel/", 7) == 0 && is_named(line, names) == named)
-			add_module(source, kernel, line);
-		if (kernel->blind)
-			return;
+		if (strncmp(line, "kernel/", 7) != 0 || is_named(line, names) != named)
+			continue;
+		add_module(source, kernel, line);
+		tries++;
 	}
 }
 

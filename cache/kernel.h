@@ -20,7 +20,6 @@ struct kernel_source kernel_root(const int *root);
 
 struct kernel {
 	struct loadable_kernel known; /* points into this struct, which must not move */
-	const char *blind; /* why less is known than could be; NULL: all was read */
 	char vermagic[KO_VERMAGIC_MAX];
 	struct symvers symvers;
 	struct ko_signer key[KERNEL_MAX_KEYS];

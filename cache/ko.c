@@ -120,10 +120,10 @@ static void settle(struct list *list)
 /* A name as the kernel has them: it reaches people's terminals. */
 static bool is_symbol(const char *name)
 {
-	size_t length = strlen(name);
+	size_t length = 0;
 
-	for (size_t i = 0; i < length; i++) {
-		if (name[i] <= ' ' || name[i] > '~')
+	for (; length < KO_SYMBOL_MAX && name[length]; length++) {
+		if (name[length] <= ' ' || name[length] > '~')
 			return false;
 	}
 	return length > 0 && length < KO_SYMBOL_MAX;
@@ -143,6 +143,12 @@ static struct span span_of_section(Elf_Scn *section)
 	const Elf_Data *data = elf_rawdata(section, NULL);
 
 	return data && data->d_buf ? span_of(data->d_buf, data->d_size) : span_of(NULL, 0);
+}
+
+/* Names are read from a table as often as something points there: its end has to be known. The kernel asks for the same. */
+static bool is_ended(const struct span *names)
+{
+	return names->size && names->data[names->size - 1] == '\0';
 }
 
 /* The kernel takes the first section of a name. */
@@ -176,11 +182,17 @@ static void take_section(struct parts *parts, const char *name, const GElf_Shdr 
 static int find_parts(struct parts *parts, struct err *err)
 {
 	Elf_Scn *section = NULL;
+	struct span texts;
 	size_t names, count;
 
 	if (elf_getshdrnum(parts->elf, &count) != 0 ||
 	    elf_getshdrstrndx(parts->elf, &names) != 0)
 		return err_set(err, ERR_INVALID, "its section table cannot be read");
+	section = elf_getscn(parts->elf, names);
+	texts = section ? span_of_section(section) : span_of(NULL, 0);
+	if (!is_ended(&texts))
+		return err_set(err, ERR_INVALID, "the names of its sections do not end");
+	section = NULL;
 	if (count > KO_MAX_SECTIONS)
 		return err_set(err, ERR_INVALID, "more than %d sections", KO_MAX_SECTIONS);
 	while ((section = elf_nextscn(parts->elf, section))) {
@@ -198,6 +210,8 @@ static int find_parts(struct parts *parts, struct err *err)
 		return err_set(err, ERR_INVALID, "it has no .modinfo section");
 	if (!parts->symtab.data || !parts->strtab.data)
 		return err_set(err, ERR_INVALID, "it has no symbol table");
+	if (!is_ended(&parts->strtab))
+		return err_set(err, ERR_INVALID, "the names of its symbols do not end");
 	return 0;
 }
 
@@ -321,8 +335,7 @@ static int take_entry(struct span *symtab, struct span strtab, struct entry *out
 
 	bytes = span_take(&raw, 4);
 	span_take(&strtab, name);
-	if (span_bad(&bytes) || span_bad(&strtab) || !strtab.size ||
-	    !memchr(strtab.data, '\0', strtab.size))
+	if (span_bad(&bytes) || span_bad(&strtab) || !strtab.size)
 		return err_set(err, ERR_INVALID, "its symbol table cannot be read");
 	out->name = (const char *)strtab.data;
 	out->bind = bytes.data[0] >> 4;

@@ -87,8 +87,8 @@ MUST_USE int ko_trailer_read(const void *image, size_t *size, struct ko *ko, str
 enum ko_packing { KO_PLAIN, KO_GZIP, KO_ZSTD, KO_XZ };
 enum ko_packing ko_packing_of(const void *data, size_t size);
 
-/* ko_unpack.c: the module inside a gzip or zstd file. The caller frees. ERR_MISSING: packed by xz, which is not read
- * here. ERR_INVALID: damaged, or more than KO_MAX_BYTES. */
+/* ko_unpack.c: the module inside a gzip, zstd or xz file. The caller frees. ERR_INVALID: damaged, or more than
+ * KO_MAX_BYTES. */
 MUST_USE int ko_unpack(const void *data, size_t size, char **out_image, size_t *out_size,
 		       struct err *err);
 

@@ -1,4 +1,5 @@
-/* Packed modules, and the names of their files. zlib is used here and nowhere else. */
+/* Packed modules, and the names of their files. zlib and liblzma are used here and nowhere else. */
+#include <lzma.h>
 #include <string.h>
 
 #define ZLIB_CONST
@@ -10,6 +11,8 @@
 #include "cache/name.h"
 
 #define PIECE_BYTES (UINT32_C(256) << 10)
+#define XZ_MEMORY_MAX                                                                          \
+	(UINT64_C(80) << 20) /* xz -9 takes 65 MiB; modules are packed with less */
 #define GZIP_ONLY (16 + MAX_WBITS) /* zlib.h: inflateInit2 */
 
 struct image {
@@ -133,6 +136,56 @@ static int unpack_gzip(const void *data, size_t size, struct image *image, struc
 	return result;
 }
 
+static const char *xz_text(lzma_ret code)
+{
+	switch ((int)code) {
+	case LZMA_MEMLIMIT_ERROR:
+		return "it takes too much memory to unpack";
+	case LZMA_MEM_ERROR:
+		return "no memory to unpack it";
+	case LZMA_OPTIONS_ERROR:
+		return "packed in a way that is not known";
+	case LZMA_BUF_ERROR:
+		return "the file is cut";
+	default:
+		return "the file is damaged";
+	}
+}
+
+/* Where nothing more can come, liblzma says LZMA_BUF_ERROR: the loop ends. */
+static int decode_all(lzma_stream *stream, struct image *image, struct err *err)
+{
+	AUTO_FREE uint8_t *piece = must_calloc(PIECE_BYTES, 1);
+
+	for (;;) {
+		lzma_ret code;
+
+		stream->next_out = piece;
+		stream->avail_out = PIECE_BYTES;
+		code = lzma_code(stream, LZMA_FINISH);
+		if (code != LZMA_OK && code != LZMA_STREAM_END)
+			return err_set(err, ERR_INVALID, "xz: %s", xz_text(code));
+		if (put(image, piece, PIECE_BYTES - stream->avail_out, err) < 0)
+			return -1;
+		if (code == LZMA_STREAM_END)
+			return 0;
+	}
+}
+
+static int unpack_xz(const void *data, size_t size, struct image *image, struct err *err)
+{
+	lzma_stream stream = LZMA_STREAM_INIT;
+	int result;
+
+	if (lzma_stream_decoder(&stream, XZ_MEMORY_MAX, 0) != LZMA_OK)
+		return err_set(err, ERR_INVALID, "xz: no memory to unpack it");
+	stream.next_in = data;
+	stream.avail_in = size;
+	result = decode_all(&stream, image, err);
+	lzma_end(&stream);
+	return result;
+}
+
 int ko_unpack(const void *data, size_t size, char **out_image, size_t *out_size,
 	      struct err *err)
 {
@@ -145,7 +198,8 @@ int ko_unpack(const void *data, size_t size, char **out_image, size_t *out_size,
 	case KO_PLAIN:
 		return err_set(err, ERR_INVALID, "it is not packed");
 	case KO_XZ:
-		return err_set(err, ERR_MISSING, "packed by xz, which is not read here");
+		result = unpack_xz(data, size, &image, err);
+		break;
 	case KO_ZSTD:
 		result = unpack_zstd(data, size, &image, err);
 		break;

@@ -93,6 +93,18 @@ static bool is_claim(enum plan_rule rule)
 
 /* --- all rows, one device -------------------------------------------------------------------------- */
 
+/* What the tables have of one name, for this machine: no choice changes it. */
+struct named {
+	const char *name; /* borrowed */
+	const struct table_row *row; /* NULL: none */
+	bool fits;
+};
+
+struct names_known {
+	struct named *item; /* owned */
+	size_t count;
+};
+
 /* What all choices of one plan share. */
 struct desk {
 	const struct facts *facts;
@@ -101,6 +113,7 @@ struct desk {
 	size_t table_count;
 	enum plan_moment moment;
 	struct plan *plan;
+	struct names_known *known;
 };
 
 static void add_view(struct plan_choice *choice, const struct plan_view *view)
@@ -152,8 +165,11 @@ static bool names(const struct json_strings *list, const char *name)
 	return false;
 }
 
+/* Two versions of one bundle own the same files. */
 static bool exclude_each_other(const struct table_row *left, const struct table_row *right)
 {
+	if (strcmp(left->name, right->name) == 0)
+		return strcmp(left->version, right->version) != 0;
 	return names(&left->excludes, right->name) || names(&right->excludes, left->name);
 }
 
@@ -173,7 +189,7 @@ static const struct table_row *excluded_by(const struct plan *plan, const struct
 	return NULL;
 }
 
-/* Is a row of this name chosen already? Two versions of one bundle are not installed. */
+/* Is a row of this name chosen already? Another version of it could not be. */
 static const struct table_row *chosen_of(const struct plan *plan, const char *name)
 {
 	for (size_t i = 0; i < plan->count; i++) {
@@ -208,7 +224,8 @@ static enum plan_rule judge_anywhere(const struct desk *desk, const struct plan_
 }
 
 /* The best bundle of a name that this machine can have, or else the best that it cannot; NULL: there is none. */
-static const struct table_row *find_named(const struct desk *desk, const char *name, bool *fits)
+static const struct table_row *look_for_named(const struct desk *desk, const char *name,
+					      bool *fits)
 {
 	struct plan_view best = { 0 };
 
@@ -233,6 +250,25 @@ static const struct table_row *find_named(const struct desk *desk, const char *n
 	}
 	*fits = best.row && best.rule == PLAN_WON;
 	return best.row;
+}
+
+/* Each row of each device may ask for the same. */
+static const struct table_row *find_named(const struct desk *desk, const char *name, bool *fits)
+{
+	struct names_known *known = desk->known;
+	struct named found = { .name = name };
+
+	for (size_t i = 0; i < known->count; i++) {
+		if (strcmp(known->item[i].name, name) != 0)
+			continue;
+		*fits = known->item[i].fits;
+		return known->item[i].row;
+	}
+	found.row = look_for_named(desk, name, &found.fits);
+	known->item = must_realloc(known->item, known->count + 1, sizeof(found));
+	known->item[known->count++] = found;
+	*fits = found.fits;
+	return found.row;
 }
 
 static bool is_needed_already(const struct plan_choice *choice, const char *name)
@@ -443,7 +479,10 @@ void plan_make(const struct facts *facts, const struct statement *statement,
 	       struct plan *out_plan)
 {
 	struct plan plan = { 0 };
-	const struct desk desk = { facts, statement, tables, table_count, moment, &plan };
+	struct names_known known = { 0 };
+	const struct desk desk = {
+		facts, statement, tables, table_count, moment, &plan, &known
+	};
 
 	plan.choice = must_calloc(facts->device_count, sizeof(*plan.choice));
 	for (size_t i = 0; i < facts->device_count; i++) {
@@ -460,6 +499,7 @@ void plan_make(const struct facts *facts, const struct statement *statement,
 	for (size_t i = 0; i < plan.count; i++)
 		explain(&desk, &plan.choice[i]);
 	summarise(&desk);
+	free(known.item);
 	*out_plan = plan;
 }
 

@@ -53,7 +53,7 @@ enum plan_rule {
 	PLAN_BY_SIZE,
 	PLAN_BY_KERNEL,
 	PLAN_BY_SECURE_BOOT,
-	PLAN_BY_EXCLUSION, /* by: a bundle that was chosen for another device */
+	PLAN_BY_EXCLUSION, /* by: a bundle, or another version of this one, that was chosen for another device */
 	PLAN_BY_REQUIREMENT, /* by: the bundle that is needed and does not fit, or NULL */
 
 	PLAN_BY_RANK, /* by: the row that was chosen; so for the next two */
@@ -95,8 +95,8 @@ struct plan {
 };
 #define AUTO_PLAN __attribute__((cleanup(plan_free)))
 
-/* Bundles are chosen for each device by rank, then version; of two that exclude each other the better one is
- * installed, and the other's device gets its next. PLAN_EARLY looks only at network devices without a driver, and
+/* Bundles are chosen for each device by rank, then version; of two that exclude each other, and of two versions of one
+ * name, the better one is installed, and the other's device gets its next. PLAN_EARLY looks only at network devices without a driver, and
  * only at rows marked early. */
 void plan_make(const struct facts *facts, const struct statement *statement,
 	       const struct plan_table *tables, size_t table_count, enum plan_moment moment,
@@ -106,11 +106,14 @@ void plan_free(struct plan *plan);
 /* What a miss for this view is. */
 enum reason plan_view_reason(const struct plan_view *view);
 
-/* One sentence: "rank 40 is below 50 of doca-ofed 2.9.1 (el9)". */
+/* "mlnx-ofed 5.8-2.0.3.0 dkms": a bundle, as people are told it. */
+void plan_title(const struct table_row *row, char out[PLAN_TEXT_MAX]);
+
+/* One sentence: "rank 40 is below 50 of doca-ofed 2.9.1 el9". */
 void plan_view_text(const struct plan_view *view, const struct facts *facts,
 		    const struct facts_device *device, char out[PLAN_TEXT_MAX]);
 
-/* The same with the row before it: "mlnx-ofed 5.8 (el9) was withdrawn". */
+/* The same with the row before it: "mlnx-ofed 5.8 el9 was withdrawn". */
 void plan_view_sentence(const struct plan_view *view, const struct facts *facts,
 			const struct facts_device *device, char out[PLAN_TEXT_MAX]);
 

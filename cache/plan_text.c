@@ -35,10 +35,9 @@ enum reason plan_view_reason(const struct plan_view *view)
 	return rules[view->rule].reason;
 }
 
-static const char *title(const struct table_row *row, char out[PLAN_TEXT_MAX])
+void plan_title(const struct table_row *row, char out[PLAN_TEXT_MAX])
 {
-	snprintf(out, PLAN_TEXT_MAX, "%.120s %.60s (%.60s)", row->name, row->version, row->id);
-	return out;
+	snprintf(out, PLAN_TEXT_MAX, "%.128s %.128s %.128s", row->name, row->version, row->id);
 }
 
 static const char *class_name(const struct facts_device *device)
@@ -51,16 +50,32 @@ static const char *class_name(const struct facts_device *device)
 	return strcmp(class, "0200") == 0 ? "Ethernet" : "of another class";
 }
 
+static void explain_excluded(const struct plan_view *view, char out[PLAN_TEXT_MAX])
+{
+	char name[PLAN_TEXT_MAX];
+
+	plan_title(view->by, name);
+	if (strcmp(view->row->name, view->by->name) == 0)
+		snprintf(out, PLAN_TEXT_MAX,
+			 "is another version of %.200s, which comes first: one machine gets "
+			 "one version",
+			 name);
+	else
+		snprintf(out, PLAN_TEXT_MAX,
+			 "cannot be installed beside %.200s, which comes first", name);
+}
+
 static void explain_needed(const struct plan_view *view, char out[PLAN_TEXT_MAX])
 {
 	char name[PLAN_TEXT_MAX];
 
-	if (view->by)
-		snprintf(out, PLAN_TEXT_MAX, "needs %.200s, which does not fit here",
-			 title(view->by, name));
-	else
-		snprintf(out, PLAN_TEXT_MAX, "needs %.120s, which this cache does not have",
-			 view->row->requires.count ? view->row->requires.item[0] : "?");
+	if (view->by) {
+		plan_title(view->by, name);
+		snprintf(out, PLAN_TEXT_MAX, "needs %.200s, which does not fit here", name);
+		return;
+	}
+	snprintf(out, PLAN_TEXT_MAX, "needs %.120s, which this cache does not have",
+		 view->row->requires.count ? view->row->requires.item[0] : "?");
 }
 
 /* Why it lost to the row that was chosen. */
@@ -68,7 +83,7 @@ static void explain_order(const struct plan_view *view, char out[PLAN_TEXT_MAX])
 {
 	char name[PLAN_TEXT_MAX];
 
-	title(view->by, name);
+	plan_title(view->by, name);
 	if (view->rule == PLAN_BY_RANK)
 		snprintf(out, PLAN_TEXT_MAX, "rank %llu is below %llu of %.200s",
 			 (unsigned long long)view->row->rank,
@@ -107,13 +122,9 @@ static void explain_row(const struct plan_view *view, const struct facts *facts,
 void plan_view_text(const struct plan_view *view, const struct facts *facts,
 		    const struct facts_device *device, char out[PLAN_TEXT_MAX])
 {
-	char name[PLAN_TEXT_MAX];
-
 	out[0] = '\0';
 	if (view->rule == PLAN_BY_EXCLUSION)
-		snprintf(out, PLAN_TEXT_MAX,
-			 "cannot be installed beside %.200s, which comes first",
-			 title(view->by, name));
+		explain_excluded(view, out);
 	else if (view->rule == PLAN_BY_REQUIREMENT)
 		explain_needed(view, out);
 	else if (view->rule == PLAN_BY_LIKENESS && !view->by)
@@ -131,5 +142,6 @@ void plan_view_sentence(const struct plan_view *view, const struct facts *facts,
 	char name[PLAN_TEXT_MAX], text[PLAN_TEXT_MAX];
 
 	plan_view_text(view, facts, device, text);
-	snprintf(out, PLAN_TEXT_MAX, "%.240s %.240s", title(view->row, name), text);
+	plan_title(view->row, name);
+	snprintf(out, PLAN_TEXT_MAX, "%.240s %.240s", name, text);
 }

@@ -4,6 +4,7 @@
 
 #define WHERE_COMMAND_LINE "the kernel command line"
 #define COMMAND_LINE_MAX 65536
+#define RUN_LEAST_S 60
 #define SAFE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 
 static int set_enabled(struct config *config, const char *value, const char *where,
@@ -68,22 +69,44 @@ static int set_step(struct config *config, const char *value, const char *where,
 	return 0;
 }
 
+static int set_run(struct config *config, const char *value, const char *where, struct err *err)
+{
+	(void)where;
+	return set_seconds(&config->run_timeout_s, value, RUN_LEAST_S, err);
+}
+
+/* node_exporter reads nothing but files of this name's end. */
+static int set_metrics(struct config *config, const char *value, const char *where,
+		       struct err *err)
+{
+	size_t length = strlen(value);
+
+	(void)where;
+	if (value[0] != '/' || strspn(value, SAFE_BYTES "/") != length ||
+	    strstr(value, "/../") || length < strlen("/x.prom") ||
+	    length >= sizeof(config->metrics) || strcmp(value + length - 5, ".prom") != 0)
+		return err_set(err, ERR_INVALID,
+			       "expected an absolute path that ends in .prom");
+	memcpy(config->metrics, value, length + 1);
+	return 0;
+}
+
 static const struct {
 	const char *key;
 	int (*set)(struct config *config, const char *value, const char *where,
 		   struct err *err);
 } keys[] = {
-	{ "enabled", set_enabled },
-	{ "steps", set_steps },
-	{ "carrier_timeout_s", set_carrier },
-	{ "step_timeout_s", set_step },
+	{ "enabled", set_enabled },	      { "steps", set_steps },
+	{ "carrier_timeout_s", set_carrier }, { "step_timeout_s", set_step },
+	{ "run_timeout_s", set_run },	      { "metrics", set_metrics },
 };
 
 struct config config_defaults(void)
 {
 	struct config config = { .enabled = true,
 				 .carrier_timeout_s = 10,
-				 .step_timeout_s = 600 };
+				 .step_timeout_s = 600,
+				 .run_timeout_s = CONFIG_RUN_TIMEOUT_S };
 
 	for (size_t kind = 0; kind < COUNT_OF(config.step); kind++)
 		config.step[kind] = true;

@@ -9,6 +9,8 @@
 #define CONFIG_MAX_BYTES 65536 /* of one file */
 #define CONFIG_MAX_TIMEOUT_S 3600
 #define CONFIG_WHERE_MAX 128
+#define CONFIG_PATH_MAX 256
+#define CONFIG_RUN_TIMEOUT_S 840
 
 struct config {
 	bool enabled;
@@ -16,6 +18,9 @@ struct config {
 	uint64_t carrier_timeout_s;
 	uint64_t step_timeout_s;
 	bool step_timeout_set; /* by the owner: no bundle asks for more */
+	uint64_t run_timeout_s; /* of the whole main moment */
+	char metrics
+		[CONFIG_PATH_MAX]; /* where a scraper looks, absolute; "": the usual place */
 	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */
 	char enabled_where[CONFIG_WHERE_MAX];
 };

@@ -21,6 +21,7 @@ static const struct {
 	{ PLAN,    FLOW_NOTHING, RECORD },  /* no bundle for any device here */
 	{ STAGE,   FLOW_GO,      INSTALL }, /* the only way to install: every blob was checked */
 	{ INSTALL, FLOW_GO,      LOAD },
+	{ INSTALL, FLOW_NOTHING, RECORD },  /* a dry run */
 	{ LOAD,    FLOW_GO,      PROVE },
 	{ PROVE,   FLOW_GO,      RECORD },
 	{ RECORD,  FLOW_GO,      END },
@@ -41,7 +42,7 @@ static enum flow_verdict act(struct flow *flow, enum step step)
 	case STAGE:
 		return flow_stage(flow);
 	case INSTALL:
-		return flow_install(flow);
+		return flow->dry ? flow_rehearse(flow) : flow_install(flow);
 	case LOAD:
 		return flow_load(flow);
 	case PROVE:

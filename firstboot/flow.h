@@ -31,6 +31,7 @@ struct flow {
 	enum plan_moment moment;
 	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
 	bool again; /* the owner asks: nothing is idle, and what was given up or taken off may be begun again */
+	bool dry; /* up to the first change: what would come is told, and nothing is kept */
 
 	struct facts facts;
 	struct stamp_inputs inputs;
@@ -41,7 +42,7 @@ struct flow {
 	struct chosen chosen;
 	struct flow_job *job; /* one for each chosen->row */
 
-	const char *state; /* for status_end: "done", "failed", "idle" */
+	const char *state; /* for status_end */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
 	bool quiet; /* nothing happened: nothing is written but the status */
@@ -74,6 +75,8 @@ enum flow_verdict flow_plan(struct flow *flow);
 enum flow_verdict flow_stage(struct flow *flow);
 enum flow_verdict flow_install(struct flow *flow);
 enum flow_verdict flow_load(struct flow *flow);
+/* In their place in a dry run: what they would do. */
+enum flow_verdict flow_rehearse(struct flow *flow);
 
 /* flow_undo.c: a bundle taken off again. roll_back: one whose step failed in this run; its text says what came of it.
  * finish_undo: what an earlier run left half done, where no try is left or nobody wants it. take_off: for the owner, the

@@ -121,6 +121,10 @@ static enum flow_verdict wait_for_udev(struct flow *flow)
 
 static enum flow_verdict nothing(struct flow *flow, const char *state, const char *text)
 {
+	const struct digest *const envelopes[] = { &flow->inputs.envelope,
+						   &flow->inputs.stored };
+
+	status_recall_statement(flow->status, envelopes, COUNT_OF(envelopes));
 	flow->state = state;
 	flow->quiet = true;
 	snprintf(flow->text, sizeof(flow->text), "%.511s", text);

@@ -17,7 +17,7 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 {
 	job->reason = reason;
 	snprintf(job->text, sizeof(job->text), "%.511s", text);
-	status_event(flow->status, "bundle failed", "%s: %s: %s", job->name,
+	status_about(flow->status, job->name, NULL, "bundle failed", "%s: %s: %s", job->name,
 		     reason_name(reason), job->text);
 }
 
@@ -56,30 +56,53 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 	return steps;
 }
 
+/* The next boot may be into another kernel. That is no reason to leave this one without its driver: it is told. */
+static void judge_other_kernels(const struct flow *flow, const struct flow_job *job,
+				const struct staged *staged, const struct fits *fits)
+{
+	const struct facts *facts = &flow->facts;
+
+	for (size_t i = 0; fits->count && i < facts->kernel_count; i++) {
+		struct fits_verdict verdict;
+
+		if (strcmp(facts->kernels[i], facts->kernel) == 0)
+			continue;
+		if (process_must_stop(flow->deadline_ms))
+			return;
+		verdict = staged_judge(staged, fits, facts->kernels[i]);
+		if (verdict.answer == LOADABLE_NO)
+			status_about(flow->status, job->name, NULL, "other kernel",
+				     "%s: kernel %s: would not load: %s", job->name,
+				     facts->kernels[i], verdict.text);
+	}
+}
+
 /* Would the kernel take its modules? Decided before anything is touched (P3, P7); what could not be compared is told, and
  * tried. */
-static void judge_modules(struct flow *flow, struct flow_job *job)
+static void judge_modules(struct flow *flow, struct flow_job *job,
+			  const struct loadable_security *security)
 {
 	static const char *const events[] = {
 		[LOADABLE_YES] = "modules fit", [LOADABLE_NOT_COMPARED] = "modules not compared"
 	};
-	const char *const kernels[] = { flow->facts.kernel };
-	struct loadable_security security;
+	const struct staged staged = { .machine = flow->machine,
+				       .record = &job->record,
+				       .dir = job->staged,
+				       .arch = flow->facts.arch,
+				       .security = security };
+	AUTO_FITS struct fits fits = { 0 };
 	struct fits_verdict verdict;
 
-	security_read(flow->machine, &security);
-	verdict = staged_fits(&(struct staged) { .machine = flow->machine,
-						 .record = &job->record,
-						 .dir = job->staged,
-						 .arch = flow->facts.arch,
-						 .kernel = kernels,
-						 .kernel_count = COUNT_OF(kernels),
-						 .security = &security });
-	if (verdict.answer == LOADABLE_NO)
+	staged_read(&staged, &fits);
+	verdict = staged_judge(&staged, &fits, flow->facts.kernel);
+	if (verdict.answer == LOADABLE_NO) {
 		fail(flow, job, verdict.reason, verdict.text);
-	else if (verdict.text[0])
-		status_event(flow->status, events[verdict.answer], "%s: %s", job->name,
-			     verdict.text);
+		return;
+	}
+	if (verdict.text[0])
+		status_about(flow->status, job->name, NULL, events[verdict.answer], "%s: %s",
+			     job->name, verdict.text);
+	judge_other_kernels(flow, job, &staged, &fits);
 }
 
 /* The bundles that are installed before a job, and the job itself; the caller frees. */
@@ -112,7 +135,7 @@ static void judge_packages(struct flow *flow, struct flow_job *job)
 	if (answer == STEPS_NOT_INSTALLABLE)
 		fail(flow, job, REASON_STEP_FAILED, text);
 	else if (text[0])
-		status_event(flow->status,
+		status_about(flow->status, job->name, NULL,
 			     answer == STEPS_INSTALLABLE ? "packages checked"
 							 : "packages not checked",
 			     "%s: %s", job->name, text);
@@ -133,12 +156,24 @@ static void judge_steps(struct flow *flow, struct flow_job *job, struct space *s
 		fail(flow, job, reason, err.text);
 }
 
+static void judge(struct flow *flow)
+{
+	struct loadable_security security;
+	struct space space = { 0 };
+
+	security_read(flow->machine, &security);
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		if (is_waiting(&flow->job[i]))
+			judge_modules(flow, &flow->job[i], &security);
+		judge_packages(flow, &flow->job[i]);
+		judge_steps(flow, &flow->job[i], &space);
+	}
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
 {
-	struct space space = { 0 };
-
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
@@ -148,16 +183,12 @@ enum flow_verdict flow_stage(struct flow *flow)
 				 flow->deadline_ms, &job->staged, &err) < 0)
 			fail(flow, job, reason_of_err(&err), err.text);
 		else if (is_waiting(job))
-			status_event(flow->status, "bundle staged", "%s", job->name);
+			status_about(flow->status, job->name, NULL, "bundle staged", "%s",
+				     job->name);
 		if (job->reason == REASON_DAMAGED)
 			return flow_stop(flow, REASON_DAMAGED, job->text);
 	}
-	for (size_t i = 0; i < flow->chosen.row_count; i++) {
-		if (is_waiting(&flow->job[i]))
-			judge_modules(flow, &flow->job[i]);
-		judge_packages(flow, &flow->job[i]);
-		judge_steps(flow, &flow->job[i], &space);
-	}
+	judge(flow);
 	return FLOW_GO;
 }
 
@@ -188,8 +219,8 @@ static void tell_step(struct flow *flow, const struct flow_job *job,
 		first = step->settings.item[0].key;
 		more = step->settings.count > 1 ? ", ..." : "";
 	}
-	status_event(flow->status, steps_kind_of(step->kind)->event, "%s%s%s%s", job->name,
-		     first[0] ? ": " : "", first, more);
+	status_about(flow->status, job->name, NULL, steps_kind_of(step->kind)->event,
+		     "%s%s%s%s", job->name, first[0] ? ": " : "", first, more);
 }
 
 /* Not the bundle's fault: such a failure costs no try. */
@@ -305,4 +336,36 @@ enum flow_verdict flow_load(struct flow *flow)
 			mark(flow, job, JOURNAL_DONE);
 	}
 	return FLOW_GO;
+}
+
+/* A step that a run would do, in the order in which it would. */
+static void tell_would(const struct flow *flow, const struct flow_job *job, size_t step)
+{
+	const struct record_step *it = &job->record.step[step];
+	const struct json_strings *names = it->files.count ? &it->files : &it->modules;
+
+	status_about(flow->status, job->name, NULL, "would do", "%s: step %zu, %s: %s%s",
+		     job->name, step + 1, record_do_name(it->kind),
+		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
+}
+
+static void rehearse(struct flow *flow, struct flow_job *job, bool to_load)
+{
+	while (more_to_do(job) && (to_load || next_kind(job) != RECORD_DO_LOAD)) {
+		if (!job->in_place || next_kind(job) == RECORD_DO_LOAD)
+			tell_would(flow, job, job->next_step);
+		job->next_step++;
+	}
+}
+
+/* As flow_install and flow_load go: all bundles up to their first load, then the rest. */
+enum flow_verdict flow_rehearse(struct flow *flow)
+{
+	for (int to_load = 0; to_load < 2; to_load++) {
+		for (size_t i = 0; i < flow->chosen.row_count; i++) {
+			judge_needs(flow, i);
+			rehearse(flow, &flow->job[i], to_load);
+		}
+	}
+	return FLOW_NOTHING;
 }

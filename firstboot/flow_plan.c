@@ -1,18 +1,18 @@
 #include <string.h>
 
 #include "firstboot/flow.h"
+#include "firstboot/identity.h"
 #include "firstboot/stored.h"
 #include "firstboot/undo.h"
 
 static void load_journal(struct flow *flow)
 {
 	struct journal now = { .envelope = flow->source.cache.envelope };
-	char text[FACTS_TEXT_MAX];
+	struct identity identity;
 
-	machine_attribute(flow->machine, "/etc/machine-id", text, sizeof(text));
-	digest_of(text, strlen(text), &now.machine);
-	machine_attribute(flow->machine, "/proc/sys/kernel/random/boot_id", text, sizeof(text));
-	digest_of(text, strlen(text), &now.boot);
+	identity_read(flow->machine, &identity);
+	now.machine = identity.machine;
+	now.boot = identity.boot;
 	journal_load(flow->machine->state, &now, &flow->journal);
 	if (flow->again)
 		journal_retry(&flow->journal);
@@ -31,8 +31,8 @@ enum flow_verdict flow_open(struct flow *flow)
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);
-	flow->remembered =
-		source_remember(flow->machine, &flow->source, &flow->facts, &err) == 0;
+	flow->remembered = flow->dry || source_remember(flow->machine, &flow->source,
+							&flow->facts, &err) == 0;
 	if (!flow->remembered)
 		status_event(flow->status, "statement not stored", "%s", err.text);
 	stored_digest(flow->machine, &flow->inputs.stored);
@@ -221,15 +221,17 @@ static void tell_plan(const struct flow *flow)
 		const struct choose_target *target = &flow->chosen.target[i];
 		bool chosen = target->bundle != CHOOSE_NO_BUNDLE;
 
-		status_event(flow->status, "planned", "%s %s: %s", target->device.bus,
+		status_about(flow->status, chosen ? flow->job[target->bundle].name : NULL,
+			     target->device.address, "planned", "%s %s: %s", target->device.bus,
 			     target->device.address,
 			     chosen ? flow->job[target->bundle].name : target->text);
 	}
 	for (size_t i = 0; i < flow->chosen.gap_count; i++) {
 		const struct plan_gap *gap = &flow->chosen.gap[i];
 
-		status_event(flow->status, "kernel without a driver", "%s: %s %s: %.300s",
-			     gap->kernel, gap->device->bus, gap->device->address, gap->text);
+		status_about(flow->status, NULL, gap->device->address,
+			     "kernel without a driver", "%s: %s %s: %.300s", gap->kernel,
+			     gap->device->bus, gap->device->address, gap->text);
 	}
 }
 
@@ -239,19 +241,23 @@ enum flow_verdict flow_plan(struct flow *flow)
 	char text[PLAN_TEXT_MAX];
 	enum reason reason = source_read_tables(&flow->source, &flow->facts, text);
 
-	tidy(flow);
+	if (!flow->dry)
+		tidy(flow);
 	if (reason != REASON_DONE)
 		return flow_stop(flow, reason, text);
 	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.used,
 		       flow->source.count, flow->moment, chosen);
-	flow_finish_undo(flow);
+	if (!flow->dry)
+		flow_finish_undo(flow);
 	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
 	for (size_t i = 0; i < chosen->row_count; i++)
 		prepare_job(flow, &flow->job[i], chosen->row[i]);
 	leave_removed(flow);
-	keep_records(flow);
+	if (!flow->dry)
+		keep_records(flow);
 	forget_others(flow);
-	forget_undo(flow);
+	if (!flow->dry)
+		forget_undo(flow);
 	tell_plan(flow);
 	if (chosen->target_count == 0)
 		return flow_stop(flow, chosen->reason, chosen->text);

@@ -63,11 +63,12 @@ static void prove_driver(struct flow *flow, struct choose_target *target, uint64
 		return;
 	}
 	if (device->driver[0])
-		status_event(flow->status, "device bound", "%s to %s", device->address,
-			     device->driver);
+		status_about(flow->status, job->name, device->address, "device bound",
+			     "%s to %s", device->address, device->driver);
 	reason = prove_modules(&prove, &job->record, device, text);
 	if (text[0])
-		status_event(flow->status, "module compared", "%s: %s", job->name, text);
+		status_about(flow->status, job->name, device->address, "module compared",
+			     "%s: %s", job->name, text);
 	take(flow, target, reason, text);
 	prove_raise(&prove, device);
 }
@@ -81,8 +82,8 @@ static void prove_its_link(struct flow *flow, struct choose_target *target,
 	enum reason reason = prove_link(&prove, &target->device, text);
 
 	if (reason == REASON_DONE && text[0])
-		status_event(flow->status, job->record.expect.carrier ? "carrier" : "port",
-			     "%s", text);
+		status_about(flow->status, job->name, target->device.address,
+			     job->record.expect.carrier ? "carrier" : "port", "%s", text);
 	take(flow, target, reason, text);
 }
 
@@ -131,8 +132,9 @@ enum flow_verdict flow_prove(struct flow *flow)
 		const struct flow_job *job = job_of(flow, target);
 
 		if (job && job->reason == REASON_DONE && target->reason != REASON_DONE)
-			status_event(flow->status, "not proven", "%s: %s",
-				     target->device.address, target->text);
+			status_about(flow->status, job->name, target->device.address,
+				     "not proven", "%s: %s", target->device.address,
+				     target->text);
 	}
 	return FLOW_GO;
 }
@@ -200,10 +202,12 @@ static void sum_up(struct flow *flow)
 {
 	const struct choose_target *worst = find_worst(&flow->chosen);
 
-	if (!worst) {
+	if (!worst && flow->dry)
+		snprintf(flow->text, sizeof(flow->text), "a run would go on from here");
+	else if (!worst)
 		tell_good(flow);
+	if (!worst)
 		return;
-	}
 	flow->reason = worst->reason;
 	snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address,
 		 worst->text);
@@ -271,10 +275,15 @@ enum flow_verdict flow_record(struct flow *flow)
 {
 	if (flow->reason != REASON_DONE)
 		take_stop(flow);
+	if (flow->dry)
+		take_jobs(flow);
 	tell_devices(flow);
 	if (flow->reason == REASON_DONE)
 		sum_up(flow);
 	flow->state = reason_exit(flow->reason) == 0 ? "done" : "failed";
-	save_stamp(flow);
+	if (flow->dry)
+		flow->state = "dry";
+	else
+		save_stamp(flow);
 	return FLOW_GO;
 }

@@ -49,3 +49,37 @@ int kvp_find(struct span pool, const char *key, char *out, size_t out_size, stru
 	}
 	return err_set(err, ERR_MISSING, "kvp pool: no %s", key);
 }
+
+void kvp_record(const char *key, const char *value, char out[KVP_RECORD_BYTES])
+{
+	char *to = out + KVP_KEY_BYTES;
+
+	memset(out, 0, KVP_RECORD_BYTES);
+	memcpy(out, key, strnlen(key, KVP_KEY_BYTES - 1));
+	for (size_t i = 0; value[i] && i < KVP_VALUE_SENT_BYTES - 1; i++)
+		to[i] = value[i] < ' ' || value[i] > '~' ? '?' : value[i];
+}
+
+int kvp_slot(struct span pool, const char *key, size_t *out_at, struct err *err)
+{
+	const size_t size = pool.size;
+	size_t unused = size;
+
+	if (size % KVP_RECORD_BYTES != 0)
+		return err_set(err, ERR_INVALID, "kvp pool: ends within a record");
+	for (size_t at = 0; at < size; at += KVP_RECORD_BYTES) {
+		struct span record = span_take(&pool, KVP_RECORD_BYTES);
+		struct span name = unfilled(span_take(&record, KVP_KEY_BYTES));
+
+		if (span_is(&name, key)) {
+			*out_at = at;
+			return 0;
+		}
+		if (name.size == 0 && unused == size)
+			unused = at;
+	}
+	if (unused >= KVP_POOL_MAX_BYTES)
+		return err_set(err, ERR_INVALID, "kvp pool: full");
+	*out_at = unused;
+	return 0;
+}

@@ -18,4 +18,14 @@
 MUST_USE int kvp_find(struct span pool, const char *key, char *out, size_t out_size,
 		      struct err *err);
 
+/* A whole record. Of the value what a host takes: KVP_VALUE_SENT_BYTES - 1, and '?' for what is no printable ASCII. key is a
+ * word of ours. */
+#define KVP_RECORD_BYTES (KVP_KEY_BYTES + KVP_VALUE_BYTES)
+#define KVP_VALUE_SENT_BYTES 1024 /* the kernel makes UTF-16 of it, in 2048 bytes */
+void kvp_record(const char *key, const char *value, char out[KVP_RECORD_BYTES]);
+
+/* Where the record of this key belongs, in bytes: where its first one stands, else one without a key, else the end.
+ * ERR_INVALID: the pool ends within a record, or has no room for another. */
+MUST_USE int kvp_slot(struct span pool, const char *key, size_t *out_at, struct err *err);
+
 #endif

@@ -15,6 +15,8 @@ static const struct cli_option run_options[] = {
 	  offsetof(struct run_args, early), CLI_TEXT },
 	{ "again", NULL, "begin again what was given up, or taken off by undo",
 	  offsetof(struct run_args, again), CLI_TEXT },
+	{ "dry-run", NULL, "up to the first change: say, step by step, what would be done",
+	  offsetof(struct run_args, dry), CLI_TEXT },
 	{ "sysroot", "DIR", "where the machine is found, for tests and images; default /",
 	  offsetof(struct run_args, sysroot), CLI_TEXT },
 	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
@@ -47,6 +49,16 @@ static const struct cli_option show_options[] = {
 	{ 0 },
 };
 
+static const struct cli_option status_options[] = {
+	{ "wait", NULL, "until this boot's main moment is over, and exit with its code",
+	  offsetof(struct status_args, wait), CLI_TEXT },
+	{ "sysroot", "DIR", "where the machine is found; default /",
+	  offsetof(struct status_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print one JSON document", offsetof(struct status_args, json),
+	  CLI_TEXT },
+	{ 0 },
+};
+
 static const struct cli_option plan_options[] = {
 	{ "explain", NULL, "for each device, why the other bundles lost",
 	  offsetof(struct show_args, explain), CLI_TEXT },
@@ -68,15 +80,22 @@ static const struct cli_verb verbs[] = {
 	{ .name = "run",
 	  .operands = "",
 	  .summary = "Install what this machine's devices need, and prove that it works.",
-	  .details = "Everything comes from the cache in /usr/lib/larder/cache (a folder) or "
-		     "/usr/lib/larder/cache.tar, and nothing of it is used before its "
-		     "signatures and digests fit. A statement that was accepted is stored: an "
-		     "older one is not obeyed afterwards. Configuration: KEY=VALUE in "
-		     "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
-		     "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
-		     "steps=files,modules,load,packages, which only ever takes kinds of steps "
-		     "away; "
-		     "carrier_timeout_s; step_timeout_s.",
+	  .details =
+		  "Everything comes from the cache in /usr/lib/larder/cache (a folder) or "
+		  "/usr/lib/larder/cache.tar, and nothing of it is used before its "
+		  "signatures and digests fit. A statement that was accepted is stored: an "
+		  "older one is not obeyed afterwards. Configuration: KEY=VALUE in "
+		  "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
+		  "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
+		  "steps=files,modules,load,packages, which only ever takes kinds of steps "
+		  "away; "
+		  "carrier_timeout_s; step_timeout_s; run_timeout_s, of the whole main "
+		  "moment; metrics=/PATH/NAME.prom, where a scraper looks, instead of "
+		  "/var/lib/prometheus/node-exporter/larder.prom. A key that is not known is "
+		  "said, and has no effect.\n\n"
+		  "With --dry-run blobs are staged and judged as in a run, with the same "
+		  "reasons and exit codes; then the steps are told, and nothing is "
+		  "installed, stored or written down.",
 	  .options = run_options,
 	  .args_size = sizeof(struct run_args),
 	  .run = verb_run },
@@ -95,12 +114,18 @@ static const struct cli_verb verbs[] = {
 	  .args_size = sizeof(struct show_args),
 	  .run = verb_facts },
 	{ .name = "status",
-	  .operands = "",
+	  .operands = "[SECONDS]",
+	  .most = 1,
 	  .summary = "Say what the last run did.",
 	  .details = "Beside it the serials of now: of the cache that is carried, of the "
-		     "statement that is stored, and the floor in /etc/larder/floor.",
-	  .options = show_options,
-	  .args_size = sizeof(struct show_args),
+		     "statement that is stored, and the floor in /etc/larder/floor. What was "
+		     "said of another machine id, by another version of the agent, or under "
+		     "another statement than the one of now, is said to be stale. --wait "
+		     "[SECONDS] waits, 900 s unless told otherwise, for this boot's main "
+		     "moment; the exit code is that of its outcome, or 14 when it is not over "
+		     "by then.",
+	  .options = status_options,
+	  .args_size = sizeof(struct status_args),
 	  .run = verb_status },
 	{ .name = "undo",
 	  .operands = "",
@@ -119,12 +144,13 @@ static const struct cli_verb verbs[] = {
 	  .operands = "",
 	  .summary = "Forget what this machine has seen and done.",
 	  .details = "Removes from /var/lib/larder the stored statement, the versions of the "
-		     "trust root that were proven, fetched blobs, the journal, the stamp and "
-		     "what was kept for undo. "
+		     "trust root that were proven, fetched blobs, the journal, the stamp, what "
+		     "was kept for undo, and the metrics file. "
 		     "Afterwards the floor alone decides which statement is too old: an older "
 		     "signed cache is accepted again, so this is for root to decide, for "
 		     "example before an image is taken of the machine, or to go back on "
-		     "purpose. What was installed stays, and so does /etc/larder.",
+		     "purpose. 'cloud-init clean' does it, too. What was installed stays, and "
+		     "so does /etc/larder.",
 	  .options = reset_options,
 	  .args_size = sizeof(struct reset_args),
 	  .run = verb_reset },

@@ -25,16 +25,16 @@ static void add(struct fits *fits, int dir, const char *path)
 	fits_add(fits, path, image, size, &why);
 }
 
-static void read_bundle(const struct staged *staged, struct fits *fits)
+void staged_read(const struct staged *staged, struct fits *out)
 {
 	for (size_t i = 0; i < staged->record->step_count; i++) {
 		const struct record_step *step = &staged->record->step[i];
 
 		for (size_t j = 0; step->kind == RECORD_DO_MODULES && j < step->files.count;
 		     j++)
-			add(fits, staged->dir, step->files.item[j]);
+			add(out, staged->dir, step->files.item[j]);
 	}
-	fits_settle(fits);
+	fits_settle(out);
 }
 
 static int read_file(const void *context, const char *path, size_t limit, char **out_data,
@@ -43,19 +43,16 @@ static int read_file(const void *context, const char *path, size_t limit, char *
 	return machine_read(context, path, limit, out_data, out_size, err);
 }
 
-struct fits_verdict staged_fits(const struct staged *staged)
+struct fits_verdict staged_judge(const struct staged *staged, const struct fits *fits,
+				 const char *release)
 {
 	const struct kernel_source source = { read_file, staged->machine };
-	AUTO_FITS struct fits fits = { 0 };
+	AUTO_KERNEL struct kernel kernel = { 0 };
 	struct fits_verdict verdict = { 0 };
 
-	read_bundle(staged, &fits);
-	for (size_t i = 0; fits.count && i < staged->kernel_count; i++) {
-		AUTO_KERNEL struct kernel kernel = { 0 };
-
-		kernel_read(&source, staged->kernel[i], staged->arch, &fits.names,
-			    staged->security, &kernel);
-		fits_judge(&fits, &kernel, &verdict);
-	}
+	if (fits->count == 0)
+		return verdict;
+	kernel_read(&source, release, staged->arch, &fits->names, staged->security, &kernel);
+	fits_judge(fits, &kernel, &verdict);
 	return verdict;
 }

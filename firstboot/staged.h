@@ -11,11 +11,14 @@ struct staged {
 	const struct record *record;
 	int dir; /* the bundle's staging folder */
 	const char *arch;
-	const char *const *kernel; /* the releases its modules are for */
-	size_t kernel_count;
 	const struct loadable_security *security;
 };
 
-struct fits_verdict staged_fits(const struct staged *staged);
+/* Reads the bundle's modules, once for all kernels. What is in *out borrows from the record. */
+void staged_read(const struct staged *staged, struct fits *out);
+
+/* Would the installed kernel of this release take them? */
+struct fits_verdict staged_judge(const struct staged *staged, const struct fits *fits,
+				 const char *release);
 
 #endif

@@ -2,20 +2,14 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache/base/version.h"
 #include "cache/explain.h"
+#include "firstboot/notify.h"
 #include "firstboot/stamp.h"
 
 #define STATUS_FORMAT "larder.status.v1"
-
-/* Text from tools may be no UTF-8: then it stands in the log only. */
-static json_t *text_or_empty(const char *text)
-{
-	json_t *value = json_string(text);
-
-	return value ? value : json_string("");
-}
 
 static void add_point(struct status *status, const char *event, const char *detail)
 {
@@ -23,17 +17,46 @@ static void add_point(struct status *status, const char *event, const char *deta
 		return;
 	json_array_append_new(status->timeline,
 			      json_pack("{s:I, s:s, s:o}", "at_ms", (json_int_t)fs_boot_ms(),
-					"event", event, "detail", text_or_empty(detail)));
+					"event", event, "detail", json_any_string(detail)));
 }
 
-/* The early part of an older status file, or NULL. */
-static json_t *read_early(int run)
+/* An object of ours, or NULL. */
+static json_t *read_document(int dir, const char *name)
 {
-	AUTO_JSON json_t *root = NULL;
+	json_t *root = NULL;
 	struct err none = { 0 };
+
+	if (dir < 0 || json_read_at(dir, name, STATUS_MAX_BYTES, &root, &none) < 0)
+		return NULL;
+	return root;
+}
+
+static bool has_digest(const json_t *object, const char *key, const struct digest *digest)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	char wanted[DIGEST_TEXT_MAX];
+
+	return text && strcmp(text, digest_text(digest, wanted)) == 0;
+}
+
+bool status_is_foreign(const json_t *document, const struct identity *identity)
+{
+	return json_object_get(document, "machine_id") &&
+	       !has_digest(document, "machine_id", &identity->machine);
+}
+
+bool status_is_of_boot(const json_t *document, const struct identity *identity)
+{
+	return has_digest(document, "boot", &identity->boot);
+}
+
+/* The early part of what this boot left, or NULL: a run folder may outlive a boot, in a container. */
+static json_t *read_early(const struct status *status)
+{
+	AUTO_JSON json_t *root = read_document(status->machine->run, STATUS_NAME);
 	json_t *early;
 
-	if (run < 0 || json_read_at(run, STATUS_NAME, STATUS_MAX_BYTES, &root, &none) < 0)
+	if (!status_is_of_boot(root, &status->identity))
 		return NULL;
 	early = json_object_get(json_object_get(root, "moments"),
 				stamp_moment_name(PLAN_EARLY));
@@ -41,16 +64,22 @@ static json_t *read_early(int run)
 }
 
 struct status status_open(const struct machine *machine, enum plan_moment moment,
-			  struct log *log)
+			  uint64_t deadline_ms, struct log *log)
 {
-	struct status status = { .machine = machine, .log = log, .moment = moment };
+	struct status status = { .machine = machine,
+				 .log = log,
+				 .moment = moment,
+				 .begun_ms = fs_boot_ms(),
+				 .deadline_ms = deadline_ms };
 
+	identity_read(machine, &status.identity);
 	status.timeline = json_array();
 	status.part = json_pack("{s:s, s:s, s:o}", "moment", stamp_moment_name(moment), "state",
 				"running", "timeline", status.timeline);
 	add_point(&status, "agent start", LARDER_VERSION);
 	if (moment == PLAN_MAIN)
-		status.early = read_early(machine->run);
+		status.early = read_early(&status);
+	status.past = read_document(machine->state, STATUS_RESULT);
 	return status;
 }
 
@@ -58,7 +87,24 @@ void status_close(struct status *status)
 {
 	json_decref(status->part);
 	json_decref(status->early);
+	json_decref(status->past);
 	*status = (struct status) { 0 };
+}
+
+static void say(struct status *status, const char *bundle, const char *device,
+		const char *event, char *detail)
+{
+	const struct log_field fields[] = { { "event", event },
+					    { "bundle", bundle },
+					    { "device", device },
+					    { "text", detail } };
+	AUTO_FREE char *line = NULL;
+
+	err_clean(detail);
+	line = must_printf("%s%s%s", event, detail[0] ? ": " : "", detail);
+	log_fields(status->log, fields, COUNT_OF(fields), "%s", line);
+	add_point(status, event, detail);
+	notify_status(line, status->deadline_ms);
 }
 
 void status_event(struct status *status, const char *event, const char *format, ...)
@@ -69,8 +115,32 @@ void status_event(struct status *status, const char *event, const char *format, 
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
-	log_line(status->log, "%s%s%s", event, detail[0] ? ": " : "", detail);
-	add_point(status, event, detail);
+	say(status, NULL, NULL, event, detail);
+}
+
+void status_about(struct status *status, const char *bundle, const char *device,
+		  const char *event, const char *format, ...)
+{
+	char detail[PLAN_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(detail, sizeof(detail), format, args);
+	va_end(args);
+	say(status, bundle, device, event, detail);
+}
+
+void status_recall_statement(struct status *status, const struct digest *const *envelope,
+			     size_t count)
+{
+	json_t *statement = json_object_get(status->past, "statement");
+
+	if (status_is_foreign(status->past, &status->identity))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (has_digest(statement, "envelope", envelope[i]))
+			json_object_set(status->part, "statement", statement);
+	}
 }
 
 void status_set_statement(struct status *status, const struct statement *statement,
@@ -97,7 +167,7 @@ static json_t *network_of(const struct facts *facts)
 		if (facts_device_is_network(device) &&
 		    (!device->driver[0] || strcmp(class, "0207") == 0) &&
 		    json_array_size(network) < STATUS_MAX_NETWORK)
-			json_array_append_new(network, text_or_empty(device->modalias));
+			json_array_append_new(network, json_any_string(device->modalias));
 	}
 	return network;
 }
@@ -112,10 +182,10 @@ void status_set_facts(struct status *status, const struct facts *facts,
 	json_object_set_new(status->part, "facts_digest",
 			    json_string(digest_text(digest, text)));
 	json_object_set_new(status->part, "machine",
-			    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "os", os, "like",
+			    json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "os", os, "like",
 				      facts->os_like, "arch", facts->arch, "kernel",
-				      facts->kernel, "size", facts->vm_size, "network",
-				      network_of(facts)));
+				      facts->kernel, "size", facts->vm_size, "azure",
+				      facts->azure, "network", network_of(facts)));
 }
 
 void status_set_devices(struct status *status, json_t *devices)
@@ -128,27 +198,48 @@ void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t c
 	json_object_set_new(status->part, "kernels_without", explain_gaps(gap, count));
 }
 
+static void say_end(struct status *status, const char *state, enum reason reason, int code,
+		    const char *text)
+{
+	const char *moment = stamp_moment_name(status->moment);
+	const char *remedy = reason_remedy(reason);
+	AUTO_FREE char *number = must_printf("%d", code);
+	AUTO_FREE char *line =
+		must_printf("%s: %s (%s, exit %d)%s%s%s%s", moment, state, reason_name(reason),
+			    code, text[0] ? ": " : "", text, remedy[0] ? " | " : "", remedy);
+	const struct log_field fields[] = {
+		{ "event", "end" }, { "state", state }, { "reason", reason_name(reason) },
+		{ "code", number }, { "text", text },	{ "remedy", remedy[0] ? remedy : NULL }
+	};
+
+	log_fields(status->log, fields, COUNT_OF(fields), "%s", line);
+	notify_ready(line);
+}
+
 void status_end(struct status *status, const char *state, enum reason reason, int code,
 		const char *text)
 {
-	const char *remedy = reason_remedy(reason);
+	json_t *part = status->part;
 
-	json_object_set_new(status->part, "state", json_string(state));
-	json_object_set_new(status->part, "reason", json_string(reason_name(reason)));
-	json_object_set_new(status->part, "code", json_integer(code));
-	json_object_set_new(status->part, "text", text_or_empty(text));
-	json_object_set_new(status->part, "remedy", json_string(remedy));
-	json_object_set_new(status->part, "reboot_required",
-			    json_boolean(reason == REASON_REBOOT));
-	log_line(status->log, "%s: %s (%s, exit %d)%s%s%s%s", stamp_moment_name(status->moment),
-		 state, reason_name(reason), code, text[0] ? ": " : "", text,
-		 remedy[0] ? " | " : "", remedy);
+	json_object_set_new(part, "state", json_string(state));
+	json_object_set_new(part, "reason", json_string(reason_name(reason)));
+	json_object_set_new(part, "code", json_integer(code));
+	json_object_set_new(part, "text", json_any_string(text));
+	json_object_set_new(part, "remedy", json_string(reason_remedy(reason)));
+	json_object_set_new(part, "reboot_required", json_boolean(reason == REASON_REBOOT));
+	json_object_set_new(part, "ended", json_integer(time(NULL)));
+	json_object_set_new(part, "took_ms",
+			    json_integer((json_int_t)(fs_boot_ms() - status->begun_ms)));
+	say_end(status, state, reason, code, text);
 }
 
 json_t *status_document(const struct status *status)
 {
-	json_t *root =
-		json_pack("{s:s, s:s}", "format", STATUS_FORMAT, "agent", LARDER_VERSION);
+	char machine[DIGEST_TEXT_MAX], boot[DIGEST_TEXT_MAX];
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s}", "format", STATUS_FORMAT, "agent",
+				 LARDER_VERSION, "machine_id",
+				 digest_text(&status->identity.machine, machine), "boot",
+				 digest_text(&status->identity.boot, boot));
 	json_t *moments = json_object();
 
 	json_object_update(root, status->part);
@@ -174,6 +265,8 @@ void status_save(const struct status *status, bool keep)
 	size_t size;
 	AUTO_FREE char *text = json_pretty(root, &size);
 
+	if (status->dry)
+		return;
 	save_in(status, status->machine->run, STATUS_NAME, 0644, text, size);
 	if (keep)
 		save_in(status, status->machine->state, STATUS_RESULT, 0600, text, size);

@@ -7,7 +7,7 @@
 #include "cache/plan.h"
 #include "cache/reason.h"
 #include "cache/statement.h"
-#include "firstboot/machine.h"
+#include "firstboot/identity.h"
 
 #define STATUS_NAME "status.json" /* in the run folder */
 #define STATUS_RESULT "result.json" /* in the state folder: the same, over reboots */
@@ -19,20 +19,38 @@ struct status {
 	const struct machine *machine; /* borrowed */
 	struct log *log; /* borrowed */
 	enum plan_moment moment;
+	uint64_t begun_ms, deadline_ms; /* since boot */
+	bool dry; /* nothing is saved */
+	struct identity identity;
 	json_t *part; /* owned: what this moment says */
 	json_t *timeline; /* borrowed from part */
 	json_t *early; /* owned: what the early moment of this boot said, or NULL */
+	json_t *past; /* owned: the result of the last run, or NULL; whose it is, nobody has looked */
 };
 #define AUTO_STATUS __attribute__((cleanup(status_close)))
 
-/* Begins the timeline. Reads what an earlier moment of this boot left in the run folder, if that is there. */
+/* Begins the timeline of a run that lasts until deadline_ms at most. Reads what an earlier moment of this boot left in the
+ * run folder, and the result in the state folder, where they are there. */
 struct status status_open(const struct machine *machine, enum plan_moment moment,
-			  struct log *log);
+			  uint64_t deadline_ms, struct log *log);
 void status_close(struct status *status);
 
-/* A line of the log and a point on the timeline. event: "device bound"; the text may be empty. */
+/* A line of the log, a point on the timeline, and what systemd shows. event: "device bound"; the text may be empty. */
 void status_event(struct status *status, const char *event, const char *format, ...)
 	PRINTF_LIKE(3, 4);
+
+/* As status_event, about a bundle or a device: the log has a field for each. NULL: none. */
+void status_about(struct status *status, const char *bundle, const char *device,
+		  const char *event, const char *format, ...) PRINTF_LIKE(5, 6);
+
+/* Does this document come from another machine? One that says nothing of it does not. */
+bool status_is_foreign(const json_t *document, const struct identity *identity);
+/* Was it written in this boot? */
+bool status_is_of_boot(const json_t *document, const struct identity *identity);
+
+/* For a run that reads no statement: the one that the last result names, if its envelope still is one of these. */
+void status_recall_statement(struct status *status, const struct digest *const *envelope,
+			     size_t count);
 
 void status_set_statement(struct status *status, const struct statement *statement,
 			  const struct digest *envelope);
@@ -44,7 +62,7 @@ void status_set_devices(struct status *status, json_t *devices); /* takes device
 /* Other installed kernels, and the devices that would have no bundle under them. */
 void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t count);
 
-/* state: "done", "failed" or "idle". Logs the final line. */
+/* state: "done", "failed", "idle" or "dry". Logs the final line. */
 void status_end(struct status *status, const char *state, enum reason reason, int code,
 		const char *text);
 

@@ -120,7 +120,7 @@ static enum reason check(const struct steps *steps, const struct record_step *st
 
 static void log_output(const struct steps *steps, const char *name, const char *output)
 {
-	struct log quiet = { .file = steps->log->file };
+	struct log quiet = { .keep = steps->log->keep, .keeper = steps->log->keeper };
 	AUTO_FREE char *copy = must_strdup(output);
 	char *rest = copy;
 

@@ -69,7 +69,7 @@ void tool_telling_line(const char *output, char *out, size_t out_size)
 int tool_failed(const struct tool *tool, const char *const *argv,
 		const struct run_result *result, struct err *err)
 {
-	struct log quiet = { .file = tool->log->file };
+	struct log quiet = { .keep = tool->log->keep, .keeper = tool->log->keeper };
 	AUTO_FREE char *copy = must_strdup(result->output);
 	char *rest = copy, telling[512];
 

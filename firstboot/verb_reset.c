@@ -4,6 +4,7 @@
 #include "firstboot/stage.h"
 #include "firstboot/stamp.h"
 #include "firstboot/stored.h"
+#include "firstboot/tell.h"
 #include "firstboot/undo.h"
 #include "firstboot/verbs.h"
 
@@ -26,8 +27,9 @@ int verb_reset(const void *arguments, const struct cli_operands *operands, struc
 {
 	const struct reset_args *args = arguments;
 	AUTO_MACHINE struct machine machine = MACHINE_NONE;
-	AUTO_FCLOSE FILE *file = NULL;
+	AUTO_LOGFILE struct logfile logfile = LOGFILE_NONE;
 	struct log log = { 0 };
+	struct config config;
 
 	(void)operands;
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
@@ -35,7 +37,9 @@ int verb_reset(const void *arguments, const struct cli_operands *operands, struc
 	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0 ||
 	    machine_lock(&machine, LOCK_WAIT_MS, err) < 0 || forget(&machine, err) < 0)
 		return -1;
-	log.file = file = logfile_open(&machine);
+	logfile_open(&machine, "reset", &log, &logfile);
+	config_load(&machine, &config, &log);
+	tell_nothing(&machine, &config, &log);
 	log_line(&log, "reset: this machine has forgotten what it has seen and done");
 	return 0;
 }

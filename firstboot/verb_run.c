@@ -4,12 +4,13 @@
 #include "cache/base/process.h"
 #include "firstboot/flow.h"
 #include "firstboot/logfile.h"
+#include "firstboot/notify.h"
+#include "firstboot/tell.h"
 #include "firstboot/verbs.h"
 
 #define LOCK_WAIT_MS 60000
-/* Both are shorter than TimeoutStartSec= of the moment's unit: systemd never has to end a run. */
+/* As the main moment's run_timeout_s, shorter than TimeoutStartSec= of the unit: systemd never has to end a run. */
 #define EARLY_LIMIT_MS 100000
-#define MAIN_LIMIT_MS 840000
 #define REBOOT_EXIT_MIN 3 /* 1 and 2 are the command line's */
 #define REBOOT_EXIT_MAX 125
 
@@ -29,20 +30,19 @@ static struct outcome failed(enum reason reason, const struct err *err)
 }
 
 static struct outcome run_flow(const struct run_args *args, const struct machine *machine,
-			       struct status *status, uint64_t deadline_ms)
+			       const struct config *config, struct status *status)
 {
-	struct config config;
 	AUTO(flow_free)
 	struct flow flow = { .machine = machine,
-			     .config = &config,
+			     .config = config,
 			     .log = status->log,
 			     .status = status,
 			     .moment = status->moment,
-			     .deadline_ms = deadline_ms,
-			     .again = args->again };
+			     .deadline_ms = status->deadline_ms,
+			     .again = args->again,
+			     .dry = status->dry };
 	struct outcome outcome = { 0 };
 
-	config_load(machine, &config, status->log);
 	if (args->undo)
 		flow_take_off(&flow, args->bundle);
 	else
@@ -82,19 +82,69 @@ static int deliver(const struct run_args *args, const struct status *status, str
 	return args->report ? write_report(args->report, text, size, err) : 0;
 }
 
+/* The state of a machine that this one was copied from. What is signed stays: the stored statement, its blobs and the chain
+ * of trust are proven anew whoever they come from, and without them an older statement would be let in. */
+static void forget_other_machine(const struct machine *machine, const struct config *config,
+				 struct status *status)
+{
+	static const char *const names[] = { STAMP_NAME, STATUS_RESULT };
+	struct err err = { 0 };
+
+	if (!status_is_foreign(status->past, &status->identity))
+		return;
+	status_event(status, "another machine",
+		     "the machine id differs: what the last result says is not of this one");
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (fs_remove_tree(machine->state, names[i], &err) < 0)
+			log_line(status->log, "warning: %s", err.text);
+	}
+	tell_nothing(machine, config, status->log);
+}
+
+static struct outcome run_told(const struct run_args *args, const struct machine *machine,
+			       const struct config *config, struct status *status)
+{
+	if (!status->dry)
+		forget_other_machine(machine, config, status);
+	return run_flow(args, machine, config, status);
+}
+
+/* To whoever looks: files, scrapers, the host. */
+static void publish(const struct status *status, const struct config *config, bool keep)
+{
+	AUTO_JSON json_t *document = status_document(status);
+
+	if (status->dry)
+		return;
+	status_save(status, keep);
+	tell(status->machine, config, document, status->log);
+}
+
+static uint64_t limit_ms(const struct run_args *args, const struct config *config)
+{
+	return args->early ? EARLY_LIMIT_MS : config->run_timeout_s * 1000;
+}
+
 /* One run, from the lock to the report. made: whether the folders are there; why says why not. */
 static int run_locked(const struct run_args *args, struct machine *machine, struct log *log,
 		      bool made, struct err *err)
 {
 	enum plan_moment moment = args->early ? PLAN_EARLY : PLAN_MAIN;
-	uint64_t deadline_ms = fs_boot_ms() + (args->early ? EARLY_LIMIT_MS : MAIN_LIMIT_MS);
 	struct outcome outcome = failed(reason_of_err(err), err);
-	bool locked = made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
-	AUTO(status_close) struct status status = status_open(machine, moment, log);
+	struct config config;
+	uint64_t deadline_ms;
+	bool locked;
 	int code;
 
+	config_load(machine, &config, log);
+	deadline_ms = fs_boot_ms() + limit_ms(args, &config);
+	notify_status("waits for its turn", deadline_ms);
+	locked = made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
+	AUTO(status_close)
+	struct status status = status_open(machine, moment, deadline_ms, log);
+	status.dry = args->dry;
 	if (locked)
-		outcome = run_flow(args, machine, &status, deadline_ms);
+		outcome = run_told(args, machine, &config, &status);
 	else if (made)
 		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
 				 err);
@@ -102,17 +152,24 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 	status_end(&status, outcome.state, outcome.reason, code, outcome.text);
 	/* The one that holds the lock writes its own. */
 	if (locked || !made)
-		status_save(&status, !outcome.quiet);
+		publish(&status, &config, !outcome.quiet);
 	return deliver(args, &status, err) < 0 ? -1 : code;
+}
+
+/* A dry run leaves no folder behind that was not there. */
+static void remove_empty(const struct machine *machine)
+{
+	unlinkat(machine->root, MACHINE_STATE, AT_REMOVEDIR);
 }
 
 int verb_run(const void *arguments, const struct cli_operands *operands, struct err *err)
 {
 	const struct run_args *args = arguments;
 	AUTO_MACHINE struct machine machine = MACHINE_NONE;
-	AUTO_FCLOSE FILE *file = NULL;
+	AUTO_LOGFILE struct logfile logfile = LOGFILE_NONE;
 	struct log log = { 0 };
 	bool made;
+	int code;
 
 	(void)operands;
 	if (args->reboot_exit &&
@@ -124,6 +181,11 @@ int verb_run(const void *arguments, const struct cli_operands *operands, struct 
 	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0)
 		return -1;
 	made = machine_make_folders(&machine, err) == 0;
-	log.file = file = logfile_open(&machine);
-	return run_locked(args, &machine, &log, made, err);
+	if (!args->dry)
+		logfile_open(&machine, stamp_moment_name(args->early ? PLAN_EARLY : PLAN_MAIN),
+			     &log, &logfile);
+	code = run_locked(args, &machine, &log, made, err);
+	if (args->dry)
+		remove_empty(&machine);
+	return code;
 }

@@ -10,7 +10,7 @@
 #include "firstboot/status.h"
 #include "firstboot/verbs.h"
 
-static void print_json(json_t *root)
+void verb_print_json(const json_t *root)
 {
 	size_t size;
 	AUTO_FREE char *text = json_pretty(root, &size);
@@ -44,7 +44,7 @@ int verb_facts(const void *arguments, const struct cli_operands *operands, struc
 	if (args->json) {
 		AUTO_JSON json_t *root = facts_json(&facts);
 
-		print_json(root);
+		verb_print_json(root);
 	} else {
 		print_facts(&facts);
 	}
@@ -155,7 +155,7 @@ static const char *bundle_title(const struct shown *shown, const struct choose_t
 {
 	if (target->bundle == CHOOSE_NO_BUNDLE)
 		return "";
-	explain_title(shown->chosen.row[target->bundle], out);
+	plan_title(shown->chosen.row[target->bundle], out);
 	return out;
 }
 
@@ -257,116 +257,11 @@ int verb_plan(const void *arguments, const struct cli_operands *operands, struct
 	if (args->json) {
 		AUTO_JSON json_t *root = plan_json(&shown, &facts, moment);
 
-		print_json(root);
+		verb_print_json(root);
 	} else {
 		if (args->explain)
 			print_why(&shown, &facts);
 		print_plan(&shown);
 	}
 	return reason_exit(shown.reason);
-}
-
-/* This boot's status, else what the last run left over a reboot. */
-static int read_status(const struct machine *machine, json_t **out_root, struct err *err)
-{
-	static const char *const paths[] = { "/" MACHINE_RUN "/" STATUS_NAME,
-					     "/" MACHINE_STATE "/" STATUS_RESULT };
-
-	for (size_t i = 0; i < COUNT_OF(paths); i++) {
-		AUTO_FREE char *data = NULL;
-		size_t size;
-
-		if (machine_read(machine, paths[i], STATUS_MAX_BYTES, &data, &size, err) == 0)
-			return json_parse(data, size, out_root, err) < 0
-				       ? err_wrap(err, "%s", paths[i])
-				       : 0;
-		if (err->kind != ERR_MISSING)
-			return -1;
-	}
-	return err_set(err, ERR_MISSING, "no run has left a status yet");
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static void print_moment(const char *name, const json_t *part)
-{
-	const json_t *device;
-	size_t i;
-
-	printf("%s: %s, %s%s%s\n", name, text_of(part, "state"), text_of(part, "reason"),
-	       text_of(part, "text")[0] ? ": " : "", text_of(part, "text"));
-	if (text_of(part, "remedy")[0])
-		printf("  %s\n", text_of(part, "remedy"));
-	json_array_foreach(json_object_get(part, "devices"), i, device) printf(
-		"  %s %s %s: %s\n", text_of(device, "address"), text_of(device, "driver"),
-		text_of(device, "interface"), text_of(device, "outcome"));
-}
-
-/* What is so now: a candidate may have come or gone since the last run. Its reason is the next run's. */
-static void look_at_source(const struct machine *machine, struct source *source)
-{
-	AUTO_FACTS struct facts facts = { 0 };
-	struct err none = { 0 };
-
-	if (detect_facts(machine, &facts, &none) == 0)
-		source_open(machine, &facts, source, &none);
-}
-
-static json_t *serial_json(uint64_t serial)
-{
-	return serial ? json_integer((json_int_t)serial) : json_null();
-}
-
-static void print_serial(const char *name, uint64_t serial)
-{
-	if (serial)
-		printf(" %s %llu", name, (unsigned long long)serial);
-	else
-		printf(" %s none", name);
-}
-
-static void print_serials(const struct source_serials *serial)
-{
-	printf("serial:");
-	print_serial("carried", serial->carried);
-	print_serial("stored", serial->stored);
-	print_serial("floor", serial->floor);
-	printf("\n");
-}
-
-static json_t *serials_json(const struct source_serials *serial)
-{
-	return json_pack("{s:o, s:o, s:o}", "carried", serial_json(serial->carried), "stored",
-			 serial_json(serial->stored), "floor", serial_json(serial->floor));
-}
-
-int verb_status(const void *arguments, const struct cli_operands *operands, struct err *err)
-{
-	const struct show_args *args = arguments;
-	AUTO_MACHINE struct machine machine = MACHINE_NONE;
-	AUTO_JSON json_t *root = NULL;
-	AUTO_SOURCE struct source source = SOURCE_NONE;
-	const json_t *part;
-	const char *name;
-
-	(void)operands;
-	if (machine_open(args->sysroot, &machine, err) < 0 ||
-	    read_status(&machine, &root, err) < 0)
-		return -1;
-	look_at_source(&machine, &source);
-	if (args->json) {
-		json_object_set_new(root, "serials", serials_json(&source.serial));
-		print_json(root);
-		return 0;
-	}
-	json_object_foreach(json_object_get(root, "moments"), name, part)
-		print_moment(name, part);
-	print_serials(&source.serial);
-	print_note(&source);
-	return 0;
 }

@@ -6,14 +6,20 @@
 #include <stdint.h>
 
 #include "cache/base/cli.h"
+#include "cache/base/json.h"
 
 /* Of run and of undo. */
 struct run_args {
-	bool early, again, json;
+	bool early, again, dry, json;
 	bool undo; /* set by the verb */
 	const char *sysroot, *report;
 	const char *bundle; /* that is taken off; NULL: all */
 	uint64_t reboot_exit; /* 0: not given */
+};
+
+struct status_args {
+	bool json, wait;
+	const char *sysroot;
 };
 
 struct reset_args {
@@ -31,5 +37,8 @@ int verb_facts(const void *args, const struct cli_operands *operands, struct err
 int verb_reset(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_undo(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
+
+/* One document, to standard output. */
+void verb_print_json(const json_t *root);
 
 #endif

@@ -125,6 +125,30 @@ char *json_text(const json_t *value, size_t *out_size)
 	return dump(value, JSON_COMPACT, out_size);
 }
 
+char *json_line(const json_t *value, size_t *out_size)
+{
+	return dump(value, JSON_COMPACT | JSON_ENSURE_ASCII, out_size);
+}
+
+json_t *json_any_string(const char *text)
+{
+	json_t *value = json_string(text);
+	AUTO_FREE char *escaped = NULL;
+	size_t used = 0;
+
+	if (value)
+		return value;
+	escaped = must_calloc(strlen(text) + 1, 4);
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x80)
+			escaped[used++] = *text;
+		else
+			used += (size_t)sprintf(escaped + used, "\\x%02x",
+						(unsigned char)*text);
+	}
+	return json_string(escaped);
+}
+
 char *json_pretty(const json_t *value, size_t *out_size)
 {
 	AUTO_FREE char *text = dump(value, JSON_INDENT(2), out_size);
@@ -359,6 +383,16 @@ void json_strings_free(struct json_strings *strings)
 {
 	free(strings->item);
 	*strings = (struct json_strings) { 0 };
+}
+
+struct json_strings json_to_strings(const json_t *array)
+{
+	struct json_strings strings = { 0 };
+
+	strings.item = must_calloc(json_array_size(array), sizeof(*strings.item));
+	for (size_t i = 0; i < json_array_size(array); i++)
+		strings.item[strings.count++] = json_string_value(json_array_get(array, i));
+	return strings;
 }
 
 json_t *json_from_strings(const struct json_strings *strings)

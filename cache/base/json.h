@@ -41,8 +41,13 @@ MUST_USE int json_read_at(int dir, const char *path, size_t limit, json_t **out_
 
 /* Compact text in insertion order: the same value gives the same bytes. The caller frees. */
 char *json_text(const json_t *value, size_t *out_size);
+/* As json_text in ASCII alone, on one line: what is not ASCII is escaped. */
+char *json_line(const json_t *value, size_t *out_size);
 /* For people: indented, with a newline at the end. */
 char *json_pretty(const json_t *value, size_t *out_size);
+
+/* A string of text that may be anything: where it is no UTF-8, each of its bytes beyond ASCII becomes "\\xNN". */
+json_t *json_any_string(const char *text);
 
 /* An object being read. The first field that does not fit fills err and makes the reader bad; the
  * later reads then give NULL and 0. json_close judges, and refuses keys that nobody asked for. */
@@ -100,6 +105,8 @@ struct json_strings json_want_strings(struct json_reader *reader, const char *ke
 				      size_t max_count, bool (*valid)(const char *),
 				      const char *what);
 json_t *json_from_strings(const struct json_strings *strings);
+/* An array of strings that is known to be one; NULL: none. The strings are borrowed, the array is owned. */
+struct json_strings json_to_strings(const json_t *array);
 
 /* The known word nearest to a mistyped one, or NULL when none is near. */
 const char *json_nearest(const char *word, const char *const *known, size_t count);

@@ -44,30 +44,49 @@ static void end_progress(struct log *log)
 	log->line_open = false;
 }
 
+static void say(struct log *log, const char *text)
+{
+	if (!log->console)
+		return;
+	end_progress(log);
+	fprintf(log->console, "%s: %s\n", log->prefix, text);
+	fflush(log->console);
+}
+
+__attribute__((format(printf, 1, 0))) static char *print(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	return text;
+}
+
 void log_line(struct log *log, const char *format, ...)
 {
+	AUTO_FREE char *text = NULL;
 	va_list args;
 
-	if (log->console) {
-		end_progress(log);
-		fprintf(log->console, "%s: ", log->prefix);
-		va_start(args, format);
-		vfprintf(log->console, format, args);
-		va_end(args);
-		fputc('\n', log->console);
-		fflush(log->console);
-	}
-	if (log->file) {
-		uint64_t now = fs_boot_ms();
+	va_start(args, format);
+	text = print(format, args);
+	va_end(args);
+	say(log, text);
+	if (log->keep)
+		log->keep(log->keeper, &(struct log_field) { "text", text }, 1);
+}
 
-		fprintf(log->file, "[%5llu.%03llu] ", (unsigned long long)(now / 1000),
-			(unsigned long long)(now % 1000));
-		va_start(args, format);
-		vfprintf(log->file, format, args);
-		va_end(args);
-		fputc('\n', log->file);
-		fflush(log->file);
-	}
+void log_fields(struct log *log, const struct log_field *field, size_t count,
+		const char *format, ...)
+{
+	AUTO_FREE char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	text = print(format, args);
+	va_end(args);
+	say(log, text);
+	if (log->keep)
+		log->keep(log->keeper, field, count);
 }
 
 static void draw(struct log *log, const char *what, uint64_t done, uint64_t total)

@@ -3,6 +3,7 @@
 #define LARDER_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,10 +16,17 @@ enum log_progress {
 	LOG_PROGRESS_NONE
 };
 
+/* One thing that a line says, for machines. */
+struct log_field {
+	const char *key, *value; /* value NULL: left out */
+};
+
 /* Zeroed, a log says nothing. */
 struct log {
 	FILE *console; /* borrowed: stderr; NULL for none */
-	FILE *file; /* borrowed: a log file, lines with seconds since boot; or NULL */
+	/* Gets each line in parts: a log file; or NULL. */
+	void (*keep)(void *keeper, const struct log_field *field, size_t count);
+	void *keeper; /* borrowed */
 	const char *prefix; /* borrowed: the program's name, before each console line */
 	enum log_progress progress; /* never LOG_PROGRESS_AUTO once log_open was called */
 	bool on_terminal;
@@ -31,7 +39,12 @@ struct log {
 MUST_USE int log_open(struct log *out_log, FILE *console, const char *prefix,
 		      const char *progress, struct err *err);
 
+/* To the keeper it is one field, "text". */
 void log_line(struct log *log, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* As log_line, but the keeper gets these fields. */
+void log_fields(struct log *log, const struct log_field *field, size_t count,
+		const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* done of total units of work; total 0 when it is not known. what is a plain word of ours. On a
  * terminal one line, redrawn at most ten times a second; elsewhere a line every five seconds, and one

@@ -70,12 +70,14 @@ static bool drain(int fd, size_t keep, struct run_result *result)
 	if (size > keep) {
 		from += size - keep;
 		size = keep;
+		result->cut = true;
 	}
 	if (result->size + size > keep) {
 		size_t drop = result->size + size - keep;
 
 		memmove(result->output, result->output + drop, result->size - drop);
 		result->size -= drop;
+		result->cut = true;
 	}
 	memcpy(result->output + result->size, from, size);
 	result->size += size;

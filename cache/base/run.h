@@ -29,6 +29,7 @@ struct run_result {
 	int code; /* exit code; 128 + signal when a signal ended it */
 	char *output; /* owned: what was kept, NUL-terminated; free() it */
 	size_t size; /* bytes of output kept */
+	bool cut; /* there was more, before these */
 };
 
 /* ERR_MISSING: no such program. ERR_TIMEOUT: killed; one that even so does not end is left behind. A code

@@ -113,7 +113,7 @@ class Site:
 
     def args(self, *options):
         """The words of a fetch."""
-        site = () if "--target-root" in options else ("--site", self.site)
+        site = () if {"--target-root", "--target-image"} & set(options) else ("--site", self.site)
         return ("fetch", self.manifest, "--store", self.store, *site, *options)
 
     def fetch(self, *options, **more):
@@ -187,3 +187,28 @@ def rpm_database(folder, *rpms):
     for rpm in rpms:
         command("rpm", "--dbpath", folder, "-i", "--justdb", "--nodeps", "--ignorearch", "--ignoreos", rpm)
     return folder
+
+
+def make_image(path, *roots, table=True, size=16 << 20):
+    """A raw disk image: an empty partition where there is a table, then one ext4 file system for each root."""
+    at = 1 << 20
+    with open(path, "wb") as file:
+        file.truncate(at + (len(roots) + 2) * size)
+    starts = [at + (i + 1) * size for i in range(len(roots))] if table else [0]
+    if table:
+        parts = [f"-n{i + 1}:{start // 512}:+{size // 512}" for i, start in enumerate([at, *starts])]
+        command("sgdisk", "-a1", *parts, path)
+    for start, root in zip(starts, roots):
+        command("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-d", root, "-E", f"offset={start}", path, size // 4096)
+    return path
+
+
+def to_vhd(image, vhd, kind="fixed"):
+    """The same disk as a VHD."""
+    command("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", f"subformat={kind},force_size=on", image, vhd)
+    return vhd
+
+
+def set_needs_recovery(image, start):
+    """As a machine that lost its power leaves it."""
+    command("debugfs", "-w", "-R", "feature needs_recovery", f"{image}?offset={start}")

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from closures import (Signer, Site, below, command, index_of, make_deb, make_rpm, manifest_of, names_of, release_of, rpm_database,
-                      serve_flat)
+from closures import (Signer, Site, below, command, index_of, make_deb, make_image, make_rpm, manifest_of, names_of,
+                      release_of, rpm_database, serve_flat, set_needs_recovery, to_vhd)
 from larder import BUILD, run
 from server import Answer, Server
 
@@ -119,6 +119,7 @@ def test_an_index_is_fetched_once(site, server, tmp_path):
 def test_nothing_new_when_frozen_or_offline(site):
     site.fails("closure tiny: the lock does not name it", "--frozen")
     site.fails("closure tiny: offline: the lock does not name it", "--offline")
+    assert not site.store.exists()
 
 
 def test_the_lock_alone_brings_the_same_packages_again(site, server):
@@ -242,6 +243,86 @@ def test_a_root_that_leads_out_of_itself(site, server, signer, tmp_path):
     site.fails("neither var/lib/dpkg/status nor an rpm database", "--target-root", tmp_path)
 
 
+# The same in a disk image
+
+
+@pytest.fixture(name="root")
+def root_fixture(server, signer, tmp_path):
+    """A root that has core."""
+    root = make_root(tmp_path / "root", server, signer, "core")
+    (root / "usr/lib").mkdir()
+    (root / "usr/lib/os-release").write_text("ID=debian\n")
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
+    for name in ("loop", "nowhere"):
+        (root / "etc/apt" / name).symlink_to(name)
+    return root
+
+
+def of_image(image, kind="raw", *more):
+    """The options that name an image."""
+    return ("--target-image", image, "--image-format", kind, *more)
+
+
+def test_an_image_describes_the_target(site, root, tmp_path):
+    """Closure and lock are those of the same root in a folder, whatever the image's form."""
+    site.fetch("--target-root", root)
+    expected, lock = site.fetch("--frozen", "--target-root", root)["closures"], site.lock()
+    assert names_of({"closures": expected}) == ["perf", "verbs"]
+    raw, bare = make_image(tmp_path / "disk.raw", root), make_image(tmp_path / "bare.raw", root, table=False)
+    for options in (of_image(raw), of_image(raw, "raw", "--image-partition", "2"), of_image(bare),
+                    of_image(to_vhd(raw, tmp_path / "disk.vhd"), "vhd")):
+        assert site.fetch("--frozen", *options)["closures"] == expected
+        site.fetch("--update", *options)
+        assert site.lock() == lock and left_behind(site) == []
+    (root / "var/lib/dpkg/status").write_text(installed("core", "verbs"))
+    assert names_of(site.fetch(*of_image(make_image(tmp_path / "more.raw", root)))) == ["perf"]
+
+
+def test_an_image_is_read_without_privileges_and_stays_as_it_is(site, root, tmp_path):
+    image = make_image(tmp_path / "disk.raw", root)
+    before = hashlib.sha256(image.read_bytes()).hexdigest()
+    image.chmod(0o400)
+    trace = tmp_path / "trace"
+    site.fetch(*of_image(image), prefix=("strace", "-f", "-qq", "-o", trace, "-e", "trace=mount,openat,setresuid"))
+    said = trace.read_text()
+    assert "mount(" not in said and "/dev/loop" not in said and "setresuid(65534" in said
+    assert hashlib.sha256(image.read_bytes()).hexdigest() == before
+
+
+def test_images_that_are_not_read(site, root, tmp_path):
+    raw = make_image(tmp_path / "disk.raw", root)
+    site.fails("no partition 7; there are: 1 of no known kind, 2 ext4", *of_image(raw, "raw", "--image-partition", "7"))
+    site.fails("partition 1 holds nothing known, and only ext4 is read here: mount it read-only yourself",
+               *of_image(raw, "raw", "--image-partition", "1"))
+    site.fails("no VHD ends here", *of_image(raw, "vhd"))
+    site.fails("not a VHD of fixed size", *of_image(to_vhd(raw, tmp_path / "dynamic.vhd", "dynamic"), "vhd"))
+    fixed = to_vhd(raw, tmp_path / "fixed.vhd").read_bytes()
+    (tmp_path / "cut.vhd").write_bytes(fixed[:1 << 20] + fixed[-512:])
+    site.fails("it was cut or put together", *of_image(tmp_path / "cut.vhd", "vhd"))
+    for size in (1000, 3 << 20, 20 << 20):
+        (tmp_path / "cut.raw").write_bytes(raw.read_bytes()[:size])
+        site.fails("cut", *of_image(tmp_path / "cut.raw"))
+    site.fails("partitions 2 and 3 both hold a root", *of_image(make_image(tmp_path / "two.raw", root, root)))
+    (root / "etc/os-release").unlink()
+    (root / "usr/lib/os-release").unlink()
+    site.fails("no root file system (etc/os-release) of kind ext4", *of_image(make_image(tmp_path / "none.raw", root)))
+    set_needs_recovery(raw, 17 << 20)
+    site.fails("was not unmounted, and what its journal holds is not in place yet", *of_image(raw))
+    assert not site.store.exists()
+
+
+@pytest.mark.parametrize("options, text", [
+    (("--target-image", "x"), "--target-image and --image-format raw|vhd go together"),
+    (("--image-format", "raw"), "--target-image and --image-format raw|vhd go together"),
+    (("--target-image", "x", "--image-format", "raw", "--target-root", "/"), "exclude each other"),
+    (("--image-partition", "1"), "--image-partition: of --target-image"),
+    (("--target-image", "x", "--image-format", "qcow2"), 'image-format: "qcow2": expected raw or vhd'),
+])
+def test_options_of_an_image(site, options, text):
+    done = run("larder", *site.args(*options))
+    assert done.returncode == 2 and text in done.stderr, done.stderr
+
+
 # dnf
 
 
@@ -352,6 +433,30 @@ def test_dnf_checks_the_packages_own_signatures(dnf_site, rpms, signer, tmp_path
     dnf_site.fails("no good signature", "--update")
 
 
+def rewrite_index(repository, change):
+    """Change primary.xml, and repomd.xml so that it fits."""
+    for path in (repository / "repodata").glob("*-primary.xml.gz"):
+        text = change(gzip.decompress(path.read_bytes()).decode())
+        primary = repository / "primary.xml"
+        primary.write_text(text)
+        path.unlink()
+        command("modifyrepo_c", "--mdtype=primary", "--compress-type=gz", primary, repository / "repodata")
+        primary.unlink()
+
+
+def test_dnf_an_index_says_nothing_of_signatures(dnf_site, rpms, signer, tmp_path):
+    """A place of a package that goes on in what larder reads behind it: that it need not be signed."""
+    copy = tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    (copy / "repodata/repomd.xml.asc").unlink()
+    rewrite_index(copy, lambda text: text.replace('.noarch.rpm"', '.noarch.rpm&#9;-&#10;"'))
+    (dnf_site.folder / "tiny.repos.d/tiny.repo").write_text(
+        f"[tiny]\nname=tiny\nbaseurl=file://{copy}\ngpgkey=file://{key}\n")
+    dnf_site.fails("closure tiny: dnf: a package with a control character in what the index says of it")
+    assert not (dnf_site.folder / "rdma.lock.json").exists()
+
+
 def test_dnf_packages_with_other_bytes(dnf_site, rpms, tmp_path):
     """The index says what a package is, also where the repository is a folder."""
     copy = tmp_path / "copy"
@@ -372,6 +477,65 @@ def test_dnf_target_from_a_root(dnf_site, rpms, tmp_path):
     rpm_database(root / "var/lib/rpm", next((rpms / "noarch").glob("verbs-*.rpm")))
     (root / "etc/yum.repos.d/tiny.repo").write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}/\ngpgcheck=0\n")
     assert names_of(dnf_site.fetch("--target-root", root)) == ["perf"]
+    image = make_image(tmp_path / "disk.raw", root)
+    assert names_of(dnf_site.fetch("--update", "--target-image", image, "--image-format", "raw")) == ["perf"]
+
+
+def test_dnf_root_that_leads_out_of_itself(dnf_site, rpms, signer, tmp_path):
+    """Its files of repositories and its keys are the root's own, not this host's."""
+    root, copy = tmp_path / "root", tmp_path / "copy"
+    shutil.copytree(rpms, copy)
+    key = signer.sign_apart(copy / "repodata/repomd.xml")
+    for path in ("etc/yum.repos.d", "etc/pki", "var/lib/rpm"):
+        (root / path).mkdir(parents=True)
+    (root / "etc/os-release").write_text('ID=rocky\nVERSION_ID="9.4"\n')
+    repo = root / "etc/yum.repos.d/tiny.repo"
+    text = f"[tiny]\nname=tiny\nbaseurl=file://{copy}\n"
+    repo.symlink_to(dnf_site.folder / "tiny.repos.d/tiny.repo")
+    dnf_site.fails("no such folder", "--target-root", root)
+    repo.unlink()
+    repo.write_text(text + f"gpgkey=file://{key}\n")
+    dnf_site.fails(f"file://{root}{key}", "--target-root", root)
+    shutil.copy(key, root / "etc/pki/KEY")
+    for rpm in (copy / "noarch").iterdir():
+        command("rpmsign", "--define", "_gpg_name site@example.org", "--define", "__gpg /usr/bin/gpg",
+                "--addsign", rpm, env=signer.env)
+    command("createrepo_c", "-q", copy)
+    repo.write_text(text + "gpgkey=file:///etc/pki/KEY\n")
+    assert names_of(dnf_site.fetch("--target-root", root)) == ["core", "perf", "verbs"]
+    (root / "etc/pki/KEY").unlink()
+    (root / "etc/pki/KEY").symlink_to(key)
+    dnf_site.fails("a key outside of the root", "--target-root", root, "--update")
+
+
+def test_dnf_mirrors_that_prove_nothing(dnf_site, rpms, server, tmp_path):
+    """A list of mirrors leads to plain http: then the packages have to be signed, or the index."""
+    for path in rpms.rglob("*"):
+        if path.is_file():
+            server.answers[f"/repo/{path.relative_to(rpms)}"] = Answer(path.read_bytes())
+    mirrors = tmp_path / "mirrors"
+    mirrors.write_text(server.url("/repo") + "\n")
+    repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+    repo.write_text(f"[tiny]\nname=tiny\nmirrorlist=file://{mirrors}\ngpgcheck=0\n")
+    dnf_site.fails("repository tiny: plain http")
+    repo.write_text(f"[tiny]\nname=tiny\nmirrorlist=file://{mirrors}\n")
+    dnf_site.fails("no good signature")
+
+
+def test_dnf_believes_no_stranger(dnf_site, rpms, tmp_path):
+    """sslverify=0: whoever answers would be believed, as over plain http."""
+    (tmp_path / "tls").mkdir()
+    with Server(tls_folder=tmp_path / "tls") as server:
+        for path in rpms.rglob("*"):
+            if path.is_file():
+                server.answers[f"/repo/{path.relative_to(rpms)}"] = Answer(path.read_bytes())
+        repo = dnf_site.folder / "tiny.repos.d/tiny.repo"
+        repo.write_text(f"[tiny]\nname=tiny\nbaseurl={server.url('/repo')}\ngpgcheck=0\nsslverify=0\n")
+        dnf_site.fails("dnf: repository tiny: sslverify=0 believes whoever answers")
+        assert server.requests == []
+        repo.write_text(f"[tiny]\nname=tiny\nbaseurl=file://{rpms}\nsslverify=0\n"
+                        f"gpgkey={server.url('/key')}\n")
+        dnf_site.fails("dnf: repository tiny: sslverify=0 believes whoever answers")
 
 
 # A repository inside a vendor's package, as doca-host is one

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from closures import Signer, Site, command, manifest_of, names_of, serve_flat
-from larder import TOP, good
+from closures import Signer, Site, command, make_image, manifest_of, names_of, serve_flat, to_vhd
+from larder import TOP, good, run
 from server import Server
 
 pytestmark = pytest.mark.slow  # roots of two releases, and packages from the distribution's archive
@@ -136,6 +136,37 @@ def test_exactly_what_the_root_lacks(built, release):
     assert site.fetch("--frozen")["closures"] == site.fetch("--offline")["closures"]
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_coverage_of_a_real_root(built, release, tmp_path):
+    """The closure that was resolved for a root is carried for it. One that was resolved for an image which had libibumad3
+    already is a gap of this one, and the missing name is told."""
+    site, roots, _ = built
+    root = tmp_path / "root"
+    shutil.copytree(roots[release], root, symlinks=True)
+    (root / "lib/modules/6.1.0-1-test").mkdir(parents=True)
+    (root / "lib/modules/6.1.0-1-test/modules.order").touch()
+    before = (root / "var/lib/dpkg/status").read_bytes()
+    words = ("--image-root", root, "--nic", "15b3:1018", "--json")
+    cell = json.loads(good("larder", "coverage", site.cache, *words))["cells"][0]
+    assert (cell["state"], cell["compared"], cell["text"]) == ("carried", True, "installable without a repository")
+    other = Site(tmp_path / "other")
+    take = add_target(other, root, release)
+    had = in_root(root, "dpkg-query", "-W", "-f", "${Version} ${Architecture}", "dpkg").stdout.split()[1]
+    with open(other.folder / f"{release}.status", "a", encoding="utf-8") as status:
+        status.write(f"Package: libibumad3\nStatus: install ok installed\nArchitecture: {had}\nVersion: 999\n"
+                     "Maintainer: a <a@example.org>\nDescription: x\n\n")
+    document = manifest_of(take, install=[{"do": "packages", "files": [f"{take['into']}/*.deb"]}])
+    document["template"]["os"] = [f"debian:{RELEASES[release]}"]
+    other.write(document)
+    other.fetch()
+    other.bake()
+    done = run("larder", "coverage", other.cache, *words)
+    cell = json.loads(done.stdout)["cells"][0]
+    assert (done.returncode, cell["state"], cell["reason"]) == (3, "miss", "step_failed"), cell
+    assert "missing: libibumad3" in cell["text"] and "closure" in cell["remedy"]
+    assert (root / "var/lib/dpkg/status").read_bytes() == before
+
+
 def test_the_two_releases_have_packages_of_their_own(built):
     site, _, _ = built
     origins = {key.split()[0]: {package["origin"].split(":")[1][:2] for package in closure["packages"]}
@@ -150,6 +181,20 @@ def test_a_root_is_enough(built, tmp_path):
     alone.write(manifest_of({"packages": ASKED, "closure": "it", "into": "DEBS"}))
     expected = [closure for closure in result["closures"] if closure["target"] == "debian-13"]
     assert names_of(alone.fetch("--target-root", roots["trixie"])) == names_of({"closures": expected})
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_image_is_enough(built, release, tmp_path):
+    """The same root as a disk: the closure is that of the folder, byte for byte in the lock."""
+    alone = Site(tmp_path / "alone")
+    alone.write(manifest_of({"packages": ASKED, "closure": "it", "into": "DEBS"}))
+    alone.fetch("--target-root", built[1][release])
+    lock = alone.lock()
+    raw = make_image(tmp_path / "disk.raw", built[1][release], size=768 << 20)
+    for image, kind in ((raw, "raw"), (to_vhd(raw, tmp_path / "disk.vhd"), "vhd")):
+        alone.fetch("--frozen", "--target-image", image, "--image-format", kind)
+        alone.fetch("--update", "--target-image", image, "--image-format", kind)
+        assert alone.lock() == lock
 
 
 @pytest.mark.parametrize("release", RELEASES)

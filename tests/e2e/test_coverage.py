@@ -347,6 +347,31 @@ def test_from_coverage_to_fetch(family, tmp_path):
     assert "3 wanted; " in good("larder", "wanted", "--from-coverage", gaps)
 
 
+def test_the_best_is_fetched_and_no_more(family, tmp_path):
+    """Of three bundles for one device the one that a machine would choose; the next where that is withdrawn."""
+    def three(document):
+        first, cx6, mana = document["bundles"]
+        first["kernels"] = [OTHER]
+        document["bundles"] = [first, {**first, "id": "worse", "rank": 1, "take": mana["take"]},
+                               {**first, "id": "better", "version": "2.0", "take": cx6["take"]}]
+    gaps, site = tmp_path / "gaps.json", tmp_path / "site.json"
+    gaps.write_text(json.dumps(coverage(family.cache, "--os", "debian:12", "--kernel", OTHER, "--nic", "15b3:1018", code=3)))
+    family.write(three)
+    _, path = wanted(tmp_path, "--from-coverage", gaps)
+    shutil.rmtree(family.store)
+    family.fetch("--wanted", path)
+    assert family.stored() == {"cx6", "shared"}
+    machine = facts(tmp_path, VF, kernel=OTHER)
+    assert good("larder", "plan", family.manifest, "--facts", machine).endswith(": nics 2.0 better\n")
+    site.write_text(json.dumps({"format": "larder.site.v1", "withdrawn": ["nics@2.0"]}))
+    assert good("larder", "plan", family.manifest, "--facts", machine, "--site", site).endswith(": nics 1.0 cx5\n")
+    shutil.rmtree(family.store)
+    family.fetch("--wanted", path, "--site", site)
+    assert family.stored() == {"cx5", "shared"}
+    done = run("larder", "fetch", family.manifest, "--store", family.store, "--wanted", path, "--os", "ubuntu:22.04")
+    assert done.returncode == 2 and "is selected" in done.stderr
+
+
 @pytest.mark.parametrize("change, reason, found", [
     ({"proc/sys/kernel/osrelease": "6.9.9\n"}, "kernel", ("debian:12", "6.9.9", "8086:10d3")),
     ({"etc/os-release": "ID=debian\nVERSION_ID=11\n"}, "os_version", ("debian:11", NIC_KERNEL, "8086:10d3")),

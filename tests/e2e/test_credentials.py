@@ -150,17 +150,52 @@ def test_no_login_over_plain_http(site):
     site.fails("credentials for nexus.invalid would go over plain http")
 
 
+def add_repository(site, server, folder):
+    """The closure of a package, out of a signed repository for apt on this server."""
+    signer, deb = Signer(folder), make_deb(folder, "perf")
+    serve_flat(server, signer, [deb])
+    (site.folder / "tiny.list").write_text(f"deb {server.url('/repo')} ./\n")
+    shutil.copy(signer.keyring, site.folder / "site.gpg")
+    site.document["repos"]["tiny"] = {"manager": "apt", "sources": "tiny.list", "keyring": "site.gpg",
+                                      "installed": "target.status"}
+    site.write(manifest_of({"packages": ["perf"], "closure": "tiny", "into": "DEBS"}))
+
+
 def test_a_login_for_a_repository(site, tmp_path):
     """apt's index and larder's own downloads, over TLS with the site's own certificate."""
-    signer, deb = Signer(tmp_path), make_deb(tmp_path, "perf")
     with Server(tmp_path) as server:
-        serve_flat(server, signer, [deb])
-        (site.folder / "tiny.list").write_text(f"deb {server.url('/repo')} ./\n")
-        shutil.copy(signer.keyring, site.folder / "site.gpg")
-        site.document["repos"]["tiny"] = {"manager": "apt", "sources": "tiny.list", "keyring": "site.gpg",
-                                          "installed": "target.status"}
-        site.write(manifest_of({"packages": ["perf"], "closure": "tiny", "into": "DEBS"}))
+        add_repository(site, server, tmp_path)
         result = site.fetch(env={"SSL_CERT_FILE": str(server.certificate)})
         assert names_of(result) == ["perf"]
         assert told(server)["/repo/./InRelease"] == told(server)["/repo/perf_1.0_amd64.deb"] == BASIC
         check_nowhere(site, json.dumps(result))
+
+
+def test_a_command_is_not_left_out_in_silence(site, server, tmp_path):
+    """apt takes no headers: that is said before it asks a host without them."""
+    add_repository(site, server, tmp_path)
+    script(site, f'touch ran; echo "Authorization: Bearer {SECRET}"')
+    site.fails("closure tiny: credentials for 127.0.0.1: a header_command, but apt, which fetches the index from there, "
+               "takes none: give that host a netrc")
+    assert server.requests == [] and not (site.folder / "ran").exists() and not site.store.exists()
+    site.document["credentials"][0]["host"] = "elsewhere"
+    site.write()
+    assert names_of(site.fetch()) == ["perf"]
+
+
+@pytest.mark.parametrize("credential", [{"netrc": "secrets/netrc"}, {"header_command": ["true"]}])
+def test_dnf_takes_no_login_but_its_own(site, server, credential):
+    repos = site.folder / "repos"
+    repos.mkdir()
+    text = f"[tiny]\nname=tiny\nbaseurl={server.url('/rpms')}\ngpgcheck=0\nrepo_gpgcheck=1\n"
+    (repos / "tiny.repo").write_text(text)
+    site.document["repos"]["tiny"] = {"manager": "dnf", "reposdir": "repos", "releasever": "9"}
+    site.document["credentials"] = [{"host": "127.0.0.1"} | credential]
+    site.write(manifest_of({"packages": ["perf"], "closure": "tiny", "into": "RPMS"}))
+    site.fails("repository tiny: the site file's credentials name its host, but dnf, which fetches the index, takes "
+               "neither a netrc nor a header_command: give the repository username= and password=")
+    assert server.requests == []
+    (repos / "tiny.repo").write_text(text + f"username=builder\npassword={SECRET}\n")
+    site.fails("Failed to download metadata")
+    assert {request.path for request in server.requests} == {"/rpms/repodata/repomd.xml"}
+    assert set(told(server).values()) == {BASIC}

@@ -44,6 +44,20 @@ def test_the_readme_cache_has_what_its_slices_ask(tmp_path):
         assert "is selected" not in done.stderr and done.returncode != 2, (options, done)
 
 
+# Each is there in a minimal Debian, or comes with one of those that the pages name (libssl3 with libcurl4).
+MINIMAL = {"libc.so.6", "libcrypto.so.3", "libzstd.so.1", "libz.so.1", "liblzma.so.5", "libext2fs.so.2", "libcom_err.so.2",
+           "libblkid.so.1", "libseccomp.so.2", "ld-linux-x86-64.so.2"}
+
+
+@pytest.mark.parametrize("page", ("README.md", "docs/packer.md"))
+def test_a_minimal_image_gets_the_libraries_of_larder(page):
+    """libelf.so.1 is package libelf1, and so on."""
+    said = subprocess.run(["readelf", "-d", BUILD / "larder"], capture_output=True, text=True, check=True).stdout
+    needed = set(re.findall(r"NEEDED.*\[(.*)\]", said)) - MINIMAL
+    line = re.search(r"--no-install-recommends (lib.*)\"", (TOP / page).read_text())[1]
+    assert {name.replace(".so.", "") for name in needed} == set(line.split())
+
+
 @pytest.mark.parametrize("page", sorted(str(path.relative_to(TOP)) for path in (*TOP.glob("docs/*.md"), TOP / "README.md")))
 def test_no_page_bakes_into_the_sources(page):
     """The folder cache/ of a clone is C."""

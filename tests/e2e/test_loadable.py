@@ -28,6 +28,15 @@ MODULE = made_ko(KERNEL, NEEDS)
 OPEN = {SIG_ENFORCE: "N\n", LOCKDOWN: "[none] integrity confidentiality\n"}
 
 
+def zstd(data):
+    """Packed, as some distributions have their modules."""
+    return subprocess.run(["zstd", "-qc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+PACKINGS = [("ko.gz", gzip.compress), ("ko.zst", zstd),
+            ("ko.xz", lambda data: lzma.compress(data, check=lzma.CHECK_CRC32))]
+
+
 def put(root, files):
     """Files of a machine, by their path."""
     for name, data in files.items():
@@ -138,6 +147,7 @@ def test_a_file_that_is_no_module(tmp_path, data):
 
 @pytest.mark.parametrize("where, pack", [
     (HEADERS, bytes), (f"lib/modules/{KERNEL}/symvers.gz", gzip.compress), (f"boot/symvers-{KERNEL}.gz", gzip.compress),
+    (f"lib/modules/{KERNEL}/symvers.xz", lzma.compress), (f"boot/symvers-{KERNEL}.xz", lzma.compress),
     (f"usr/src/kernels/{KERNEL}/Module.symvers", bytes),
 ])
 def test_a_module_that_fits(tmp_path, where, pack):
@@ -157,13 +167,31 @@ def test_where_nothing_can_be_compared_that_is_said(tmp_path):
                                                   "signature, and whether the kernel wants one is not known")
 
 
-def test_what_xz_packs_is_not_compared(tmp_path):
-    own = {f"lib/modules/{KERNEL}/modules.dep": "kernel/nic.ko.xz:\n",
-           f"lib/modules/{KERNEL}/kernel/nic.ko.xz": lzma.compress(MODULE)}
-    check_installed(machine(tmp_path / "1", {"ko": MODULE}, OPEN | own), "modules not compared",
-                    "(this kernel's own modules are packed by xz, which is not read here)")
-    check_installed(machine(tmp_path / "2", {"ko.xz": lzma.compress(MODULE)}, OPEN), "modules not compared",
-                    "nic.ko.xz: not compared: packed by xz")
+def test_other_kernels_are_judged_and_told(tmp_path):
+    """Of the installed kernels only the running one can refuse; for the others it is said."""
+    other, third = "6.1.0-9-test", "6.1.0-10-test"
+    root = machine(tmp_path, {"ko": MODULE}, OPEN | {
+        HEADERS: symvers(NEEDS),
+        HEADERS.replace(KERNEL, other): symvers(NEEDS | {"_printk": 1}), f"lib/modules/{other}/modules.order": "",
+        HEADERS.replace(KERNEL, third): symvers(NEEDS), f"lib/modules/{third}/modules.order": ""})
+    check_installed(root, "modules fit", f"kernel {KERNEL}")
+    status = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]
+    said, = events(status, "other kernel")
+    assert said.startswith(f"nic 1.0 nic: kernel {other}: would not load: nic/nic.ko: the version of symbol _printk "
+                           "differs")
+
+
+@pytest.mark.parametrize("ending, pack", PACKINGS)
+def test_packed_modules_are_compared(tmp_path, ending, pack):
+    """The bundle's and the kernel's own, however they are packed."""
+    own = {f"lib/modules/{KERNEL}/modules.dep": f"kernel/nic.{ending}:\n",
+           f"lib/modules/{KERNEL}/kernel/nic.{ending}": pack(MODULE)}
+    root = machine(tmp_path / "1", {ending: pack(MODULE)}, OPEN | own)
+    check_installed(root, "modules fit", f"nic.{ending}: vermagic and 3 symbols fit kernel {KERNEL}")
+    wrong = pack(made_ko(KERNEL, NEEDS | {"_printk": 1}))
+    check_refused(machine(tmp_path / "2", {ending: wrong}, OPEN | own), "kernel", "symbol _printk differs")
+    check_refused(machine(tmp_path / "3", {ending: pack(MODULE)[:-9]}, OPEN | own), "step_failed",
+                  f"nic.{ending}: no kernel module")
 
 
 def test_the_kernel_s_own_modules_answer_where_there_are_no_headers(tmp_path):

@@ -8,8 +8,7 @@ import pytest
 from larder import TOP, run
 
 SITE = TOP / "manifests/site.example.json"
-MANIFESTS = sorted(path for path in (TOP / "manifests").glob("*.json")
-                   if path.name not in ("schema.json", SITE.name))
+MANIFESTS = sorted((TOP / "manifests").glob("*.json"))  # as people type it: their schema and the site file are passed over
 
 # NIC -> its virtual function as Azure shows it: device, class. One id serves ConnectX-3 and -3 Pro, and one
 # ConnectX-6 Dx and all that came later.
@@ -139,6 +138,16 @@ def test_two_generations(tmp_path):
                                          [ethernet, {**device("cx3pro", "centos"), "address": "86fc:00:02.0"}]))
     assert {row["address"]: row["bundle"].split(" ")[0] for row in found["devices"]} == \
         {"86fc:00:02.0": LTS, "afb6:00:02.0": ""}
+
+
+def test_two_versions_of_one_stack(tmp_path):
+    """A ConnectX-4 and a ConnectX-5, for which DOCA-OFED has two releases: the newer is installed alone, and that is told."""
+    found, code, told = plan(tmp_path, machine("rhel", "8.10", "4.18.0-553.94.1.el8_10.x86_64", [
+        {**device("cx4", "rhel"), "address": "0101:00:00.0"}, {**device("cx5", "rhel"), "address": "0102:00:00.0"}]))
+    assert (code, found["reason"]) == (3, "device")
+    assert {row["address"]: row["bundle"].split(" ")[:2] for row in found["devices"]} == \
+        {"0101:00:00.0": [""], "0102:00:00.0": [DOCA, "3.2.0"]}
+    assert "doca-ofed 2.8.0 el8.10-cx4 is another version of doca-ofed 3.2.0 el8, which comes first" in told
 
 
 @pytest.mark.parametrize("os_id, version, kernel, modalias", [

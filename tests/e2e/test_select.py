@@ -285,6 +285,11 @@ def test_bundles_of_one_record_are_carried_together(family):
     assert "3 bundles in 3 tables, 1 of them carried" in family.bake("--nic", "cx5")
     assert "1 of 3 bundles carried" in family.verify()
     assert family.carried() == {"cx5", "shared"}
+    listed = json.loads(good("larder", "ls", family.cache, "--json"))["bundles"]
+    assert {(b["id"], b["carried"], *b["devices"]) for b in listed if b["id"] in ("cx5", "twin")} == \
+        {("cx5", True, CX5), ("twin", True, MANA)}
+    assert len(listed) == 4 and len({b["record"] for b in listed}) == 3
+    assert good("larder", "ls", family.cache).count("nics 1.0 twin ") == 1
 
 
 # notes

@@ -134,12 +134,19 @@ class Bake(Job):
         assert not litter, litter
 
 
+POOL, RECORD = "var/lib/hyperv/.kvp_pool_1", 512 + 2048
+OTHER = b"HostName".ljust(512, b"\0") + b"h".ljust(RECORD - 512, b"\0")
+
+
 class Stage(Job):
-    """A machine's first boot: staging, the files step, the state that is kept."""
+    """A machine's first boot: staging, the files step, the state that is kept, and who is told."""
 
     def prepare(self, folder):
         root = make_root(folder / "root")
         self.shop.embed(root)
+        (root / POOL).parent.mkdir()
+        (root / POOL).write_bytes(OTHER)
+        (root / "var/lib/prometheus/node-exporter").mkdir(parents=True)
 
     def command(self, folder):
         return [BUILD / "larder-firstboot", "run", "--sysroot", folder / "root"]
@@ -149,12 +156,16 @@ class Stage(Job):
         drafts = {name for name in installed(folder / "root") if ".draft" in name}
         for name, data in installed(folder / "root").items():
             assert name in drafts or data == wanted[name], name
+        pool = (folder / "root" / POOL).read_bytes()
+        assert pool.startswith(OTHER) and len(pool) % RECORD == 0, len(pool)
 
     def check_done(self, folder):
         root = folder / "root"
         status = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]
         assert status["reason"] == "done", status
         assert set(installed(root)) == {"nic.ko", "nic.conf"}
+        assert len((root / POOL).read_bytes()) == 5 * RECORD
+        assert "larder_run_success" in (root / "var/lib/prometheus/node-exporter/larder.prom").read_text()
         self.check_whole(folder)
         assert not litter(root), litter(root)
 

@@ -53,7 +53,7 @@ static void take_tree(const uint8_t *data, size_t size, const struct json_string
 {
 	AUTO_CLOSE int fd = fuzz_file(data, size);
 	AUTO_ARCHIVE_TREE struct archive_tree tree = ARCHIVE_TREE_NONE;
-	struct taking taking = { .from = fd,
+	struct taking taking = { .child = { .name = "archive reader", .from = fd },
 				 .globs = globs,
 				 .tree = &tree,
 				 .near = must_calloc(globs->count, sizeof(char *)),
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *item[] = { "a/*", "b" };
 	const struct json_strings globs = { .item = item, .count = 2 };
 	AUTO_CLOSE int fd = fuzz_file(data, size);
-	struct taking taking = { .from = fd,
+	struct taking taking = { .child = { .name = "archive reader", .from = fd },
 				 .globs = &globs,
 				 .store = open_store(),
 				 .near = must_calloc(globs.count, sizeof(char *)),

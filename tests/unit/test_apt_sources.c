@@ -26,6 +26,23 @@ static const struct {
 	  true },
 	{ "Types: deb\nTrusted: yes\n", NULL, true },
 	{ "Types: deb\nallow-weak: yes\n", NULL, true },
+	/* apt understands all of these: words in quotes, "%75" for "u", blanks of every kind. */
+	{ "deb [tr%75sted=yes] http://h s main\n", NULL, false },
+	{ "deb [\"trusted\"=yes] http://h s main\n", NULL, false },
+	{ "deb [a=[b]c trusted=yes] http://h s main\n", NULL, false },
+	{ "deb [a=b]c trusted=yes] http://h s main\n", NULL, false },
+	{ "deb [arch=amd64\vtrusted=yes] http://h s main\n", NULL, false },
+	{ "deb [arch=amd64\rtrusted=yes] http://h s main\n", NULL, false },
+	{ "deb [signed-by=\"/k/a.gpg\"] http://h s main\n", NULL, false },
+	{ "deb [arch=amd64\n", NULL, false },
+	{ "Types: deb\nTrusted : yes\n", NULL, true },
+	{ "Types: deb\nTrusted\t: yes\n", NULL, true },
+	{ "Types: deb\nTrusted: yes no\n", NULL, true },
+	{ "Types: deb\nTrusted :  no \n", "Types: deb\nTrusted :  no \n", true },
+	{ "Signed-By : /k/a.gpg\n", "Signed-By : <k/a.gpg>\n", true },
+	{ "Signed-By:\n\v/k/a.gpg\n", NULL, true },
+	{ "deb cdrom:[Debian 12 \"Bookworm\"]/ s main\n",
+	  "deb cdrom:[Debian 12 \"Bookworm\"]/ s main\n", false },
 };
 
 static int mark(void *context, const char *path, char **out, struct err *err)

@@ -198,6 +198,22 @@ static void test_by_hand(void **state)
 	}
 }
 
+/* They are from another machine, and go to a terminal. */
+static void test_texts_that_steer(void **state)
+{
+	static const char text[] = "{\"format\":\"larder.facts.v1\",\"family\":\"linux\",\"vm_"
+				   "size\":\"a\\u009b2Jb\","
+				   "\"devices\":[{\"bus\":\"pci\",\"modalias\":\"pci:x\","
+				   "\"driver\":\"\\u202eevil\"}]}";
+	AUTO_FACTS struct facts facts = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	check_good(facts_parse(text, sizeof(text) - 1, &facts, &err), &err, "parse");
+	assert_string_equal(facts.vm_size, "a??2Jb");
+	assert_string_equal(facts.device[0].driver, "???evil");
+}
+
 static void test_class_and_likeness(void **state)
 {
 	struct facts_device device = { .bus = "pci", .modalias = CX5 };
@@ -229,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_class_and_likeness),
+		cmocka_unit_test(test_texts_that_steer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

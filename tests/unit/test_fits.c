@@ -142,6 +142,34 @@ static void test_unread(void **state)
 	check(&verdict, LOADABLE_NO, REASON_STEP_FAILED, "b.ko: it cannot be read: I/O error");
 }
 
+/* A small file may be large once it is unpacked; one such is no harm, many are. */
+static void test_no_end_of_modules(void **state)
+{
+	const struct folder *folder = *state;
+	const size_t size = (size_t)100 << 20; /* pages that nobody touches cost nothing */
+	AUTO_FITS struct fits fits = { 0 };
+	struct fits_verdict verdict;
+	struct made_bytes bytes;
+
+	made_ko(&compat, &bytes);
+	for (int i = 0; i < 6; i++) {
+		char *image = must_calloc(size, 1);
+
+		memcpy(image, bytes.data, bytes.size);
+		fits_add(&fits, i < 5 ? "a.ko" : "f.ko", image, size, NULL);
+	}
+	fits_add(&fits, "none.ko", must_calloc(16, 1), 16, NULL);
+	fits_settle(&fits);
+	assert_int_equal(fits.count, 7);
+	assert_int_equal(fits.bytes, 5 * size);
+	fits.count = 6;
+	put_at(folder, "lib/modules/" KERNEL "/build/Module.symvers", SYMVERS, strlen(SYMVERS));
+	verdict = judge(folder, &fits);
+	fits.count = 7;
+	check(&verdict, LOADABLE_NOT_COMPARED, REASON_DONE,
+	      "f.ko: not compared: the bundle's modules are more than 512 MB");
+}
+
 static void test_names(void **state)
 {
 	static const struct {
@@ -169,9 +197,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_bundle),
-		folder_test(test_own_modules),
-		folder_test(test_unread),
+		folder_test(test_bundle),     folder_test(test_own_modules),
+		folder_test(test_unread),     folder_test(test_no_end_of_modules),
 		cmocka_unit_test(test_names),
 	};
 

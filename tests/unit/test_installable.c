@@ -145,6 +145,23 @@ static void test_nothing_to_ask(void **state)
 }
 
 /* Nothing in the image changes, and no folder is left. */
+/* rpm would read it as a list, and have curl fetch what it names: as root, and on this host. */
+static void test_no_package(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_FREE char *root = must_printf("%s/root", folder->path);
+	AUTO_FREE char *list = must_printf("%s/list.rpm", folder->path);
+	const char *const files[] = { list };
+	struct installable out;
+	struct err err = { 0 };
+
+	put_at(folder, "root/var/lib/rpm/.rpm.lock", "");
+	put_text(folder->fd, "list.rpm", "file:///etc/hostname\n");
+	check_err(installable_check(root, files, 1, &out, &err), &err, ERR_INVALID,
+		  "no rpm package", "list");
+}
+
+/* Nothing in the image changes, and no folder is left. */
 static void test_leaves_all_as_it_was(void **state)
 {
 	const struct folder *folder = *state;
@@ -210,8 +227,11 @@ static void test_rpms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_debs),		  folder_test(test_debs_and_others),
-		folder_test(test_nothing_to_ask), folder_test(test_leaves_all_as_it_was),
+		folder_test(test_debs),
+		folder_test(test_debs_and_others),
+		folder_test(test_nothing_to_ask),
+		folder_test(test_no_package),
+		folder_test(test_leaves_all_as_it_was),
 		folder_test(test_rpms),
 	};
 

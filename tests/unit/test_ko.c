@@ -1,5 +1,6 @@
 #include "tests/unit/made_ko.h"
 
+#include <lzma.h>
 #include <openssl/cms.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -188,7 +189,81 @@ static void test_name_without_end(void **state)
 	names.sh_size--;
 	memcpy(bytes.data + at, &names, sizeof(names));
 	check_err(ko_parse(bytes.data, bytes.size, &ko, &err), &err, ERR_INVALID,
-		  "symbol table cannot be read", "cut names");
+		  "names of its symbols do not end", "cut names");
+}
+
+#define MANY ((size_t)1 << 20)
+#define LONG ((size_t)32 << 20)
+
+/* The module with a part of another content, which stands at its end. *size is the module's before and after. The
+ * caller frees. */
+static char *with_part(const char *module, size_t *size, size_t part, const void *data,
+		       size_t data_size)
+{
+	char *image = must_calloc(*size + data_size, 1);
+	Elf64_Ehdr head;
+	Elf64_Shdr section;
+	size_t at;
+
+	memcpy(image, module, *size);
+	memcpy(image + *size, data, data_size);
+	memcpy(&head, image, sizeof(head));
+	at = head.e_shoff + part * sizeof(section);
+	memcpy(&section, image + at, sizeof(section));
+	section.sh_offset = *size;
+	section.sh_size = data_size;
+	memcpy(image + at, &section, sizeof(section));
+	*size += data_size;
+	return image;
+}
+
+/* A million symbols with one name of 32 MB: the time is not their product. The watchdog ends what takes hours. */
+static void test_one_long_name_for_many(void **state)
+{
+	static const Elf64_Sym rows[] = { { .st_name = 1 },
+					  { .st_name = 1, .st_shndx = SHN_ABS } };
+	AUTO_FREE char *names = must_calloc(LONG, 1);
+	AUTO_FREE Elf64_Sym *symbols = must_calloc(MANY, sizeof(*symbols));
+
+	(void)state;
+	memset(names + 1, 'a', LONG - 2);
+	memcpy(names + 1, "__crc_", 6);
+	alarm(60);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_FREE char *named = NULL, *image = NULL;
+		struct made_bytes bytes;
+		AUTO_KO struct ko ko = { 0 };
+		struct err err = { 0 };
+		size_t size;
+
+		for (size_t j = 0; j < MANY; j++)
+			symbols[j] = rows[i];
+		made_ko(&nic, &bytes);
+		size = bytes.size;
+		named = with_part(bytes.data, &size, MADE_STRTAB, names, LONG);
+		image = with_part(named, &size, MADE_SYMTAB, symbols, MANY * sizeof(*symbols));
+		check_good(ko_parse(image, size, &ko, &err), &err, "many");
+		assert_int_equal(ko.export_count, 0);
+	}
+	alarm(0);
+}
+
+/* The same with names of sections: libelf looks for an end from behind, for each section anew. */
+static void test_sections_without_end(void **state)
+{
+	static const char names[] = "\0.modinfo\0.symtab\0aaaa";
+	AUTO_FREE char *image = NULL;
+	struct made_bytes bytes;
+	AUTO_KO struct ko ko = { 0 };
+	struct err err = { 0 };
+	size_t size;
+
+	(void)state;
+	made_ko(&nic, &bytes);
+	size = bytes.size;
+	image = with_part(bytes.data, &size, MADE_SHSTRTAB, names, sizeof(names) - 1);
+	check_err(ko_parse(image, size, &ko, &err), &err, ERR_INVALID,
+		  "names of its sections do not end", "sections");
 }
 
 static EVP_PKEY *make_key(void)
@@ -336,12 +411,73 @@ static void test_packed(void **state)
 		   "empty");
 	assert_int_equal(size, 0);
 	free(take_ptr(&image));
-	check_err(ko_unpack("\xfd"
-			    "7zXZ\0\0",
-			    7, &image, &size, &err),
-		  &err, ERR_MISSING, "xz", "xz");
 	check_err(ko_unpack("ELF", 3, &image, &size, &err), &err, ERR_INVALID, "not packed",
 		  "plain");
+}
+
+/* xz, with a dictionary of so many bytes. */
+static size_t pack_xz(const void *data, size_t size, uint32_t dictionary, uint8_t *out,
+		      size_t room)
+{
+	lzma_options_lzma options;
+	lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+	size_t used = 0;
+
+	assert_false(lzma_lzma_preset(&options, 1));
+	options.dict_size = dictionary;
+	assert_int_equal(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, data, size,
+						   out, &used, room),
+			 LZMA_OK);
+	return used;
+}
+
+static void test_xz(void **state)
+{
+	struct made_bytes bytes;
+	AUTO_FREE char *image = NULL;
+	uint8_t packed[8192];
+	struct err err = { 0 };
+	size_t size, packed_size;
+
+	(void)state;
+	made_ko(&nic, &bytes);
+	packed_size = pack_xz(bytes.data, bytes.size, 1 << 20, packed, sizeof(packed));
+	assert_int_equal(ko_packing_of(packed, packed_size), KO_XZ);
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "xz");
+	assert_int_equal(size, bytes.size);
+	assert_memory_equal(image, bytes.data, size);
+	free(take_ptr(&image));
+	for (size_t cut = 6; cut < packed_size; cut++)
+		check_err(ko_unpack((char *)packed, cut, &image, &size, &err), &err,
+			  ERR_INVALID, "xz: the file is cut", "cut");
+	for (size_t at = 6; at < packed_size; at++) {
+		packed[at] ^= 0x10;
+		check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+			  ERR_INVALID, "xz: ", "changed");
+		packed[at] ^= 0x10;
+	}
+	packed_size = pack_xz("", 0, 1 << 20, packed, sizeof(packed));
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "empty");
+	assert_int_equal(size, 0);
+}
+
+/* Neither what comes out nor what it takes on the way is without end. */
+static void test_xz_bounds(void **state)
+{
+	AUTO_FREE uint8_t *packed = must_calloc(1, 1 << 20);
+	AUTO_FREE char *zeros = must_calloc(1, KO_MAX_BYTES + 1), *image = NULL;
+	struct err err = { 0 };
+	size_t size, packed_size = pack_xz(zeros, KO_MAX_BYTES + 1, 1 << 20, packed, 1 << 20);
+
+	(void)state;
+	check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+		  ERR_INVALID, "unpacks to more than", "bomb");
+	packed_size = pack_xz("module", 6, 64 << 20, packed, 1 << 20);
+	check_good(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err, "-9");
+	free(take_ptr(&image));
+	packed_size = pack_xz("module", 6, 128 << 20, packed, 1 << 20);
+	check_err(ko_unpack((char *)packed, packed_size, &image, &size, &err), &err,
+		  ERR_INVALID, "xz: it takes too much memory", "dictionary");
 }
 
 static void test_depends(void **state)
@@ -358,11 +494,20 @@ static void test_depends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),	  cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flipped),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_no_module), cmocka_unit_test(test_name_without_end),
-		cmocka_unit_test(test_signed),	  cmocka_unit_test(test_trailers),
-		cmocka_unit_test(test_packed),	  cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_module),
+		cmocka_unit_test(test_name_without_end),
+		cmocka_unit_test(test_one_long_name_for_many),
+		cmocka_unit_test(test_sections_without_end),
+		cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_trailers),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_xz),
+		cmocka_unit_test(test_xz_bounds),
+		cmocka_unit_test(test_depends),
 	};
 
 	return cmocka_run_group_tests_name("ko", tests, NULL, NULL);

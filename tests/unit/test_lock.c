@@ -254,6 +254,42 @@ static void test_a_version_has_one_content(void **state)
 	assert_true(lock.changed);
 }
 
+static void test_what_a_repository_said(void **state)
+{
+	static const struct {
+		const char *url, *member, *text;
+	} rows[] = {
+		{ "https://user:secret@h/n.deb", NULL, "url: a URL may not hold a user name" },
+		{ "ftp://h/n.deb", NULL, "url: expected a URL" },
+		{ NULL, "repo/*.deb", "member: expected a path" },
+		{ NULL, "repo/../n.deb", "member: expected a path" },
+		{ NULL, NULL, "either \"url\" or \"member\"" },
+	};
+	const struct lock_closure wanted = { .target = "t", .arch = "x86_64" };
+	const struct digest installed = { 0 };
+	const struct folder *folder = *state;
+	AUTO_FREE char *path = manifest_path(folder);
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct closure_package package = { .name = "n",
+						   .version = "1",
+						   .arch = "amd64",
+						   .file = "n.deb",
+						   .origin = "o",
+						   .url = (char *)(uintptr_t)rows[i].url,
+						   .member = (char *)(uintptr_t)rows[i].member,
+						   .content = content_of(SHA_A, 5) };
+		const struct closure closure = { &package, 1 };
+		AUTO_LOCK struct lock lock = { 0 };
+		struct err err = { 0 };
+
+		check_good(lock_load(path, &lock, &err), &err, "no lock yet");
+		check_err(lock_put_closure(&lock, &wanted, &installed, &closure, &err), &err,
+			  ERR_INVALID, rows[i].text, rows[i].text);
+		CHECK(!lock.changed && !strstr(err.text, "secret"), "row %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +300,7 @@ int main(void)
 		folder_test(test_contradictions),
 		folder_test(test_closures_refused),
 		folder_test(test_closures),
+		folder_test(test_what_a_repository_said),
 		folder_test(test_a_version_has_one_content),
 	};
 

@@ -73,6 +73,26 @@ static void test_rows(void **state)
 	signal(SIGPIPE, SIG_DFL);
 }
 
+static void test_says_what_was_cut(void **state)
+{
+	static const struct {
+		size_t keep;
+		bool cut;
+	} lengths[] = { { 0, true }, { 1, true }, { 8, true }, { 9, false }, { 10, false } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		struct run_result result;
+		struct err err = { 0 };
+
+		check_good(shell("printf 123; sleep 0.05; printf 456789", 20000,
+				 lengths[i].keep, &result, &err),
+			   &err, "printf");
+		CHECK(result.cut == lengths[i].cut, "%zu", lengths[i].keep);
+		free(result.output);
+	}
+}
+
 static int feed(const char *line, const void *input, size_t size, int timeout_ms,
 		struct run_result *result, struct err *err)
 {
@@ -436,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_says_what_was_cut),
 		cmocka_unit_test(test_input),
 		cmocka_unit_test(test_much_input),
 		cmocka_unit_test(test_input_and_timeout),

@@ -72,6 +72,7 @@ def test_hit_then_idle(made, tmp_path):
         assert event in events, events
     assert first.report["updates"] and first.report["cycles"] == []
     assert first.report["online"] == "inactive"
+    assert first.unit("larder-early.service")["StatusText"].startswith("early: done (done, exit 0)")
     assert guest.check_disk(disk)[0] == 0
     second = guest.boot(disk)
     assert second.complete and second.pinged, second.console

@@ -5,7 +5,7 @@
 UNITS="larder-early.service larder-firstboot.service larder-download.service larder-net.service
 larder-net.path larder-ready.target systemd-networkd.service sysinit.target network-pre.target
 network.target network-online.target basic.target multi-user.target"
-PROPERTIES=Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,CPUUsageNSec
+PROPERTIES=Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,CPUUsageNSec,StatusText
 PROPERTIES=$PROPERTIES,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic
 PROPERTIES=$PROPERTIES,ActiveEnterTimestampMonotonic
 
