@@ -20,6 +20,7 @@ void bundle_free(struct bundle *bundle)
 	for (size_t i = 0; i < bundle->text_count; i++)
 		free(bundle->text[i]);
 	free(bundle->text);
+	json_decref(bundle->steps);
 	*bundle = (struct bundle) { 0 };
 }
 
@@ -72,15 +73,13 @@ static int glob_fits_nothing(const struct record *record, const char *glob, stru
 		       near ? near : "(the bundle has no files)");
 }
 
-/* Exact names for a list of globs, in the order of the globs and then of the paths. */
-static int settle_globs(const struct record *record, const json_t *globs,
-			struct json_strings *out, struct err *err)
+/* Exact names for a list of globs, in the order of the globs and then of the paths. The caller owns them. */
+static int settle_globs(const struct record *record, const json_t *globs, json_t **out,
+			struct err *err)
 {
 	AUTO_FREE bool *taken = must_calloc(record->file_count, sizeof(*taken));
-	struct json_strings names = { 0 };
+	AUTO_JSON json_t *names = json_array();
 
-	names.item = must_calloc(record->file_count, sizeof(*names.item));
-	*out = names; /* owned by the step from here on */
 	for (size_t g = 0; g < json_array_size(globs); g++) {
 		const char *glob = json_string_value(json_array_get(globs, g));
 		bool found = false;
@@ -90,58 +89,47 @@ static int settle_globs(const struct record *record, const json_t *globs,
 				continue;
 			found = true;
 			if (!taken[i])
-				out->item[out->count++] = record->file[i].path;
+				json_array_append_new(names, json_string(record->file[i].path));
 			taken[i] = true;
 		}
 		if (!found)
 			return glob_fits_nothing(record, glob, err);
 	}
+	*out = take_ptr(&names);
 	return 0;
 }
 
-static int find_do(const char *word, enum record_do *out, struct err *err)
-{
-	static const enum record_do kinds[] = { RECORD_DO_FILES, RECORD_DO_MODULES,
-						RECORD_DO_LOAD, RECORD_DO_PACKAGES };
-
-	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-		if (strcmp(word, record_do_name(kinds[i])) == 0) {
-			*out = kinds[i];
-			return 0;
-		}
-	}
-	return err_set(err, ERR_INVALID, "\"do\": \"%s\" cannot be baked by this version",
-		       word);
-}
-
-static int settle_step(const json_t *from, const struct record *record,
+/* A manifest's step with exact names is a record's, and has to stand its rules. */
+static int settle_step(const json_t *from, const char *where, struct bundle *bundle,
 		       struct record_step *step, struct err *err)
 {
-	const json_t *modules = json_object_get(from, "modules");
+	const json_t *globs = json_object_get(from, "files");
+	json_t *settled = json_copy((json_t *)(uintptr_t)from), *files = NULL;
 
-	if (find_do(json_string_value(json_object_get(from, "do")), &step->kind, err) < 0)
-		return -1;
-	step->into = json_string_value(json_object_get(from, "into"));
-	if (step->kind != RECORD_DO_LOAD)
-		return settle_globs(record, json_object_get(from, "files"), &step->files, err);
-	step->modules.item = must_calloc(json_array_size(modules), sizeof(*step->modules.item));
-	for (size_t i = 0; i < json_array_size(modules); i++)
-		step->modules.item[step->modules.count++] =
-			json_string_value(json_array_get(modules, i));
-	return 0;
+	json_array_append_new(bundle->steps, settled);
+	if (globs && settle_globs(&bundle->record, globs, &files, err) < 0)
+		return err_wrap(err, "%s", where);
+	if (files)
+		json_object_set_new(settled, "files", files);
+	return record_step_parse(settled, where, &bundle->record, step, err);
 }
 
 static int settle_steps(struct gather *gather, struct err *err)
 {
-	struct record *record = &gather->bundle->record;
+	struct bundle *bundle = gather->bundle;
+	struct record *record = &bundle->record;
 	size_t count = json_array_size(gather->from->install);
 
+	bundle->steps = json_array();
 	record->step = must_calloc(count, sizeof(*record->step));
 	for (size_t i = 0; i < count; i++) {
+		char where[32];
+
+		snprintf(where, sizeof(where), "install[%zu]", i);
 		record->step_count++;
-		if (settle_step(json_array_get(gather->from->install, i), record,
+		if (settle_step(json_array_get(gather->from->install, i), where, bundle,
 				&record->step[i], err) < 0)
-			return err_wrap(err, "install[%zu]", i);
+			return -1;
 	}
 	return 0;
 }

@@ -23,6 +23,7 @@ struct bundle {
 	struct record record;
 	char **text; /* owned: every string made here */
 	size_t text_count;
+	json_t *steps; /* owned: the manifest's with exact names; the record borrows from them */
 };
 #define AUTO_BUNDLE __attribute__((cleanup(bundle_free)))
 void bundle_free(struct bundle *bundle);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bake/field.h"
+#include "cache/record.h"
 
 #define EXIT_CODES_MAX 64
 
@@ -23,9 +24,22 @@ static void read_load(struct json_reader *reader)
 	field_list(reader, "modules", &field_name);
 }
 
+static void read_packages(struct json_reader *reader)
+{
+	read_files(reader);
+	json_want_bool(reader, "hold", false);
+}
+
 static void read_dkms(struct json_reader *reader)
 {
+	bool version = json_object_get(reader->object, "version");
+
 	field_text(reader, "module", &field_name);
+	field_text(reader, "version", &field_name);
+	read_files(reader);
+	if (version != (json_object_get(reader->object, "files") != NULL))
+		json_bad(reader, version ? "files" : "version",
+			 "missing: both, or neither of version and files");
 }
 
 /* Exit codes of an installer: each a 32-bit number. */
@@ -52,77 +66,72 @@ static void read_exe(struct json_reader *reader)
 	read_codes(reader, "ok");
 	read_codes(reader, "reboot");
 	read_codes(reader, "retry");
-	if (json_want_number(reader, "timeout_s", FLAT_STEP_MAX_TIMEOUT_S, 1) == 0)
+	if (json_want_number(reader, "timeout_s", RECORD_MAX_TIMEOUT_S, 1) == 0)
 		json_bad(reader, "timeout_s", "expected an integer from 1 to %d",
-			 FLAT_STEP_MAX_TIMEOUT_S);
+			 RECORD_MAX_TIMEOUT_S);
 	field_text(reader, "unverified", &field_line);
 }
 
+/* Steps whose files are globs here; others are read as a record has them. */
 static const struct step {
 	const char *word;
-	void (*read)(struct json_reader *reader); /* NULL: known, but not in this version */
-	bool early;
+	void (*read)(struct json_reader *reader);
 	const char *needed[4];
 } steps[] = {
-	{ "files", read_files_into, true, { "files", "into" } },
-	{ "modules", read_files, true, { "files" } },
-	{ "load", read_load, true, { "modules" } },
-	{ "packages", read_files, false, { "files" } },
-	{ "dkms", read_dkms, false, { "module" } },
-	{ "exe", read_exe, false, { "file", "command_line", "ok" } },
-	{ "command", NULL, false, { NULL } },
-	{ "service", NULL, false, { NULL } },
-	{ "sysctl", NULL, false, { NULL } },
-	{ "limits", NULL, false, { NULL } },
+	{ "files", read_files_into, { "files", "into" } },
+	{ "modules", read_files, { "files" } },
+	{ "load", read_load, { "modules" } },
+	{ "packages", read_packages, { "files" } },
+	{ "dkms", read_dkms, { "module" } },
+	{ "exe", read_exe, { "file", "command_line", "ok" } },
 };
 
-static void bad_word(struct json_reader *reader, const char *word)
+static const struct step *find_step(const char *word)
 {
-	char list[256] = "";
-
 	for (size_t i = 0; i < COUNT_OF(steps); i++) {
-		size_t used = strlen(list);
-
-		if (steps[i].read)
-			snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
-				 steps[i].word);
+		if (strcmp(word, steps[i].word) == 0)
+			return &steps[i];
 	}
-	json_bad(reader, "do", "unknown step \"%.64s\": expected one of %s", word, list);
+	return NULL;
 }
 
-static const struct step *find_step(struct json_reader *reader, bool early)
+static int bad_word(struct json_reader *reader, const char *word)
 {
-	const char *word = json_need_string(reader, "do", NAME_MAX_BYTES);
+	char list[256] = "exe";
 
-	if (!word)
-		return NULL;
-	for (size_t i = 0; i < COUNT_OF(steps); i++) {
-		if (strcmp(word, steps[i].word) != 0)
-			continue;
-		if (!steps[i].read) {
-			json_bad(reader, "do", "\"%s\" is not supported in this version", word);
-			return NULL;
-		}
-		if (early && !steps[i].early) {
-			json_bad(
-				reader, "do",
-				"an early bundle may only have files, modules and load, not %s",
-				word);
-			return NULL;
-		}
-		return &steps[i];
+	for (int kind = 0; kind < RECORD_DO_KINDS; kind++) {
+		size_t used = strlen(list);
+
+		snprintf(list + used, sizeof(list) - used, ", %s",
+			 record_do_name((enum record_do)kind));
 	}
-	bad_word(reader, word);
-	return NULL;
+	return json_bad(reader, "do", "unknown step \"%.64s\": expected one of %s", word, list);
+}
+
+static int check_like_record(const json_t *value, const char *path, struct err *err)
+{
+	AUTO(record_step_free) struct record_step step = { 0 };
+
+	return record_step_parse(value, path, NULL, &step, err);
 }
 
 static int check_step(const json_t *value, const char *path, bool early, struct err *err)
 {
 	struct json_reader reader = json_open(value, path, err);
-	const struct step *step = find_step(&reader, early);
+	const char *word = json_need_string(&reader, "do", NAME_MAX_BYTES);
+	const struct step *step = word ? find_step(word) : NULL;
+	int kind = word ? record_do_find(word) : -1;
 
-	if (!step)
+	if (!word)
 		return -1;
+	if (!step && kind < 0)
+		return bad_word(&reader, word);
+	if (early && (kind < 0 || !record_do_is_early((enum record_do)kind)))
+		return json_bad(&reader, "do",
+				"an early bundle may only have files, modules and load, not %s",
+				word);
+	if (!step)
+		return check_like_record(value, path, err);
 	step->read(&reader);
 	return field_close(&reader, step->needed);
 }

@@ -7,8 +7,6 @@
 
 #include "cache/base/err.h"
 
-#define FLAT_STEP_MAX_TIMEOUT_S 86400
-
 /* array holds the install steps and stands at path. early: only files, modules and load. */
 MUST_USE int flat_step_check_all(const json_t *array, const char *path, bool early,
 				 struct err *err);

@@ -20,6 +20,9 @@ static const struct {
 	[LINT_HTTP] = { "http", "use https, or add the SHA-256 that the vendor publishes to "
 				"pins" },
 	[LINT_FIRMWARE] = { "firmware", "add the option: a driver must not flash firmware" },
+	[LINT_SHELL] = { "shell",
+			 "name the installer itself, or take a script into the bundle: "
+			 "it is signed and reviewed there" },
 	[LINT_TARGET] = { "target", "take the file for this OS, or correct the bundle" },
 	[LINT_OVERLAP] = { "overlap", "give one of them another rank, or narrow what it "
 				      "claims" },
@@ -169,21 +172,28 @@ static void clean_pins(struct sheet *sheet, json_t *pins)
 	}
 }
 
-static void check_firmware(struct sheet *sheet, const struct expand_bundle *bundle)
+static void check_commands(struct sheet *sheet, const struct expand_bundle *bundle)
 {
+	static const struct {
+		enum lint_kind kind;
+		const char *(*fault)(const json_t *step);
+	} rules[] = { { LINT_FIRMWARE, lint_step_flashes },
+		      { LINT_SHELL, lint_step_is_shell } };
 	const json_t *step;
 	size_t i;
 
 	json_array_foreach(json_object_get(bundle->fields, "install"), i, step)
 	{
-		const char *text = lint_step_flashes(step);
-		char field[JSON_PATH_MAX], at[JSON_PATH_MAX];
+		for (size_t rule = 0; rule < COUNT_OF(rules); rule++) {
+			const char *text = rules[rule].fault(step);
+			char field[JSON_PATH_MAX], at[JSON_PATH_MAX];
 
-		if (!text)
-			continue;
-		field_where(field, "install[%zu]", i);
-		locate(bundle, field, at);
-		lint_add(sheet->lint, LINT_FIRMWARE, sheet->file, at, "%s", text);
+			if (!text)
+				continue;
+			field_where(field, "install[%zu]", i);
+			locate(bundle, field, at);
+			lint_add(sheet->lint, rules[rule].kind, sheet->file, at, "%s", text);
+		}
 	}
 }
 
@@ -230,7 +240,7 @@ static void read_bundle(struct sheet *sheet, const struct expand_bundle *bundle,
 	json_t *flat;
 	size_t i;
 
-	check_firmware(sheet, bundle);
+	check_commands(sheet, bundle);
 	if (flat_bundle_read(bundle->fields, bundle->where, &context, &flat, &err) < 0) {
 		expand_locate(bundle, &err);
 		lint_add_error(sheet->lint, sheet->file, &err);

@@ -11,6 +11,7 @@ enum lint_kind {
 	LINT_SECRET, /* a URL with a user name, a password or a token */
 	LINT_HTTP, /* http without a pin */
 	LINT_FIRMWARE, /* an installer that would flash firmware */
+	LINT_SHELL, /* a command that is a shell */
 	LINT_TARGET, /* a file whose name says another OS or architecture than its bundle */
 	LINT_OVERLAP, /* two bundles of equal rank and version for one device */
 	LINT_UNREACHABLE, /* a bundle of higher rank serves all that it serves */

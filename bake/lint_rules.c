@@ -84,6 +84,25 @@ const char *lint_step_flashes(const json_t *step)
 	return NULL;
 }
 
+const char *lint_step_is_shell(const json_t *step)
+{
+	static const char *const shells[] = { "sh",  "ash", "bash",    "csh", "dash",
+					      "ksh", "zsh", "busybox", "env" };
+	static const char *const keys[] = { "argv", "undo" };
+
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		const char *program =
+			json_string_value(json_array_get(json_object_get(step, keys[i]), 0));
+		const char *slash = program ? strrchr(program, '/') : NULL;
+
+		for (size_t j = 0; slash && j < COUNT_OF(shells); j++) {
+			if (strcmp(slash + 1, shells[j]) == 0)
+				return "a command that is a shell";
+		}
+	}
+	return NULL;
+}
+
 /* What the name of a file says: "ubuntu2004", "ubuntu20.04", "rhel87", "rhel8.7", "rhel9". */
 struct said {
 	const char *word;

@@ -15,6 +15,9 @@ char *lint_url_clean(const char *url);
 /* Why this step, as it stands in a manifest, would flash firmware, or NULL. */
 const char *lint_step_flashes(const json_t *step);
 
+/* Why this step runs what nobody reviews as a file, or NULL. */
+const char *lint_step_is_shell(const json_t *step);
+
 /* Why a file of this URL is not for a bundle of these OSes and architectures, both arrays: err gets the
  * reason, and -1 is returned. Names that say nothing fit everything. */
 MUST_USE int lint_check_target(const char *url, const json_t *os, const json_t *arch,

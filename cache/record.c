@@ -9,32 +9,13 @@ static const char *const encodings[] = {
 	[RECORD_ZSTD] = "zstd",
 	[RECORD_TAR_ZSTD] = "tar+zstd",
 };
-static const char *const do_names[] = {
-	[RECORD_DO_FILES] = "files",
-	[RECORD_DO_MODULES] = "modules",
-	[RECORD_DO_LOAD] = "load",
-	[RECORD_DO_PACKAGES] = "packages",
-};
-
-const char *record_do_name(enum record_do kind)
-{
-	return do_names[kind];
-}
-
-bool record_do_is_early(enum record_do kind)
-{
-	return kind != RECORD_DO_PACKAGES;
-}
 
 void record_free(struct record *record)
 {
 	for (size_t i = 0; i < record->file_count; i++)
 		free(record->file[i].chunk);
-	for (size_t i = 0; i < record->step_count; i++) {
-		json_strings_free(&record->step[i].files);
-		json_strings_free(&record->step[i].modules);
-		free(record->step[i].tree);
-	}
+	for (size_t i = 0; i < record->step_count; i++)
+		record_step_free(&record->step[i]);
 	free(record->file);
 	free(record->step);
 	free(record->origin);
@@ -177,81 +158,6 @@ static int parse_files(const json_t *files, struct record *record, struct err *e
 	return check_folders(record, err);
 }
 
-static void check_step_files(struct json_reader *reader, const struct record *record,
-			     struct record_step *step)
-{
-	step->tree = must_calloc(step->files.count, sizeof(*step->tree));
-	for (size_t i = 0; i < step->files.count && !reader->bad; i++) {
-		const struct record_file *file = record_find(record, step->files.item[i]);
-
-		if (!file) {
-			json_bad(reader, "files", "\"%s\" is no file of this bundle",
-				 step->files.item[i]);
-			return;
-		}
-		step->tree[i] = file->encoding == RECORD_TAR_ZSTD;
-		if (step->tree[i] && step->kind != RECORD_DO_FILES)
-			json_bad(reader, "files",
-				 "\"%s\" is a tree: only a step 'files' takes it", file->path);
-	}
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static int by_base_name(const void *left, const void *right)
-{
-	return strcmp(base_name(*(const char *const *)left),
-		      base_name(*(const char *const *)right));
-}
-
-/* Files of one step come to lie side by side: of two with one name the later would win silently. */
-static void check_base_names(struct json_reader *reader, const struct record_step *step)
-{
-	AUTO_FREE const char **sorted = must_calloc(step->files.count, sizeof(*sorted));
-
-	if (step->files.count < 2)
-		return;
-	memcpy(sorted, step->files.item, step->files.count * sizeof(*sorted));
-	qsort(sorted, step->files.count, sizeof(*sorted), by_base_name);
-	for (size_t i = 1; i < step->files.count && !reader->bad; i++) {
-		if (by_base_name(&sorted[i - 1], &sorted[i]) == 0)
-			json_bad(reader, "files", "\"%s\" and \"%s\" have one name",
-				 sorted[i - 1], sorted[i]);
-	}
-}
-
-static int parse_step(const json_t *value, size_t i, struct record *record, struct err *err)
-{
-	struct record_step *step = &record->step[i];
-	char where[32];
-	struct json_reader reader;
-
-	snprintf(where, sizeof(where), "install[%zu]", i);
-	reader = json_open(value, where, err);
-	step->kind = (enum record_do)need_word(&reader, "do", do_names, COUNT_OF(do_names));
-	if (step->kind == RECORD_DO_LOAD)
-		step->modules = json_need_strings(&reader, "modules", RECORD_MAX_MODULES,
-						  name_is_module, "a module name");
-	else
-		step->files = json_need_strings(&reader, "files", RECORD_MAX_FILES,
-						name_path_is_safe, "a safe path");
-	if (step->kind == RECORD_DO_FILES)
-		step->into = json_need_string(&reader, "into", NAME_PATH_MAX_BYTES);
-	if (step->into && !name_folder_is_safe(step->into))
-		json_bad(&reader, "into", "expected an absolute folder");
-	check_step_files(&reader, record, step);
-	check_base_names(&reader, step);
-	if (!reader.bad && step->files.count + step->modules.count == 0)
-		json_bad(&reader, step->kind == RECORD_DO_LOAD ? "modules" : "files",
-			 "expected at least one");
-	return json_close(&reader);
-}
-
 static int parse_steps(const json_t *steps, struct record *record, struct err *err)
 {
 	size_t count = json_array_size(steps);
@@ -260,8 +166,12 @@ static int parse_steps(const json_t *steps, struct record *record, struct err *e
 		return err_set(err, ERR_INVALID, "install: expected at least one step");
 	record->step = must_calloc(count, sizeof(*record->step));
 	for (size_t i = 0; i < count; i++) {
+		char where[32];
+
+		snprintf(where, sizeof(where), "install[%zu]", i);
 		record->step_count++;
-		if (parse_step(json_array_get(steps, i), i, record, err) < 0)
+		if (record_step_parse(json_array_get(steps, i), where, record, &record->step[i],
+				      err) < 0)
 			return -1;
 	}
 	return 0;
@@ -365,19 +275,6 @@ static json_t *file_json(const struct record_file *file)
 	return value;
 }
 
-static json_t *step_json(const struct record_step *step)
-{
-	json_t *value = json_pack("{s:s}", "do", do_names[step->kind]);
-
-	if (step->kind == RECORD_DO_LOAD)
-		json_object_set_new(value, "modules", json_from_strings(&step->modules));
-	else
-		json_object_set_new(value, "files", json_from_strings(&step->files));
-	if (step->into)
-		json_object_set_new(value, "into", json_string(step->into));
-	return value;
-}
-
 static json_t *expect_json(const struct record_expect *expect)
 {
 	return json_pack("{s:s*, s:s*, s:s*, s:b}", "driver", expect->driver, "link_layer",
@@ -394,7 +291,7 @@ char *record_text(const struct record *record, size_t *out_size)
 	for (size_t i = 0; i < record->file_count; i++)
 		json_array_append_new(files, file_json(&record->file[i]));
 	for (size_t i = 0; i < record->step_count; i++)
-		json_array_append_new(steps, step_json(&record->step[i]));
+		json_array_append_new(steps, record_step_json(&record->step[i]));
 	for (size_t i = 0; i < record->origin_count; i++) {
 		const struct record_origin *origin = &record->origin[i];
 		char hex[DIGEST_HEX_MAX];

@@ -10,6 +10,10 @@
 #define RECORD_MAX_STEPS 64
 #define RECORD_MAX_MODULES 64 /* in one step */
 #define RECORD_MAX_ORIGINS 4096
+#define RECORD_MAX_WORDS 64 /* of an argv, and of the other lists of a step */
+#define RECORD_MAX_SETTINGS 64
+#define RECORD_MAX_TIMEOUT_S 86400
+#define RECORD_CODES 256 /* exit codes */
 #define RECORD_FILE_MAX_BYTES (UINT64_C(16) << 30)
 #define RECORD_CHUNK_BYTES (UINT32_C(1) << 20)
 #define RECORD_MAX_ENTRIES 65536 /* of a tree */
@@ -31,14 +35,51 @@ struct record_file {
 	size_t chunk_count;
 };
 
-enum record_do { RECORD_DO_FILES, RECORD_DO_MODULES, RECORD_DO_LOAD, RECORD_DO_PACKAGES };
+enum record_do {
+	RECORD_DO_FILES,
+	RECORD_DO_MODULES,
+	RECORD_DO_LOAD,
+	RECORD_DO_PACKAGES,
+	RECORD_DO_DKMS,
+	RECORD_DO_COMMAND,
+	RECORD_DO_SERVICE,
+	RECORD_DO_SYSCTL,
+	RECORD_DO_LIMITS,
+	RECORD_DO_IPOIB,
+	RECORD_DO_RDMA_NAMES,
+	RECORD_DO_WAAGENT,
+};
+#define RECORD_DO_KINDS (RECORD_DO_WAAGENT + 1)
 
+struct record_setting {
+	const char *key, *value;
+};
+struct record_settings {
+	struct record_setting *item; /* owned */
+	size_t count;
+};
+
+/* What an exit code of a command means. */
+enum record_code { RECORD_CODE_FAILED, RECORD_CODE_OK, RECORD_CODE_REBOOT };
+
+/* A field that a kind does not have is 0. */
 struct record_step {
 	enum record_do kind;
-	struct json_strings files; /* paths of files of this record; not for load */
+	struct json_strings files; /* paths of files of this record */
 	bool *tree; /* owned: of each of files, is it a tree? NULL: none is */
-	struct json_strings modules; /* for load: names, in order */
-	const char *into; /* for files: an absolute folder */
+	const char *into; /* files: an absolute folder */
+	struct json_strings modules; /* load: names, in order */
+	bool hold; /* packages: they are kept as they are */
+	const char *module, *version; /* dkms; with a version files is its one tree */
+	struct json_strings argv; /* command: rule_expand gives the words */
+	struct json_strings undo; /* command: takes it back, as argv */
+	struct json_strings removes; /* command: packages that it takes off the machine */
+	struct record_settings env; /* command: values as argv */
+	uint64_t timeout_s; /* command; 0: the machine's own */
+	unsigned char code[RECORD_CODES]; /* command: an enum record_code for each exit code */
+	struct json_strings units; /* service: of systemd */
+	bool start; /* service: at once */
+	struct record_settings settings; /* sysctl, limits, waagent */
 };
 
 struct record_expect {
@@ -77,7 +118,18 @@ const struct record_file *record_find(const struct record *record, const char *p
 /* How many chunk digests a blob of this many bytes has. */
 size_t record_chunks_of(uint64_t blob_size);
 
+/* A step that stands at where in its file. Its strings are borrowed from value. record: whose files it names; NULL: a
+ * manifest's step, of a kind without files, and what argv names is not looked up. The caller frees the step, also
+ * where this fails. */
+MUST_USE int record_step_parse(const json_t *value, const char *where,
+			       const struct record *record, struct record_step *out_step,
+			       struct err *err);
+json_t *record_step_json(const struct record_step *step);
+void record_step_free(struct record_step *step);
+
 const char *record_do_name(enum record_do kind);
+/* -1: no kind has this name. */
+int record_do_find(const char *name);
 
 /* The steps that the early moment may run: no package manager, no waiting on services. */
 bool record_do_is_early(enum record_do kind);

@@ -16,15 +16,6 @@ static int set_enabled(struct config *config, const char *value, const char *whe
 	return 0;
 }
 
-static int find_step(const char *word)
-{
-	for (int kind = 0; kind <= RECORD_DO_PACKAGES; kind++) {
-		if (strcmp(word, record_do_name((enum record_do)kind)) == 0)
-			return kind;
-	}
-	return -1;
-}
-
 static int set_steps(struct config *config, const char *value, const char *where,
 		     struct err *err)
 {
@@ -36,7 +27,7 @@ static int set_steps(struct config *config, const char *value, const char *where
 		return err_set(err, ERR_INVALID, "too long");
 	strcpy(copy, value);
 	for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
-		int kind = find_step(word);
+		int kind = record_do_find(word);
 
 		if (kind < 0)
 			return err_set(err, ERR_INVALID, "no such step");
@@ -72,7 +63,10 @@ static int set_step(struct config *config, const char *value, const char *where,
 		    struct err *err)
 {
 	(void)where;
-	return set_seconds(&config->step_timeout_s, value, 1, CONFIG_MAX_TIMEOUT_S, err);
+	if (set_seconds(&config->step_timeout_s, value, 1, CONFIG_MAX_TIMEOUT_S, err) < 0)
+		return -1;
+	config->step_timeout_set = true;
+	return 0;
 }
 
 static int set_early_budget(struct config *config, const char *value, const char *where,

@@ -22,9 +22,10 @@ enum config_dependents {
 
 struct config {
 	bool enabled;
-	bool step[RECORD_DO_PACKAGES + 1]; /* is this kind of step allowed? */
+	bool step[RECORD_DO_KINDS]; /* is this kind of step allowed? */
 	uint64_t carrier_timeout_s;
 	uint64_t step_timeout_s;
+	bool step_timeout_set; /* by the owner: no bundle asks for more */
 	uint64_t early_budget_s, budget_s; /* of the early moment and the main one */
 	char metrics
 		[CONFIG_PATH_MAX]; /* where a scraper looks, absolute; "": the usual place */

@@ -21,6 +21,7 @@ struct flow_job {
 		[PLAN_TEXT_MAX]; /* modules of others that build on its own, before it was installed */
 	int staged; /* its staging folder, or -1 */
 	size_t next_step; /* the first that was not done yet */
+	bool reboot; /* all steps were done, and one of them wants a reboot: text says which */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
 };
@@ -32,6 +33,7 @@ struct flow {
 	struct status *status; /* borrowed */
 	enum plan_moment moment;
 	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
+	bool again; /* the owner asks: nothing is idle, and what was given up or taken off may be begun again */
 	bool dry; /* up to the first change: what would come is told, and nothing is kept */
 
 	struct facts facts;
@@ -93,6 +95,12 @@ void flow_rebuild_dependents(struct flow *flow, const struct flow_job *job);
 enum reason flow_reload(struct flow *flow, struct choose_target *target,
 			const struct prove *prove, const struct record *record,
 			char text[PLAN_TEXT_MAX]);
+/* flow_undo.c: a bundle taken off again. roll_back: one whose step failed in this run; its text says what came of it.
+ * finish_undo: what an earlier run left half done, where no try is left or nobody wants it. take_off: for the owner, the
+ * bundle of this name and what needs it, or all (NULL), the last one first; fills state, reason and text as flow_run. */
+void flow_roll_back(struct flow *flow, struct flow_job *job);
+void flow_finish_undo(struct flow *flow);
+void flow_take_off(struct flow *flow, const char *bundle);
 
 /* flow_prove.c: each device, and the sum of it. */
 enum flow_verdict flow_prove(struct flow *flow);

@@ -21,6 +21,11 @@ static void fail(struct flow *flow, struct flow_job *job, enum reason reason, co
 		     reason_name(reason), job->text);
 }
 
+static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)
+{
+	return &flow->chosen.row[job - flow->job]->record.digest;
+}
+
 int flow_step_timeout_ms(const struct flow *flow)
 {
 	int timeout_ms = (int)flow->config->step_timeout_s * 1000;
@@ -34,10 +39,14 @@ static struct steps steps_of(const struct flow *flow, const struct flow_job *job
 	struct steps steps = {
 		.machine = flow->machine,
 		.log = flow->log,
+		.status = flow->status,
 		.kernel = flow->facts.kernel,
 		.record = &job->record,
+		.name = flow->chosen.row[job - flow->job]->name,
+		.id = *record_of(flow, job),
 		.staged = job->staged,
 		.timeout_ms = flow_step_timeout_ms(flow),
+		.timeout_set = flow->config->step_timeout_set,
 		.deadline_ms = flow->deadline_ms,
 		.interrupted = job->interrupted,
 	};
@@ -144,9 +153,25 @@ static void judge_dependents(struct flow *flow, struct flow_job *job)
 		fail(flow, job, reason, text);
 }
 
+/* Would every step work? Asked of all bundles before the first of them changes anything. */
+static void judge_steps(struct flow *flow, struct flow_job *job, struct space *space)
+{
+	struct steps steps;
+	struct err err = { 0 };
+	enum reason reason;
+
+	if (!is_waiting(job))
+		return;
+	steps = steps_of(flow, job);
+	reason = steps_check(&steps, space, &err);
+	if (reason != REASON_DONE)
+		fail(flow, job, reason, err.text);
+}
+
 static void judge(struct flow *flow)
 {
 	struct loadable_security security;
+	struct space space = { 0 };
 
 	security_read(flow->machine, &security);
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
@@ -154,6 +179,7 @@ static void judge(struct flow *flow)
 			judge_modules(flow, &flow->job[i], &security);
 		judge_packages(flow, &flow->job[i]);
 		judge_dependents(flow, &flow->job[i]);
+		judge_steps(flow, &flow->job[i], &space);
 	}
 }
 
@@ -179,11 +205,6 @@ enum flow_verdict flow_stage(struct flow *flow)
 	return FLOW_GO;
 }
 
-static const struct digest *record_of(const struct flow *flow, const struct flow_job *job)
-{
-	return &flow->chosen.row[job - flow->job]->record.digest;
-}
-
 static void mark(struct flow *flow, struct flow_job *job, enum journal_state state)
 {
 	struct err err = { 0 };
@@ -197,17 +218,22 @@ static void mark(struct flow *flow, struct flow_job *job, enum journal_state sta
 static void tell_step(struct flow *flow, const struct flow_job *job,
 		      const struct record_step *step)
 {
-	static const char *const events[] = {
-		[RECORD_DO_FILES] = "files installed",
-		[RECORD_DO_MODULES] = "module installed",
-		[RECORD_DO_LOAD] = "module loaded",
-		[RECORD_DO_PACKAGES] = "packages installed",
-	};
-	const struct json_strings *names =
-		step->kind == RECORD_DO_LOAD ? &step->modules : &step->files;
+	const struct json_strings *const lists[] = { &step->files, &step->modules,
+						     &step->units };
+	const char *first = "", *more = "";
 
-	status_about(flow->status, job->name, NULL, events[step->kind], "%s: %s%s", job->name,
-		     names->count ? names->item[0] : "", names->count > 1 ? ", ..." : "");
+	for (size_t i = 0; i < COUNT_OF(lists) && !first[0]; i++) {
+		first = lists[i]->count ? lists[i]->item[0] : "";
+		more = lists[i]->count > 1 ? ", ..." : "";
+	}
+	if (step->argv.count)
+		first = step->argv.item[0];
+	if (step->settings.count) {
+		first = step->settings.item[0].key;
+		more = step->settings.count > 1 ? ", ..." : "";
+	}
+	status_about(flow->status, job->name, NULL, steps_kind_of(step->kind)->event,
+		     "%s%s%s%s", job->name, first[0] ? ": " : "", first, more);
 }
 
 /* Not the bundle's fault: such a failure costs no try. */
@@ -239,12 +265,17 @@ static void do_step(struct flow *flow, struct flow_job *job)
 	if (job->reason != REASON_DONE)
 		return;
 	reason = do_in_time(flow, &steps, step, &err);
-	if (reason != REASON_DONE) {
+	if (reason == REASON_REBOOT) {
+		job->reboot = true;
+		snprintf(job->text, sizeof(job->text), "%.511s", err.text);
+	} else if (reason != REASON_DONE) {
 		fail(flow, job, reason, err.text);
 		if (is_of_the_machine(reason))
 			journal_forgive(&flow->journal, record_of(flow, job),
 					flow->facts.kernel);
 		mark(flow, job, JOURNAL_FAILED);
+		if (!job->in_place)
+			flow_roll_back(flow, job);
 		return;
 	}
 	tell_step(flow, job, step);
@@ -287,6 +318,9 @@ enum flow_verdict flow_install(struct flow *flow)
 		struct err err = { 0 };
 
 		judge_needs(flow, i);
+		/* What an earlier run began, and this one may not complete. */
+		if (job->interrupted && job->reason != REASON_DONE)
+			flow_roll_back(flow, job);
 		if (!is_waiting(job))
 			continue;
 		if (journal_begin(flow->machine->state, &flow->journal, record_of(flow, job),

@@ -3,6 +3,7 @@
 #include "firstboot/flow.h"
 #include "firstboot/identity.h"
 #include "firstboot/stored.h"
+#include "firstboot/undo.h"
 
 static void load_journal(struct flow *flow)
 {
@@ -13,6 +14,8 @@ static void load_journal(struct flow *flow)
 	now.machine = identity.machine;
 	now.boot = identity.boot;
 	journal_load(flow->machine->state, &now, &flow->journal);
+	if (flow->again)
+		journal_retry(&flow->journal);
 }
 
 enum flow_verdict flow_open(struct flow *flow)
@@ -65,27 +68,68 @@ static void judge_steps(const struct flow *flow, struct flow_job *job)
 	}
 }
 
+/* Neither forward nor back is open to these; flow_finish_undo was here before. */
+static void judge_tries(struct flow_job *job, const struct journal_entry *entry)
+{
+	char text[PLAN_TEXT_MAX];
+
+	if (entry->state == JOURNAL_UNDOING || entry->state == JOURNAL_REMOVING) {
+		fail(job, REASON_STEP_FAILED,
+		     "what an earlier try changed is not put back yet: see the timeline");
+	} else if (entry->state == JOURNAL_REMOVED) {
+		fail(job, REASON_STEP_FAILED,
+		     "taken off by larder-firstboot undo: a new cache, or larder-firstboot run "
+		     "--again, brings it back");
+	} else if (entry->tries >= JOURNAL_MAX_TRIES) {
+		snprintf(text, sizeof(text),
+			 "given up after %llu tries, and what they changed was put back: a new "
+			 "cache, or larder-firstboot run --again, allows more",
+			 (unsigned long long)entry->tries);
+		fail(job, REASON_STEP_FAILED, text);
+	}
+}
+
 /* What the journal knows of this bundle decides whether it is begun at all. */
 static void judge_past(struct flow *flow, struct flow_job *job, const struct table_row *row)
 {
 	const struct journal_entry *entry =
 		journal_find(&flow->journal, &row->record.digest, flow->facts.kernel);
 	const struct steps steps = { .machine = flow->machine,
+				     .log = flow->log,
+				     .timeout_ms = (int)flow->config->step_timeout_s * 1000,
+				     .deadline_ms = flow->deadline_ms,
 				     .kernel = flow->facts.kernel,
-				     .record = &job->record };
+				     .name = row->name,
+				     .record = &job->record,
+				     .id = row->record.digest,
+				     .staged = -1 };
 
 	if (!entry)
 		return;
-	job->interrupted = entry->state != JOURNAL_DONE;
+	job->interrupted = journal_is_half(entry);
 	job->in_place = entry->state == JOURNAL_DONE && steps_in_place(&steps);
-	if (entry->state != JOURNAL_DONE && entry->tries >= JOURNAL_MAX_TRIES) {
-		char text[PLAN_TEXT_MAX];
+	if (entry->state != JOURNAL_DONE)
+		judge_tries(job, entry);
+}
 
-		snprintf(text, sizeof(text),
-			 "step %llu did not succeed in %llu tries; a new cache, or removing "
-			 "/" MACHINE_STATE "/journal, allows more",
-			 (unsigned long long)entry->step + 1, (unsigned long long)entry->tries);
-		fail(job, REASON_STEP_FAILED, text);
+/* Its owner wants it so: no failure of the device. */
+static void leave_removed(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.target_count; i++) {
+		struct choose_target *target = &flow->chosen.target[i];
+		const struct journal_entry *entry;
+
+		if (target->bundle == CHOOSE_NO_BUNDLE)
+			continue;
+		entry = journal_find(&flow->journal,
+				     &flow->chosen.row[target->bundle]->record.digest,
+				     flow->facts.kernel);
+		if (!entry || entry->state != JOURNAL_REMOVED)
+			continue;
+		snprintf(target->text, sizeof(target->text), "%s",
+			 flow->job[target->bundle].text);
+		target->bundle = CHOOSE_NO_BUNDLE;
+		target->left = true;
 	}
 }
 
@@ -116,6 +160,29 @@ static void forget_others(struct flow *flow)
 		records[i] = chosen->row[i]->record.digest;
 	if (flow->moment == PLAN_MAIN)
 		journal_keep(&flow->journal, records, chosen->row_count, flow->facts.kernel);
+}
+
+/* What was kept of bundles that no signed table names any more can never be put back: there is no record that says where
+ * to. */
+static void forget_undo(struct flow *flow)
+{
+	const struct source *source = &flow->source;
+	AUTO_FREE struct digest *known = NULL;
+	struct err err = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < source->count; i++)
+		count += source->table[i].count;
+	known = must_calloc(count + flow->journal.count, sizeof(*known));
+	count = 0;
+	for (size_t i = 0; i < source->count; i++) {
+		for (size_t j = 0; j < source->table[i].count; j++)
+			known[count++] = source->table[i].row[j].record.digest;
+	}
+	for (size_t i = 0; i < flow->journal.count; i++)
+		known[count++] = flow->journal.entry[i].record;
+	if (undo_forget_others(flow->machine, known, count, &err) < 0)
+		log_line(flow->log, "warning: %s", err.text);
 }
 
 /* The boot does not depend on it; the next run tries again. */
@@ -180,12 +247,17 @@ enum flow_verdict flow_plan(struct flow *flow)
 		return flow_stop(flow, reason, text);
 	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.used,
 		       flow->source.count, flow->moment, chosen);
+	if (!flow->dry)
+		flow_finish_undo(flow);
 	flow->job = must_calloc(chosen->row_count, sizeof(*flow->job));
 	for (size_t i = 0; i < chosen->row_count; i++)
 		prepare_job(flow, &flow->job[i], chosen->row[i]);
+	leave_removed(flow);
 	if (!flow->dry)
 		keep_records(flow);
 	forget_others(flow);
+	if (!flow->dry)
+		forget_undo(flow);
 	tell_plan(flow);
 	if (chosen->target_count == 0)
 		return flow_stop(flow, chosen->reason, chosen->text);

@@ -141,7 +141,10 @@ static void take_jobs(struct flow *flow)
 		const struct flow_job *job = job_of(flow, target);
 
 		if (job)
-			take(flow, target, job->reason, job->text);
+			take(flow, target,
+			     job->reboot && job->reason == REASON_DONE ? REASON_REBOOT
+								       : job->reason,
+			     job->text);
 	}
 }
 
@@ -303,8 +306,10 @@ static void save_stamp(struct flow *flow)
 	stamp_drop(&flow->stamp, flow->moment);
 	if (flow->reason == REASON_DONE && flow->remembered) {
 		stamp_set(&flow->stamp, flow->moment, &flow->inputs, devices, count);
-		for (size_t i = 0; i < flow->chosen.row_count; i++)
-			add_files(flow, &flow->job[i].record);
+		for (size_t i = 0; i < flow->chosen.row_count; i++) {
+			if (flow->job[i].reason == REASON_DONE)
+				add_files(flow, &flow->job[i].record);
+		}
 	}
 	if (stamp_save(flow->machine->state, &flow->stamp, &err) < 0)
 		log_line(flow->log, "warning: stamp: %s", err.text);

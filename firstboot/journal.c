@@ -11,10 +11,30 @@
 #define JOURNAL_FORMAT "larder.journal.v1"
 
 static const char *const state_names[] = {
-	[JOURNAL_RUNNING] = "running",
-	[JOURNAL_DONE] = "done",
-	[JOURNAL_FAILED] = "failed",
+	[JOURNAL_RUNNING] = "running", [JOURNAL_DONE] = "done",
+	[JOURNAL_FAILED] = "failed",   [JOURNAL_UNDOING] = "undoing",
+	[JOURNAL_UNDONE] = "undone",   [JOURNAL_REMOVING] = "removing",
+	[JOURNAL_REMOVED] = "removed",
 };
+
+/* What a new cache makes of each; and is a part of the bundle on the machine? */
+static const struct {
+	bool half, stays;
+	enum journal_state with_new_cache;
+} rules[] = {
+	[JOURNAL_RUNNING] = { true, true, JOURNAL_FAILED },
+	[JOURNAL_DONE] = { false, true, JOURNAL_DONE },
+	[JOURNAL_FAILED] = { true, true, JOURNAL_FAILED },
+	[JOURNAL_UNDOING] = { true, true, JOURNAL_UNDOING },
+	[JOURNAL_UNDONE] = { false, false, JOURNAL_UNDONE },
+	[JOURNAL_REMOVING] = { true, true, JOURNAL_UNDOING },
+	[JOURNAL_REMOVED] = { false, false, JOURNAL_REMOVED },
+};
+
+bool journal_is_half(const struct journal_entry *entry)
+{
+	return rules[entry->state].half;
+}
 
 static int parse_entry(const json_t *value, struct journal_entry *entry, struct err *err)
 {
@@ -51,13 +71,19 @@ static int parse(const json_t *root, struct journal *journal, struct err *err)
 	return 0;
 }
 
-static void keep_done(struct journal *journal)
+static void begin_anew(struct journal *journal)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < journal->count; i++) {
-		if (journal->entry[i].state == JOURNAL_DONE)
-			journal->entry[kept++] = journal->entry[i];
+		struct journal_entry entry = journal->entry[i];
+
+		if (!rules[entry.state].stays)
+			continue;
+		if (rules[entry.state].half)
+			entry.tries = 0;
+		entry.state = rules[entry.state].with_new_cache;
+		journal->entry[kept++] = entry;
 	}
 	journal->count = kept;
 }
@@ -72,7 +98,7 @@ void journal_load(int dir, const struct journal *now, struct journal *out_journa
 	    parse(root, &journal, &none) < 0 || !digest_equal(&journal.machine, &now->machine))
 		journal = (struct journal) { 0 };
 	if (!digest_equal(&journal.envelope, &now->envelope))
-		keep_done(&journal);
+		begin_anew(&journal);
 	journal.machine = now->machine;
 	journal.envelope = now->envelope;
 	journal.boot = now->boot;
@@ -198,8 +224,8 @@ void journal_keep(struct journal *journal, const struct digest *records, size_t 
 	for (size_t i = 0; i < journal->count; i++) {
 		const struct journal_entry *entry = &journal->entry[i];
 
-		if (strcmp(entry->kernel, kernel) == 0 &&
-		    is_among(records, count, &entry->record))
+		if (journal_is_half(entry) || (strcmp(entry->kernel, kernel) == 0 &&
+					       is_among(records, count, &entry->record)))
 			journal->entry[kept++] = *entry;
 	}
 	journal->count = kept;
@@ -218,11 +244,25 @@ int journal_forget_kernel(int dir, const char *kernel, struct err *err)
 	for (size_t i = 0; i < journal.count; i++) {
 		const struct journal_entry *entry = &journal.entry[i];
 
-		if (strcmp(entry->kernel, kernel) != 0 || entry->state != JOURNAL_DONE)
+		if (strcmp(entry->kernel, kernel) != 0 || journal_is_half(entry))
 			journal.entry[kept++] = *entry;
 	}
 	if (kept == journal.count)
 		return 0;
 	journal.count = kept;
 	return journal_save(dir, &journal, err);
+}
+
+void journal_retry(struct journal *journal)
+{
+	for (size_t i = 0; i < journal->count; i++) {
+		struct journal_entry *entry = &journal->entry[i];
+
+		if (entry->state == JOURNAL_REMOVED)
+			entry->state = JOURNAL_UNDONE;
+		if (entry->state == JOURNAL_REMOVING)
+			entry->state = JOURNAL_UNDOING;
+		if (entry->state != JOURNAL_DONE)
+			entry->tries = 0;
+	}
 }

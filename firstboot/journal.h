@@ -8,13 +8,28 @@
 #define JOURNAL_MAX_ENTRIES 64
 #define JOURNAL_MAX_TRIES 3 /* of a bundle that never completed */
 
-enum journal_state { JOURNAL_RUNNING, JOURNAL_DONE, JOURNAL_FAILED };
+/* What a bundle has on the machine: of RUNNING, FAILED, UNDOING and REMOVING a part, of DONE all, of the others nothing.
+ *
+ *     RUNNING -> DONE
+ *        |         \
+ *        v          -> REMOVING -> REMOVED     its owner asked: not begun again before a new cache, or run --again
+ *      FAILED -> UNDOING -> UNDONE             begun again until its tries are used up */
+enum journal_state {
+	JOURNAL_RUNNING,
+	JOURNAL_DONE,
+	JOURNAL_FAILED,
+	JOURNAL_UNDOING,
+	JOURNAL_UNDONE,
+	JOURNAL_REMOVING,
+	JOURNAL_REMOVED,
+};
 
 struct journal_entry {
 	struct digest record; /* names the bundle */
 	struct digest boot; /* of the id of the boot that wrote this entry last */
 	char kernel[FACTS_TEXT_MAX];
-	uint64_t step; /* the install step that was begun last */
+	uint64_t
+		step; /* the install step that was begun last; while it is undone, that is undone next */
 	uint64_t tries;
 	enum journal_state state;
 };
@@ -28,8 +43,8 @@ struct journal {
 };
 
 /* Reads the journal in dir. One that is missing, malformed or of another machine gives an empty one. With
- * another envelope only what was done stays: a new cache is a new try. now holds what is so today:
- * machine, envelope and boot. */
+ * another envelope only what has something on the machine stays, and all its tries are left: a new cache is a new
+ * try. now holds what is so today: machine, envelope and boot. */
 void journal_load(int dir, const struct journal *now, struct journal *out_journal);
 MUST_USE int journal_save(int dir, const struct journal *journal, struct err *err);
 
@@ -44,8 +59,11 @@ MUST_USE int journal_mark(int dir, struct journal *journal, const struct digest 
 			  const char *kernel, uint64_t step, enum journal_state state,
 			  struct err *err);
 
+/* Is a part of the bundle on the machine, which has to be completed or taken off? */
+bool journal_is_half(const struct journal_entry *entry);
+
 /* Forgets every bundle but these, for this kernel: what is installed now may have replaced the others, so
- * that they are done no longer. Not saved before the next mark. */
+ * that they are done no longer. One that is half there is never forgotten. Not saved before the next mark. */
 void journal_keep(struct journal *journal, const struct digest *records, size_t count,
 		  const char *kernel);
 
@@ -55,5 +73,7 @@ void journal_forgive(struct journal *journal, const struct digest *record, const
 
 /* Forgets what was done for a kernel that is no more; saves. What is half there stays known. */
 MUST_USE int journal_forget_kernel(int dir, const char *kernel, struct err *err);
+/* The owner asks for it: whatever was given up, or taken off, may be begun again. Not saved before the next mark. */
+void journal_retry(struct journal *journal);
 
 #endif

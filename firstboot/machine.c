@@ -114,6 +114,16 @@ int machine_read(const struct machine *machine, const char *path, size_t limit, 
 	return 0;
 }
 
+bool machine_has(const struct machine *machine, const char *path)
+{
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+	const char *name;
+
+	return open_parent(machine, relative(path), &name, &dir, &none) == 0 &&
+	       fs_exists(dir, name);
+}
+
 bool machine_has_file(const struct machine *machine, const char *path, uint64_t size)
 {
 	AUTO_CLOSE int dir = -1;

@@ -48,6 +48,8 @@ MUST_USE int machine_make_dir(const struct machine *machine, const char *path, i
 MUST_USE int machine_read(const struct machine *machine, const char *path, size_t limit,
 			  char **out_data, size_t *out_size, struct err *err);
 
+/* Is there anything? A link at its end is not followed. */
+bool machine_has(const struct machine *machine, const char *path);
 /* Is there a regular file of this size? */
 bool machine_has_file(const struct machine *machine, const char *path, uint64_t size);
 

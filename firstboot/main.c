@@ -13,9 +13,25 @@
 static const struct cli_option run_options[] = {
 	{ "early", NULL, "before the network is configured: dead network devices only",
 	  offsetof(struct run_args, early), CLI_TEXT },
+	{ "again", NULL, "begin again what was given up, or taken off by undo",
+	  offsetof(struct run_args, again), CLI_TEXT },
 	{ "dry-run", NULL, "up to the first change: say, step by step, what would be done",
 	  offsetof(struct run_args, dry), CLI_TEXT },
 	{ "sysroot", "DIR", "where the machine is found, for tests and images; default /",
+	  offsetof(struct run_args, sysroot), CLI_TEXT },
+	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
+	  CLI_TEXT },
+	{ "report", "FILE", "write the status document there",
+	  offsetof(struct run_args, report), CLI_TEXT },
+	{ "reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0",
+	  offsetof(struct run_args, reboot_exit), CLI_NUMBER },
+	{ 0 },
+};
+
+static const struct cli_option undo_options[] = {
+	{ "bundle", "NAME", "only this bundle, and what needs it; default all",
+	  offsetof(struct run_args, bundle), CLI_TEXT },
+	{ "sysroot", "DIR", "where the machine is found; default /",
 	  offsetof(struct run_args, sysroot), CLI_TEXT },
 	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
 	  CLI_TEXT },
@@ -165,12 +181,25 @@ static const struct cli_verb verbs[] = {
 	  .options = unstage_options,
 	  .args_size = sizeof(struct kernel_args),
 	  .run = verb_unstage },
+	{ .name = "undo",
+	  .operands = "",
+	  .summary = "Take off what was installed, and put back what was there before.",
+	  .details = "The bundle that was installed last goes first, and of each its last "
+		     "step. What the steps replaced was kept in /var/lib/larder/undo; where it "
+		     "goes is derived from the signed record of the bundle, so a statement "
+		     "that has it must be at hand: carried or stored. What cannot be put back "
+		     "is said. A module that is loaded stays so until the next boot. What was "
+		     "taken off stays off at later boots, until a new cache comes or 'run "
+		     "--again' is said.",
+	  .options = undo_options,
+	  .args_size = sizeof(struct run_args),
+	  .run = verb_undo },
 	{ .name = "reset",
 	  .operands = "",
 	  .summary = "Forget what this machine has seen and done.",
 	  .details = "Removes from /var/lib/larder the stored statement, the versions of the "
-		     "trust root that were proven, fetched blobs, the journal and the stamp, "
-		     "and the metrics file. "
+		     "trust root that were proven, fetched blobs, the journal, the stamp, what "
+		     "was kept for undo, and the metrics file. "
 		     "Afterwards the floor alone decides which statement is too old: an older "
 		     "signed cache is accepted again, so this is for root to decide, for "
 		     "example before an image is taken of the machine, or to go back on "

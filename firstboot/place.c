@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "cache/base/fs.h"
 
 #define PLACE_STEP 65536
-#define BACKUP_SUFFIX ".larder-backup"
 
 static ssize_t read_step(int fd, char *step)
 {
@@ -57,21 +58,34 @@ static bool is_there(int from, int to_dir, const char *name, mode_t mode)
 	return same_bytes(from, fd);
 }
 
-bool place_is_backup(const char *name)
+/* A file system that has no such flags has no immutable files. */
+static int check_flags(int fd, const char *what, struct err *err)
 {
-	size_t length = strlen(name), tail = strlen(BACKUP_SUFFIX);
+	int flags = 0;
 
-	return length > tail && strcmp(name + length - tail, BACKUP_SUFFIX) == 0;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 ||
+	    !(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
+		return 0;
+	err_set(err, ERR_SYSTEM, "%s is immutable (chattr)", what);
+	err->number = EROFS;
+	return -1;
 }
 
-int place_keep_backup(int dir, const char *name, struct err *err)
+int place_check(int dir, const char *name, bool tree, struct err *err)
 {
-	char backup[FS_NAME_MAX + sizeof(BACKUP_SUFFIX)];
+	AUTO_CLOSE int fd = -1;
+	struct stat status;
 
-	snprintf(backup, sizeof(backup), "%.255s%s", name, BACKUP_SUFFIX);
-	if (linkat(dir, name, dir, backup, 0) < 0 && errno != ENOENT && errno != EEXIST)
-		return err_errno(err, "keep %s", backup);
-	return 0;
+	if (check_flags(dir, "the folder", err) < 0)
+		return -1;
+	if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "look at %s", name);
+	if (S_ISDIR(status.st_mode) != tree)
+		return err_set(err, ERR_INVALID, "%s: something else stands there", name);
+	if (!S_ISREG(status.st_mode))
+		return 0;
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd < 0 ? 0 : check_flags(fd, name, err);
 }
 
 int place_copy(int from, int to, struct err *err)
@@ -89,7 +103,7 @@ int place_copy(int from, int to, struct err *err)
 }
 
 int place_file(int from_dir, const char *from, int to_dir, const char *name, mode_t mode,
-	       bool backup, bool *out_changed, struct err *err)
+	       bool *out_changed, struct err *err)
 {
 	AUTO_CLOSE int fd = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
@@ -98,8 +112,6 @@ int place_file(int from_dir, const char *from, int to_dir, const char *name, mod
 		return err_errno(err, "open %s", from);
 	if (is_there(fd, to_dir, name, mode))
 		return 0;
-	if (backup && place_keep_backup(to_dir, name, err) < 0)
-		return -1;
 	if (fs_draft_open(&draft, to_dir, name, mode, err) < 0)
 		return -1;
 	if (lseek(fd, 0, SEEK_SET) < 0)

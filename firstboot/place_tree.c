@@ -15,7 +15,6 @@
 /* Where a copy goes from and to, one folder of it. */
 struct placing {
 	int from, to; /* open folders, borrowed */
-	bool backup;
 	bool *changed;
 };
 
@@ -153,8 +152,6 @@ static int place_link(const struct placing *placing, const char *name, struct er
 		return -1;
 	if (read_target(placing->to, name, there, &none) == 0 && strcmp(wanted, there) == 0)
 		return 0;
-	if (placing->backup && place_keep_backup(placing->to, name, err) < 0)
-		return -1;
 	if (fs_replace_link(placing->to, name, wanted, err) < 0)
 		return -1;
 	*placing->changed = true;
@@ -188,7 +185,7 @@ static int place_one(const struct placing *placing, const char *name, int depth,
 		return -1;
 	if (S_ISREG(status.st_mode))
 		return place_file(placing->from, name, placing->to, name, status.st_mode & 0755,
-				  placing->backup, placing->changed, err);
+				  placing->changed, err);
 	if (S_ISLNK(status.st_mode))
 		return place_link(placing, name, err);
 	return place_folder(placing, name, name, depth + 1, err);
@@ -210,12 +207,12 @@ static int place_all(const struct placing *placing, int depth, struct err *err)
 	return 0;
 }
 
-int place_tree(int from_dir, const char *from, int to_dir, const char *name, bool backup,
-	       bool *out_changed, struct err *err)
+int place_tree(int from_dir, const char *from, int to_dir, const char *name, bool *out_changed,
+	       struct err *err)
 {
-	const struct placing placing = {
-		.from = from_dir, .to = to_dir, .backup = backup, .changed = out_changed
-	};
+	const struct placing placing = { .from = from_dir,
+					 .to = to_dir,
+					 .changed = out_changed };
 
 	if (place_folder(&placing, from, name, 0, err) < 0)
 		return err_wrap(err, "%s", name);
@@ -298,7 +295,7 @@ static bool count_all(int dir, int depth, struct counting *counting)
 	while ((entry = readdir(folder))) {
 		const char *name = entry->d_name;
 
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || place_is_backup(name))
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
 		if (!count_one(dir, name, depth, counting))
 			return false;

@@ -1,37 +1,72 @@
-/* The packages step: the machine's own package manager, offline, in one call. */
+/* The packages step: the machine's own package manager, offline, with what lies in the staging folder. */
 #include <string.h>
-#include <time.h>
 
-#include "cache/unmet.h"
-#include "firstboot/space.h"
-#include "firstboot/steps.h"
+#include "firstboot/packages.h"
+#include "firstboot/removed.h"
+#include "firstboot/undo.h"
 
-#define LOCK_WAIT_MS 120000
-#define LOCK_POLL_MS 1000
 #define PACKAGES_MARGIN                                                                        \
 	(UINT64_C(32) << 20) /* bytes: initramfs and caches that scripts write */
-#define FIELD_MAX 256
+#define KEY_BEFORE "before" /* a line for each package: what the machine had of it */
+#define ABSENT "-" /* for its version there */
+#define CONFIG "config"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 static const char *const environment[] = { "DEBIAN_FRONTEND=noninteractive",
 					   "DEBCONF_NOWARNINGS=yes", NULL };
+static const struct packages_manager *const managers[] = { &packages_deb, &packages_rpm };
 
-struct packages {
-	const struct steps *steps;
-	struct tool tool;
-	char **file; /* owned paths, as the package manager sees them */
-	size_t count;
-	uint64_t bytes; /* that they say they unpack to */
-	bool too_early; /* dpkg refused one whose pre-dependency, in the same call, was not configured yet */
-};
-
-static void packages_free(struct packages *packages)
+void packages_free(struct packages *packages)
 {
 	for (size_t i = 0; i < packages->count; i++)
-		free(packages->file[i]);
+		free(packages->file[i].path);
 	free(packages->file);
 	packages->file = NULL;
 	packages->count = 0;
 }
+
+bool packages_name_is_safe(const char *name)
+{
+	return name[0] && strchr(LETTERS, name[0]) && strlen(name) < PACKAGES_TEXT &&
+	       strspn(name, LETTERS "+._-") == strlen(name);
+}
+
+/* --- programs ---------------------------------------------------------------------------------------- */
+
+char *packages_ask(const struct tool *tool, const char *const *argv)
+{
+	struct run_result result = { 0 };
+	AUTO_FREE char *output = NULL;
+	struct err none = { 0 };
+
+	if (tool_run(tool, argv, &result, &none) < 0)
+		return NULL;
+	output = result.output;
+	return result.code == 0 ? take_ptr(&output) : NULL;
+}
+
+enum reason packages_run(struct packages *packages, const char *const *head,
+			 const char *const *names, size_t count, char **out_output,
+			 struct err *err)
+{
+	AUTO_FREE const char **argv = NULL;
+	AUTO_FREE char *output = NULL;
+	enum reason reason;
+	size_t used = 0;
+
+	while (head[used])
+		used++;
+	argv = must_calloc(used + count + 1, sizeof(*argv));
+	memcpy(argv, head, used * sizeof(*argv));
+	for (size_t i = 0; i < count; i++)
+		argv[used + i] = names ? names[i] : packages->file[i].path;
+	reason = tool_run_locked(&packages->tool, argv, &output, err);
+	if (out_output)
+		*out_output = take_ptr(&output);
+	return reason;
+}
+
+/* --- files ------------------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *tail)
 {
@@ -40,354 +75,387 @@ static bool ends_with(const char *text, const char *tail)
 	return length > size && strcmp(text + length - size, tail) == 0;
 }
 
-/* The first line of output, copied; "" when the program failed. */
-static void first_line(const struct tool *tool, const char *const *argv, char out[FIELD_MAX])
+const struct packages_manager *packages_manager_of(const struct record_step *step)
 {
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-	struct err none = { 0 };
+	for (size_t i = 0; i < COUNT_OF(managers); i++) {
+		size_t count = 0;
 
-	out[0] = '\0';
-	if (tool_run(tool, argv, &result, &none) < 0)
-		return;
-	output = result.output;
-	output[strcspn(output, "\n")] = '\0';
-	if (result.code == 0)
-		snprintf(out, FIELD_MAX, "%.255s", output);
-}
-
-static void deb_field(const struct tool *tool, const char *file, const char *field,
-		      char out[FIELD_MAX])
-{
-	const char *const argv[] = { "dpkg-deb", "-f", file, field, NULL };
-
-	first_line(tool, argv, out);
-}
-
-/* Is exactly this version installed, and configured? */
-static bool deb_is_installed(const struct tool *tool, const char *file)
-{
-	char name[FIELD_MAX], version[FIELD_MAX], found[FIELD_MAX], wanted[FIELD_MAX + 32];
-	const char *const argv[] = { "dpkg-query", "-W", "-f=${Status} ${Version}\n",
-				     "--",	   name, NULL };
-
-	deb_field(tool, file, "Package", name);
-	deb_field(tool, file, "Version", version);
-	if (name[0] == '\0' || version[0] == '\0')
-		return false;
-	first_line(tool, argv, found);
-	snprintf(wanted, sizeof(wanted), "install ok installed %s", version);
-	return strcmp(found, wanted) == 0;
-}
-
-/* Takes those of a step that are not installed yet. */
-static void choose_debs(struct packages *packages, const struct record_step *step)
-{
-	packages->file = must_calloc(step->files.count, sizeof(*packages->file));
-	for (size_t i = 0; i < step->files.count; i++) {
-		char *file =
-			must_printf("%s/%s", packages->steps->staged_path, step->files.item[i]);
-		char size[FIELD_MAX];
-
-		if (deb_is_installed(&packages->tool, file)) {
-			free(file);
-			continue;
-		}
-		deb_field(&packages->tool, file, "Installed-Size", size);
-		packages->bytes += strtoull(size, NULL, 10) % (UINT64_C(1) << 32) * 1024;
-		packages->file[packages->count++] = file;
+		while (count < step->files.count &&
+		       ends_with(step->files.item[count], managers[i]->tail))
+			count++;
+		if (count == step->files.count)
+			return managers[i];
 	}
+	return NULL;
 }
 
-static bool is_locked(const struct run_result *result)
+static bool has_program(const struct machine *machine, const char *program)
 {
-	return result->code == 2 && (strstr(result->output, "locked by another process") ||
-				     strstr(result->output, "status database area is locked") ||
-				     strstr(result->output, "frontend lock"));
-}
+	static const char *const folders[] = { "usr/bin", "bin", "usr/sbin", "sbin" };
 
-/* At first boot others hold the lock of dpkg for a while (P8). */
-static enum reason run_locked(struct packages *packages, const char *const *argv,
-			      struct err *err)
-{
-	const struct tool *tool = &packages->tool;
-	const struct timespec pause = { .tv_sec = LOCK_POLL_MS / 1000 };
-	uint64_t deadline = fs_boot_ms() + LOCK_WAIT_MS;
+	for (size_t i = 0; i < COUNT_OF(folders); i++) {
+		AUTO_CLOSE int dir = -1;
+		struct err none = { 0 };
 
-	for (;;) {
-		struct run_result result = { 0 };
-		AUTO_FREE char *output = NULL;
-
-		if (tool_run(tool, argv, &result, err) < 0)
-			return steps_reason(err);
-		output = result.output;
-		if (result.code == 0)
-			return REASON_DONE;
-		if (!is_locked(&result)) {
-			packages->too_early = strstr(output, "pre-dependency problem") != NULL;
-			tool_failed(tool, argv, &result, err);
-			return REASON_STEP_FAILED;
-		}
-		if (fs_boot_ms() >= deadline) {
-			tool_failed(tool, argv, &result, err);
-			return REASON_LOCKED;
-		}
-		nanosleep(&pause, NULL);
+		if (machine_open_dir(machine, folders[i], &dir, &none) == 0 &&
+		    fs_exists(dir, program))
+			return true;
 	}
-}
-
-static enum reason install(struct packages *packages, const char *const *head,
-			   size_t head_count, struct err *err)
-{
-	AUTO_FREE const char **argv =
-		must_calloc(head_count + packages->count + 1, sizeof(*argv));
-
-	memcpy(argv, head, head_count * sizeof(*argv));
-	for (size_t i = 0; i < packages->count; i++)
-		argv[head_count + i] = packages->file[i];
-	return run_locked(packages, argv, err);
-}
-
-/* dpkg takes packages in the order they are named, and one with a pre-dependency only once that is configured. What the others
- * brought serves it in the next call, as long as each call leaves fewer. */
-static enum reason install_rounds(struct packages *packages, const struct record_step *step,
-				  struct err *err)
-{
-	static const char *const head[] = { "dpkg", "--force-confold", "-i", "--" };
-
-	while (packages->count) {
-		size_t before = packages->count;
-		struct err why = { 0 };
-		enum reason reason = install(packages, head, COUNT_OF(head), &why);
-
-		if (reason == REASON_DONE)
-			return reason;
-		if (reason == REASON_STEP_FAILED && packages->too_early) {
-			packages_free(packages);
-			choose_debs(packages, step);
-			if (packages->count < before)
-				continue;
-		}
-		*err = why;
-		return reason;
-	}
-	return REASON_DONE;
-}
-
-static enum reason install_debs(struct packages *packages, const struct record_step *step,
-				struct err *err)
-{
-	static const char *const repair[] = { "dpkg", "--force-confold", "--configure", "-a",
-					      NULL };
-
-	if (packages->steps->interrupted) {
-		enum reason reason = run_locked(packages, repair, err);
-
-		/* What is broken may be somebody else's: our own packages are judged below. */
-		if (reason != REASON_DONE && reason != REASON_STEP_FAILED)
-			return reason;
-	}
-	choose_debs(packages, step);
-	if (packages->count == 0)
-		return REASON_DONE;
-	if (space_check(packages->steps->machine->root, packages->bytes + PACKAGES_MARGIN, 0,
-			"/", err) < 0)
-		return steps_reason(err);
-	return install_rounds(packages, step, err);
-}
-
-/* Not proven on an RPM distribution. */
-static enum reason install_rpms(struct packages *packages, const struct record_step *step,
-				struct err *err)
-{
-	static const char *const head[] = { "rpm", "-U", "--replacepkgs", "--" };
-
-	packages->file = must_calloc(step->files.count, sizeof(*packages->file));
-	for (size_t i = 0; i < step->files.count; i++)
-		packages->file[packages->count++] =
-			must_printf("%s/%s", packages->steps->staged_path, step->files.item[i]);
-	return install(packages, head, COUNT_OF(head), err);
-}
-
-static struct tool tool_of(const struct steps *steps)
-{
-	return (struct tool) { .machine = steps->machine,
-			       .log = steps->log,
-			       .timeout_ms = steps->timeout_ms,
-			       .deadline_ms = steps->deadline_ms,
-			       .env = environment };
-}
-
-enum reason steps_packages(const struct steps *steps, const struct record_step *step,
-			   struct err *err)
-{
-	AUTO(packages_free)
-	struct packages packages = {
-		.steps = steps,
-		.tool = tool_of(steps),
-	};
-	size_t debs = 0, rpms = 0;
-
-	for (size_t i = 0; i < step->files.count; i++) {
-		debs += ends_with(step->files.item[i], ".deb");
-		rpms += ends_with(step->files.item[i], ".rpm");
-	}
-	if (debs == step->files.count)
-		return install_debs(&packages, step, err);
-	if (rpms == step->files.count)
-		return install_rpms(&packages, step, err);
-	err_set(err, ERR_INVALID,
-		"a packages step holds .deb files, or .rpm files, and nothing else");
-	return REASON_STEP_FAILED;
-}
-
-static bool is_all(const struct record_step *step, const char *tail)
-{
-	for (size_t i = 0; i < step->files.count; i++) {
-		if (!ends_with(step->files.item[i], tail))
-			return false;
-	}
-	return step->kind == RECORD_DO_PACKAGES && step->files.count > 0;
-}
-
-/* The packages of one kind of all bundles; how many of them are the last one's. */
-static size_t gather(struct packages *packages, const struct steps *bundles, size_t count,
-		     const char *tail)
-{
-	size_t before = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		before = packages->count;
-		for (size_t j = 0; j < bundles[i].record->step_count; j++) {
-			const struct record_step *step = &bundles[i].record->step[j];
-
-			for (size_t k = 0; is_all(step, tail) && k < step->files.count; k++) {
-				packages->file =
-					must_realloc(packages->file, packages->count + 1,
-						     sizeof(*packages->file));
-				packages->file[packages->count++] = must_printf(
-					"%s/%s", bundles[i].staged_path, step->files.item[k]);
-			}
-		}
-	}
-	return packages->count - before;
-}
-
-/* Runs head, more and the files. False: it could not be run; text says why. */
-static bool simulate(const struct packages *packages, const char *const *head,
-		     const char *const *more, struct run_result *out, char text[PLAN_TEXT_MAX])
-{
-	AUTO_FREE const char **argv = must_calloc(64 + packages->count, sizeof(*argv));
-	struct err err = { 0 };
-	size_t count = 0;
-
-	while (*head)
-		argv[count++] = *head++;
-	while (*more)
-		argv[count++] = *more++;
-	for (size_t i = 0; i < packages->count; i++)
-		argv[count++] = packages->file[i];
-	if (tool_run(&packages->tool, argv, out, &err) == 0)
-		return true;
-	snprintf(text, PLAN_TEXT_MAX, "%.400s", err.text);
 	return false;
 }
 
-static enum steps_answer judge_simulation(const struct packages *packages,
-					  const struct run_result *result, const char *program,
-					  char text[PLAN_TEXT_MAX])
+struct packages packages_of(const struct steps *steps, const struct packages_manager *manager)
 {
-	const char *const argv[] = { program, NULL };
-	const struct unmet unmet = unmet_read(result->output);
-	struct err err = { 0 };
+	struct packages packages = { .steps = steps,
+				     .manager = manager,
+				     .tool = steps_tool(steps) };
 
-	if (result->code == 0) {
-		snprintf(text, PLAN_TEXT_MAX, "installable without a repository%s%s",
-			 unmet.removed[0] ? "; this would be removed: " : "", unmet.removed);
-		return STEPS_INSTALLABLE;
-	}
-	tool_failed(&packages->tool, argv, result, &err);
-	if (unmet.count == 0) {
-		snprintf(text, PLAN_TEXT_MAX, "%.400s", err.text);
-		return STEPS_NOT_CHECKED;
-	}
-	snprintf(text, PLAN_TEXT_MAX, "not installable without a repository; missing: %s",
-		 unmet.text);
-	return STEPS_NOT_INSTALLABLE;
+	packages.tool.env = environment;
+	return packages;
 }
 
-/* Where packages of the machine itself lack something already, apt says no to everything; dpkg would not. */
-static bool is_in_order(const struct packages *packages)
+static int find_packages(const struct steps *steps, const struct record_step *step,
+			 struct packages *out_packages, struct err *err)
 {
-	static const char *const head[] = { "apt-get", "check", NULL };
-	const struct packages none = { .tool = packages->tool };
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-	char text[PLAN_TEXT_MAX];
+	const struct packages_manager *manager = packages_manager_of(step);
 
-	if (!simulate(&none, head, unmet_apt_options, &result, text))
+	if (!manager)
+		return err_set(
+			err, ERR_INVALID,
+			"a packages step holds .deb files, or .rpm files, and nothing else");
+	if (!has_program(steps->machine, manager->program))
+		return err_set(err, ERR_MISSING, "there is no %s on this machine for %s files",
+			       manager->program, manager->tail);
+	*out_packages = packages_of(steps, manager);
+	return 0;
+}
+
+void packages_add(struct packages *packages, const struct steps *steps,
+		  const struct record_step *step)
+{
+	packages->file = must_realloc(packages->file, packages->count + step->files.count,
+				      sizeof(*packages->file));
+	for (size_t i = 0; i < step->files.count; i++)
+		packages->file[packages->count++] = (struct packages_file) {
+			.path = must_printf("%s/%s", steps->staged_path, step->files.item[i])
+		};
+}
+
+int packages_open(const struct steps *steps, const struct record_step *step,
+		  struct packages *out_packages, struct err *err)
+{
+	struct packages *packages = out_packages;
+
+	if (find_packages(steps, step, packages, err) < 0)
+		return -1;
+	packages_add(packages, steps, step);
+	for (size_t i = 0; i < packages->count; i++) {
+		struct packages_file *file = &packages->file[i];
+
+		packages->manager->read(&packages->tool, file);
+		if (!packages_name_is_safe(file->name))
+			file->name[0] = '\0';
+	}
+	return 0;
+}
+
+static bool is_installed(const struct packages *packages, const struct packages_file *file)
+{
+	struct packages_state state = { 0 };
+
+	if (!file->name[0] || !file->version[0])
 		return false;
-	output = result.output;
-	return result.code == 0;
+	packages->manager->look(&packages->tool, file->name, file->version, &state);
+	return state.whole && strcmp(state.version, file->version) == 0;
 }
 
-/* dpkg's own --dry-run looks at no dependencies: apt-get is who can be asked. */
-static enum steps_answer check_debs(const struct packages *packages, char text[PLAN_TEXT_MAX])
+void packages_drop_installed(struct packages *packages)
 {
-	static const char *const head[] = { "apt-get", "install", NULL };
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-	enum steps_answer answer;
+	size_t kept = 0;
 
-	if (!simulate(packages, head, unmet_apt_options, &result, text))
-		return STEPS_NOT_CHECKED;
-	output = result.output;
-	answer = judge_simulation(packages, &result, "apt-get", text);
-	if (answer != STEPS_NOT_INSTALLABLE || is_in_order(packages))
-		return answer;
-	snprintf(text, PLAN_TEXT_MAX,
-		 "apt-get cannot tell: packages of this machine lack something already");
-	return STEPS_NOT_CHECKED;
-}
-
-static enum steps_answer check_rpms(const struct packages *packages, char text[PLAN_TEXT_MAX])
-{
-	static const char *const head[] = { "rpm", "-U", NULL };
-	static const char *const more[] = { "--test", "--replacepkgs", "--", NULL };
-	struct run_result result = { 0 };
-	AUTO_FREE char *output = NULL;
-
-	if (!simulate(packages, head, more, &result, text))
-		return STEPS_NOT_CHECKED;
-	output = result.output;
-	return judge_simulation(packages, &result, "rpm", text);
-}
-
-enum steps_answer steps_packages_check(const struct steps *bundles, size_t count,
-				       char text[PLAN_TEXT_MAX])
-{
-	static const struct {
-		const char *tail;
-		enum steps_answer (*check)(const struct packages *packages,
-					   char text[PLAN_TEXT_MAX]);
-	} rows[] = { { ".deb", check_debs }, { ".rpm", check_rpms } };
-	const struct steps *last = &bundles[count - 1];
-	enum steps_answer worst = STEPS_INSTALLABLE;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < COUNT_OF(rows) && worst != STEPS_NOT_INSTALLABLE; i++) {
-		AUTO(packages_free)
-		struct packages packages = { .steps = last, .tool = tool_of(last) };
-		char here[PLAN_TEXT_MAX];
-		enum steps_answer answer;
-
-		if (gather(&packages, bundles, count, rows[i].tail) == 0)
-			continue;
-		answer = rows[i].check(&packages, here);
-		if (answer < worst)
-			continue;
-		worst = answer;
-		memcpy(text, here, sizeof(here));
+	for (size_t i = 0; i < packages->count; i++) {
+		if (is_installed(packages, &packages->file[i]))
+			free(packages->file[i].path);
+		else
+			packages->file[kept++] = packages->file[i];
 	}
-	return worst;
+	packages->count = kept;
 }
+
+/* --- what the machine had ---------------------------------------------------------------------------- */
+
+struct before {
+	char name[PACKAGES_TEXT];
+	char version[PACKAGES_TEXT]; /* or ABSENT, or CONFIG */
+	bool held;
+};
+
+static const char *version_before(const struct packages_state *state)
+{
+	if (state->config)
+		return CONFIG;
+	return state->there && state->version[0] ? state->version : ABSENT;
+}
+
+static int keep_before(const struct packages *packages, const struct record_step *step,
+		       struct err *err)
+{
+	AUTO_FREE char *text = must_strdup("");
+
+	if (undo_is_kept(packages->steps, step, KEY_BEFORE))
+		return 0;
+	for (size_t i = 0; i < packages->count; i++) {
+		const struct packages_file *file = &packages->file[i];
+		struct packages_state state = { 0 };
+		AUTO_FREE char *before = text;
+
+		if (file->name[0])
+			packages->manager->look(&packages->tool, file->name, file->version,
+						&state);
+		text = must_printf("%s%s %s %s\n", before, file->name[0] ? file->name : ABSENT,
+				   version_before(&state), state.held ? "held" : "free");
+	}
+	return undo_keep_text(packages->steps, step, KEY_BEFORE, text, err);
+}
+
+static bool is_replaced(const struct packages *packages, const struct packages_file *file)
+{
+	struct packages_state state = { 0 };
+
+	if (!packages->manager->repacks || !file->name[0])
+		return false;
+	packages->manager->look(&packages->tool, file->name, file->version, &state);
+	return state.whole && strcmp(state.version, file->version) != 0;
+}
+
+/* The old versions of what is replaced. One that cannot be packed again is left out; it is told when it is missed. */
+static enum reason keep_replaced(const struct packages *packages,
+				 const struct record_step *step, struct err *err)
+{
+	AUTO_FREE const char **names = must_calloc(packages->count, sizeof(const char *));
+	struct json_strings all = { names, 0 };
+
+	for (size_t i = 0; i < packages->count; i++) {
+		const struct json_strings one = { &names[all.count], 1 };
+		struct space space = { 0 };
+		struct err why = { 0 };
+
+		names[all.count] = packages->file[i].name;
+		if (is_replaced(packages, &packages->file[i]) &&
+		    removed_check(packages->steps, step, &one, &space, &why) == REASON_DONE)
+			all.count++;
+	}
+	return all.count ? removed_keep(packages->steps, step, &all, err) : REASON_DONE;
+}
+
+/* The next line that holds a package. Nothing of it is believed before it looks like one. */
+static bool next_before(char **rest, struct before *out)
+{
+	for (char *line = strsep(rest, "\n"); line; line = strsep(rest, "\n")) {
+		char held[8];
+
+		if (sscanf(line, "%255s %255s %7s", out->name, out->version, held) != 3 ||
+		    !packages_name_is_safe(out->name))
+			continue;
+		out->held = strcmp(held, "held") == 0;
+		return true;
+	}
+	return false;
+}
+
+/* --- there ------------------------------------------------------------------------------------------- */
+
+static int check_places(const struct packages *packages, struct space *space, struct err *err)
+{
+	const struct packages_manager *manager = packages->manager;
+	const struct steps *steps = packages->steps;
+	uint64_t bytes = PACKAGES_MARGIN;
+
+	for (size_t i = 0; i < packages->count; i++)
+		bytes += packages->file[i].bytes;
+	if (packages->count == 0)
+		return 0;
+	if (manager->scripts && steps_need_exec(steps, manager->scripts, err) < 0)
+		return -1;
+	if (steps_need_room(steps, "/usr", bytes, 16, space, err) < 0 ||
+	    steps_need_room(steps, "/etc", 0, 16, space, err) < 0)
+		return -1;
+	return steps_need_room(steps, manager->database, 0, 16, space, err);
+}
+
+static enum reason check(const struct steps *steps, const struct record_step *step,
+			 struct space *space, struct err *err)
+{
+	AUTO(packages_free) struct packages packages = { 0 };
+
+	if (packages_open(steps, step, &packages, err) < 0)
+		return steps_reason(err);
+	packages_drop_installed(&packages);
+	return steps_judge(check_places(&packages, space, err), err);
+}
+
+static enum reason hold_all(struct packages *packages, const struct record_step *step,
+			    struct err *err)
+{
+	AUTO_FREE const char **names = must_calloc(packages->count, sizeof(const char *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < packages->count; i++) {
+		if (packages->file[i].name[0])
+			names[count++] = packages->file[i].name;
+	}
+	return packages->manager->hold(packages, step, names, count, true, err);
+}
+
+static enum reason install(struct packages *packages, struct err *err)
+{
+	struct space space = { 0 };
+
+	packages_drop_installed(packages);
+	if (packages->count == 0)
+		return REASON_DONE;
+	if (check_places(packages, &space, err) < 0)
+		return steps_reason(err);
+	return packages->manager->install(packages, err);
+}
+
+static enum reason act(const struct steps *steps, const struct record_step *step,
+		       struct err *err)
+{
+	AUTO(packages_free) struct packages packages = { 0 }, all = { 0 };
+	enum reason reason = REASON_DONE;
+
+	if (packages_open(steps, step, &packages, err) < 0)
+		return steps_reason(err);
+	if (steps->interrupted && packages.manager->repair)
+		reason = packages.manager->repair(&packages, err);
+	if (reason == REASON_DONE && keep_before(&packages, step, err) < 0)
+		reason = steps_reason(err);
+	if (reason == REASON_DONE)
+		reason = keep_replaced(&packages, step, err);
+	if (reason == REASON_DONE)
+		reason = install(&packages, err);
+	if (reason != REASON_DONE || !step->hold)
+		return reason;
+	if (packages_open(steps, step, &all, err) < 0)
+		return steps_reason(err);
+	return hold_all(&all, step, err);
+}
+
+/* --- and back ---------------------------------------------------------------------------------------- */
+
+/* What has to go, by how much of it: borrowed names. */
+struct leaving {
+	struct before *all; /* owned */
+	const char **whole, **program, **held; /* owned arrays */
+	size_t count, whole_count, program_count, held_count;
+};
+
+static void leaving_free(struct leaving *leaving)
+{
+	free(leaving->all);
+	free(leaving->whole);
+	free(leaving->program);
+	free(leaving->held);
+}
+
+static void read_before(char *text, struct leaving *out)
+{
+	struct before before;
+
+	while (next_before(&text, &before)) {
+		out->all = must_realloc(out->all, out->count + 1, sizeof(*out->all));
+		out->all[out->count++] = before;
+	}
+	out->whole = must_calloc(out->count, sizeof(*out->whole));
+	out->program = must_calloc(out->count, sizeof(*out->program));
+	out->held = must_calloc(out->count, sizeof(*out->held));
+}
+
+static void tell_replaced(const struct packages *packages, const struct before *before,
+			  const struct packages_state *now)
+{
+	if (!now->whole || strcmp(now->version, before->version) != 0)
+		steps_tell(packages->steps, "package not put back",
+			   "%.128s: it was %.128s before, now %.128s; its old file is needed",
+			   before->name, before->version, now->there ? now->version : "gone");
+}
+
+/* What has its version again needs no word. */
+static void tell_all_replaced(const struct packages *packages, const struct leaving *leaving)
+{
+	for (size_t i = 0; i < leaving->count; i++) {
+		const struct before *before = &leaving->all[i];
+		struct packages_state now = { 0 };
+
+		if (strcmp(before->version, ABSENT) == 0 ||
+		    strcmp(before->version, CONFIG) == 0)
+			continue;
+		packages->manager->look(&packages->tool, before->name, before->version, &now);
+		tell_replaced(packages, before, &now);
+	}
+}
+
+static void judge_before(const struct packages *packages, const struct record_step *step,
+			 const struct before *before, struct leaving *leaving)
+{
+	struct packages_state now = { 0 };
+
+	packages->manager->look(&packages->tool, before->name, before->version, &now);
+	if (step->hold && now.held && !before->held)
+		leaving->held[leaving->held_count++] = before->name;
+	if (strcmp(before->version, ABSENT) == 0) {
+		if (now.there || now.config)
+			leaving->whole[leaving->whole_count++] = before->name;
+	} else if (strcmp(before->version, CONFIG) == 0) {
+		if (now.there && !now.config)
+			leaving->program[leaving->program_count++] = before->name;
+	}
+}
+
+static enum reason take_off(struct packages *packages, const struct record_step *step,
+			    const struct leaving *leaving, struct err *err)
+{
+	const struct packages_manager *manager = packages->manager;
+	enum reason reason = REASON_DONE;
+
+	if (step->hold)
+		reason = manager->hold(packages, step, leaving->held, leaving->held_count,
+				       false, err);
+	if (reason == REASON_DONE && leaving->program_count)
+		reason = manager->remove(packages, leaving->program, leaving->program_count,
+					 false, err);
+	if (reason == REASON_DONE && leaving->whole_count)
+		reason = manager->remove(packages, leaving->whole, leaving->whole_count, true,
+					 err);
+	return reason;
+}
+
+static enum reason undo(const struct steps *steps, const struct record_step *step,
+			struct err *err)
+{
+	AUTO(packages_free) struct packages packages = { 0 };
+	AUTO(leaving_free) struct leaving leaving = { 0 };
+	AUTO_FREE char *text = NULL;
+	enum reason reason;
+
+	if (undo_read_text(steps, step, KEY_BEFORE, &text, err) < 0)
+		return steps_reason(err);
+	if (!text)
+		return REASON_DONE;
+	if (find_packages(steps, step, &packages, err) < 0)
+		return steps_reason(err);
+	read_before(text, &leaving);
+	for (size_t i = 0; i < leaving.count; i++)
+		judge_before(&packages, step, &leaving.all[i], &leaving);
+	reason = take_off(&packages, step, &leaving, err);
+	if (reason == REASON_DONE)
+		reason = removed_put_back(steps, step, err);
+	if (reason == REASON_DONE)
+		tell_all_replaced(&packages, &leaving);
+	return reason;
+}
+
+const struct steps_kind steps_packages = {
+	.event = "packages installed", .check = check, .act = act, .undo = undo
+};

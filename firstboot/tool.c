@@ -1,6 +1,7 @@
 #include "firstboot/tool.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "cache/base/process.h"
 
@@ -25,7 +26,7 @@ int tool_run(const struct tool *tool, const char *const *argv, struct run_result
 		.input = tool->input,
 		.input_size = tool->input ? strlen(tool->input) : 0,
 		.timeout_ms = time_left(tool),
-		.keep = TOOL_OUTPUT_MAX,
+		.keep = tool->keep ? tool->keep : TOOL_OUTPUT_MAX,
 		.keep_errors = true,
 	};
 
@@ -94,4 +95,38 @@ int tool_must(const struct tool *tool, const char *const *argv, struct err *err)
 		return -1;
 	output = result.output;
 	return result.code == 0 ? 0 : tool_failed(tool, argv, &result, err);
+}
+
+static bool is_locked(const struct run_result *result)
+{
+	return result->code == 2 && (strstr(result->output, "locked by another process") ||
+				     strstr(result->output, "status database area is locked") ||
+				     strstr(result->output, "frontend lock"));
+}
+
+enum reason tool_run_locked(const struct tool *tool, const char *const *argv, char **out_output,
+			    struct err *err)
+{
+	const struct timespec pause = { .tv_sec = TOOL_LOCK_POLL_MS / 1000 };
+	uint64_t deadline = fs_boot_ms() + TOOL_LOCK_WAIT_MS;
+
+	*out_output = NULL;
+	for (;;) {
+		struct run_result result = { 0 };
+		bool locked;
+
+		free(*out_output);
+		*out_output = NULL;
+		if (tool_run(tool, argv, &result, err) < 0)
+			return err->kind == ERR_TIMEOUT ? REASON_TIMEOUT : REASON_STEP_FAILED;
+		*out_output = result.output;
+		if (result.code == 0)
+			return REASON_DONE;
+		locked = is_locked(&result);
+		if (!locked || fs_boot_ms() >= deadline) {
+			tool_failed(tool, argv, &result, err);
+			return locked ? REASON_LOCKED : REASON_STEP_FAILED;
+		}
+		nanosleep(&pause, NULL);
+	}
 }

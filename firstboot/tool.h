@@ -4,9 +4,12 @@
 
 #include "cache/base/log.h"
 #include "cache/base/run.h"
+#include "cache/reason.h"
 #include "firstboot/machine.h"
 
 #define TOOL_OUTPUT_MAX 65536
+#define TOOL_LOCK_WAIT_MS 120000 /* for the lock of a package manager */
+#define TOOL_LOCK_POLL_MS 1000
 
 struct tool {
 	const struct machine *machine; /* borrowed */
@@ -16,6 +19,7 @@ struct tool {
 	const char *const *env; /* added to run.h's; NULL for none */
 	const char *input; /* what its standard input brings; NULL for nothing */
 	bool outside; /* does not change its root to the sysroot */
+	size_t keep; /* bytes of output, the last ones; 0: TOOL_OUTPUT_MAX */
 };
 
 /* Runs argv (ends with NULL). *out_result has the code and the output, stderr with it; the caller frees
@@ -25,6 +29,12 @@ MUST_USE int tool_run(const struct tool *tool, const char *const *argv,
 
 /* As tool_run, where only code 0 will do. ERR_INVALID: it failed; the text has its telling line. */
 MUST_USE int tool_must(const struct tool *tool, const char *const *argv, struct err *err);
+
+/* As tool_must for a program that wants the lock of the package manager: while others hold it, as they do for a while at a
+ * first boot (P8), it is tried again, within a bound. *out_output: owned, NULL where it could not be run. REASON_LOCKED, or
+ * REASON_STEP_FAILED, or as an error of tool_run. */
+enum reason tool_run_locked(const struct tool *tool, const char *const *argv, char **out_output,
+			    struct err *err);
 
 /* What of a failed program's output a user should see: the first line about an error, with the next one
  * where it ends in a colon; else the last line. */

@@ -139,27 +139,31 @@ static void print_ready_json(const struct ahead *ahead, enum reason worst)
 
 /* --- stage -------------------------------------------------------------------------------------------- */
 
-static enum reason put_modules(const struct ahead *ahead, struct ahead_bundle *bundle,
-			       struct err *err)
+static enum reason put_modules(const struct ahead *ahead, size_t i, struct err *err)
 {
-	struct steps steps = { .machine = ahead->machine,
-			       .log = ahead->log,
-			       .kernel = ahead->kernel,
-			       .record = &bundle->record,
-			       .staged = bundle->staged,
-			       .timeout_ms = (int)ahead->config.step_timeout_s * 1000,
-			       .interrupted = true };
+	const struct ahead_bundle *bundle = &ahead->bundle[i];
+	const struct steps steps = { .machine = ahead->machine,
+				     .log = ahead->log,
+				     .kernel = ahead->kernel,
+				     .record = &bundle->record,
+				     .name = ahead->then.row[i]->name,
+				     .id = ahead->then.row[i]->record.digest,
+				     .staged = bundle->staged,
+				     .timeout_ms = (int)ahead->config.step_timeout_s * 1000,
+				     .interrupted = true };
+	enum reason reason = REASON_DONE;
+	struct space space = { 0 };
 
-	for (size_t i = 0; i < bundle->record.step_count; i++) {
-		const struct record_step *step = &bundle->record.step[i];
-		enum reason reason = step->kind == RECORD_DO_MODULES
-					     ? steps_do(&steps, step, err)
-					     : REASON_DONE;
+	for (size_t j = 0; reason == REASON_DONE && j < bundle->record.step_count; j++) {
+		const struct record_step *step = &bundle->record.step[j];
 
-		if (reason != REASON_DONE)
-			return reason;
+		if (step->kind != RECORD_DO_MODULES)
+			continue;
+		reason = steps_modules.check(&steps, step, &space, err);
+		if (reason == REASON_DONE)
+			reason = steps_do(&steps, step, err);
 	}
-	return REASON_DONE;
+	return reason;
 }
 
 /* What fits goes where the kernel will look for it; each bundle is one of its own. */
@@ -171,7 +175,7 @@ static void put_bundles(struct ahead *ahead)
 
 		if (bundle->reason != REASON_DONE || bundle->staged < 0)
 			continue;
-		bundle->reason = put_modules(ahead, bundle, &err);
+		bundle->reason = put_modules(ahead, i, &err);
 		bundle->in_place = bundle->reason == REASON_DONE;
 		if (!bundle->in_place)
 			snprintf(bundle->text, sizeof(bundle->text), "%.511s", err.text);

@@ -5,13 +5,14 @@
 #include "firstboot/stamp.h"
 #include "firstboot/stored.h"
 #include "firstboot/tell.h"
+#include "firstboot/undo.h"
 #include "firstboot/verbs.h"
 
 #define LOCK_WAIT_MS 60000
 
 /* The stamp first: whatever comes between, the next run is not idle. */
-static const char *const forgotten[] = { STAMP_NAME,   "journal", STORED_STATEMENT,
-					 STORED_BLOBS, KEPT_NAME, STAGE_NAME };
+static const char *const forgotten[] = { STAMP_NAME, "journal",	 STORED_STATEMENT, STORED_BLOBS,
+					 KEPT_NAME,  STAGE_NAME, UNDO_NAME };
 
 static int forget(const struct machine *machine, struct err *err)
 {

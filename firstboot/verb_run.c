@@ -27,8 +27,8 @@ static struct outcome failed(enum reason reason, const struct err *err)
 	return outcome;
 }
 
-static struct outcome run_flow(const struct machine *machine, const struct config *config,
-			       struct status *status)
+static struct outcome run_flow(const struct run_args *args, const struct machine *machine,
+			       const struct config *config, struct status *status)
 {
 	AUTO(flow_free)
 	struct flow flow = { .machine = machine,
@@ -37,10 +37,14 @@ static struct outcome run_flow(const struct machine *machine, const struct confi
 			     .status = status,
 			     .moment = status->moment,
 			     .deadline_ms = status->deadline_ms,
+			     .again = args->again,
 			     .dry = status->dry };
 	struct outcome outcome = { 0 };
 
-	flow_run(&flow);
+	if (args->undo)
+		flow_take_off(&flow, args->bundle);
+	else
+		flow_run(&flow);
 	outcome.state = flow.state;
 	outcome.reason = flow.reason;
 	outcome.quiet = flow.quiet;
@@ -95,12 +99,12 @@ static void forget_other_machine(const struct machine *machine, const struct con
 	tell_nothing(machine, config, status->log);
 }
 
-static struct outcome run_told(const struct machine *machine, const struct config *config,
-			       struct status *status)
+static struct outcome run_told(const struct run_args *args, const struct machine *machine,
+			       const struct config *config, struct status *status)
 {
 	if (!status->dry)
 		forget_other_machine(machine, config, status);
-	return run_flow(machine, config, status);
+	return run_flow(args, machine, config, status);
 }
 
 /* To whoever looks: files, scrapers, the host. */
@@ -139,7 +143,7 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 	struct status status = status_open(machine, moment, deadline_ms, log);
 	status.dry = args->dry;
 	if (locked)
-		outcome = run_told(machine, &config, &status);
+		outcome = run_told(args, machine, &config, &status);
 	else if (made)
 		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
 				 err);

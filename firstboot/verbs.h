@@ -8,9 +8,12 @@
 #include "cache/base/cli.h"
 #include "cache/base/json.h"
 
+/* Of run and of undo. */
 struct run_args {
-	bool early, dry, json;
+	bool early, again, dry, json;
+	bool undo; /* set by the verb */
 	const char *sysroot, *report;
+	const char *bundle; /* that is taken off; NULL: all */
 	uint64_t reboot_exit; /* 0: not given */
 };
 
@@ -41,6 +44,7 @@ int verb_reset(const void *args, const struct cli_operands *operands, struct err
 int verb_ready(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_stage(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_unstage(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_undo(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
 
 /* One document, to standard output. */

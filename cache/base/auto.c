@@ -25,3 +25,12 @@ char *must_strdup(const char *text)
 		abort();
 	return copy;
 }
+
+FILE *must_stream(char **out_text, size_t *out_size)
+{
+	FILE *stream = open_memstream(out_text, out_size);
+
+	if (!stream)
+		abort();
+	return stream;
+}

@@ -72,4 +72,7 @@ static inline void *must_realloc(void *old, size_t count, size_t size)
 __attribute__((format(printf, 1, 2))) char *must_printf(const char *format, ...);
 char *must_strdup(const char *text);
 
+/* A stream that writes to memory: once it is closed *out_text is the text, which the caller frees. */
+FILE *must_stream(char **out_text, size_t *out_size);
+
 #endif

@@ -14,7 +14,7 @@
 #include "cache/base/process.h"
 
 #define PATH_FIXED "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define ENV_MAX 32
+#define ENV_MAX 96
 #define NOT_STARTED 127
 #define AFTER_EXIT_MS 2000 /* output is awaited this long once the program itself is gone */
 #define AFTER_KILL_MS 2000 /* and the end of one that was killed: it may hang in the kernel */

@@ -10,6 +10,7 @@ from cases_signature import (
 )
 from cases_statement import statement_cases, table_cases
 from cases_record import record_cases
+from cases_step import step_cases
 from cases_blob import blob_cases, zstd_cases
 from cases_hint import hint_cases
 from cases_chain import chain_cases
@@ -28,6 +29,7 @@ PARTS = (
     statement_cases,
     table_cases,
     record_cases,
+    step_cases,
     blob_cases,
     zstd_cases,
     hint_cases,

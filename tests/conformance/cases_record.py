@@ -109,7 +109,7 @@ def record_cases():
         ("a chunk of a number", put("files", 0, "blob", "chunks", 1, 5)),
         ("no steps", put("install", [])),
         ("65 steps", lambda value: put("install", value["install"] * 65)(value)),
-        ("an unknown step", put("install", 0, "do", "command")),
+        ("an unknown step", put("install", 0, "do", "exe")),
         ("a step in capitals", put("install", 0, "do", "Files")),
         ("a step without do", drop("install", 0, "do")),
         ("a step that names no file of the record", put("install", 0, "files", ["nic/absent"])),

@@ -990,30 +990,190 @@ def absolute_folder(value):
     safe_path(value[1:])
 
 
+RESERVED_ENV = re.compile(
+    r"(LD_|BASH|SHELL|PYTHON|PERL|RUBY|NODE_|GCONV_|GLIBC_|OPENSSL_|SSL_|LC_).*"
+    r"|PATH|IFS|ENV|LANG|LANGUAGE|LOCPATH|NLSPATH|HOME|PS4|CDPATH|DEBIAN_FRONTEND"
+)
+UNIT = r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9@:_.-]*\.(service|socket|timer|path|target)"
+SYSCTL = r"(?=.{1,128}$)-?[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*){1,9}"
+WAAGENT = r"(?=.{1,128}$)[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+){0,9}"
+LIMITS = (
+    *("as", "core", "data", "fsize", "memlock", "rss", "stack"),
+    *("locks", "msgqueue", "nofile", "nproc", "sigpending"),
+)
+
+
+def command_word(value):
+    """A word of a command: printable, and of placeholders only those of the closed list."""
+    full(r"[\x20-\x7e]{1,2048}", value)
+    if re.search(r"%\{(?!log\}|stage\}|kernel\})", value):
+        raise Bad(f"an unknown placeholder: {value[:60]!r}")
+    return value
+
+
+def undo_word(value):
+    """Such a word without the bundle's files, which need not be there any more."""
+    if "%{stage}" in command_word(value):
+        raise Bad("an undo that needs the bundle's files")
+
+
+def package_name(value):
+    """A name that no package tool takes for an option."""
+    full(r"[A-Za-z0-9].*", safe_name(value))
+
+
+def one_line(value):
+    """What stands behind a '=' and is read back as it is."""
+    return full(r"(?! )[\x20-\x7e]{1,256}(?<! )", value)
+
+
+def env_pair(key, value):
+    """A variable that an installer may have."""
+    full(r"[A-Z_][A-Z0-9_]{0,127}", key)
+    if RESERVED_ENV.fullmatch(key):
+        raise Bad(f"a variable that no installer may have: {key}")
+    command_word(value)
+
+
+def sysctl_pair(key, value):
+    """A kernel parameter."""
+    full(SYSCTL, key)
+    one_line(value)
+
+
+def limit_pair(key, value):
+    """An item of limits.conf."""
+    if key not in LIMITS or (key == "nofile" and value == "unlimited"):
+        raise Bad(f"no such limit: {key[:40]}")
+    full(r"unlimited|0|[1-9][0-9]{0,11}", value)
+
+
+def waagent_pair(key, value):
+    """A line of waagent.conf."""
+    full(WAAGENT, key)
+    full(r'[^#"]*', one_line(value))
+
+
+def pairs(check):
+    """An object of 1 to 64 pairs of texts."""
+
+    def checked(value):
+        if not isinstance(value, dict) or not 1 <= len(value) <= 64:
+            raise Bad("not an object of 1 to 64 settings")
+        for key, text in value.items():
+            check(key, string(text))
+
+    return checked
+
+
+def listed(most, check, twice=False):
+    """A list of 1 to so many, none twice unless that is allowed."""
+
+    def checked(value):
+        for item in array(value, 1, most):
+            check(item)
+        if not twice:
+            different(value)
+
+    return checked
+
+
+def exit_code(value):
+    """What a program can exit with."""
+    integer(value, 0, 255)
+
+
+NAMES = listed(65536, string)
+# For each kind: the fields it needs, those it may have, and the rule of each that no other kind shares.
 STEPS = {
-    "files": ("files", "into"),
-    "modules": ("files",),
-    "load": ("modules",),
-    "packages": ("files",),
+    "files": (("files", "into"), ()),
+    "modules": (("files",), ()),
+    "load": (("modules",), ()),
+    "packages": (("files",), ("hold",)),
+    "dkms": (("module",), ("version", "files")),
+    "command": (("argv",), ("env", "timeout_s", "ok", "reboot", "undo", "removes")),
+    "service": (("units",), ("start",)),
+    "sysctl": (("settings",), ()),
+    "limits": (("settings",), ()),
+    "ipoib": ((), ()),
+    "rdma_names": ((), ()),
+    "waagent": (("settings",), ()),
+}
+FIELDS = {
+    "files": NAMES,
+    "into": absolute_folder,
+    "modules": listed(64, lambda name: full(MODULE, name)),
+    "hold": boolean,
+    "module": safe_name,
+    "version": safe_name,
+    "argv": listed(64, command_word, twice=True),
+    "env": pairs(env_pair),
+    "timeout_s": lambda value: integer(value, 1, 86400),
+    "ok": listed(256, exit_code),
+    "reboot": listed(256, exit_code),
+    "undo": listed(64, undo_word, twice=True),
+    "removes": listed(64, package_name),
+    "units": listed(64, lambda name: full(UNIT, name)),
+    "start": boolean,
+}
+SETTINGS = {
+    "sysctl": pairs(sysctl_pair),
+    "limits": pairs(limit_pair),
+    "waagent": pairs(waagent_pair),
 }
 
 
-def check_step(step, paths, trees):
-    """One step of an install; it names files of this record only, and trees in one kind of it."""
+def check_program(word, files):
+    """The first word of a command: an executable file of the record, one in a tree of it, or an absolute path."""
+    if not word.startswith("%{stage}/"):
+        return absolute_folder(word)
+    path = safe_path(word[len("%{stage}/") :])
+    if path in files:
+        if files[path]["encoding"] == "tar+zstd" or files[path]["mode"] != 0o755:
+            raise Bad("a command that is no executable file")
+        return None
+    for end, sign in enumerate(path):
+        if sign == "/" and files.get(path[:end], {}).get("encoding") == "tar+zstd":
+            return None
+    raise Bad("a command that the record has not")
+
+
+def check_command(step, files):
+    """What a command runs, and how its exit codes are read."""
+    for words_of in ("argv", "undo"):
+        if words_of in step:
+            check_program(step[words_of][0], files)
+    different(step.get("ok", [0]) + step.get("reboot", []))
+
+
+def check_dkms(step):
+    """A version is that of a tree."""
+    if ("version" in step) != ("files" in step) or len(step.get("files", [0])) != 1:
+        raise Bad("dkms: a version and one tree go together")
+    safe_name(step["module"] + "-" + step.get("version", "0"))
+
+
+def check_step(step, files):
+    """One step of an install; it names files of this record only, and trees in two kinds of it."""
     if not isinstance(step, dict) or not isinstance(step.get("do"), str) or step["do"] not in STEPS:
         raise Bad("unknown step")
-    keys(step, "do", *STEPS[step["do"]])
-    if "into" in step:
-        absolute_folder(step["into"])
-    for name in array(step.get("modules", ["none"]), 1, 64):
-        full(MODULE, name)
-    for path in array(step.get("files", ["none"]), 1, 65536):
-        if "files" in step and string(path) not in paths:
+    do = step["do"]
+    keys(step, "do", *STEPS[do][0], optional=STEPS[do][1])
+    for key in step:
+        rule = SETTINGS[do] if key == "settings" else FIELDS.get(key)
+        if rule:
+            rule(step[key])
+    for path in step.get("files", []):
+        if path not in files:
             raise Bad("a step names a file that the record has not")
-        if path in trees and step["do"] != "files":
-            raise Bad("a step that takes files is given a tree")
-    different(step.get("files", step.get("modules")))
+        tree = files[path]["encoding"] == "tar+zstd"
+        if tree and do not in ("files", "dkms") or not tree and do == "dkms":
+            raise Bad("a step that takes files is given a tree, or one that takes a tree a file")
     different([path.rsplit("/", 1)[-1] for path in step.get("files", [])])
+    if do == "dkms":
+        check_dkms(step)
+    if do == "command":
+        check_command(step, files)
 
 
 def check_expect(value):
@@ -1034,12 +1194,11 @@ def parse_record(data):
         check_file(entry)
     paths = [entry["path"] for entry in value["files"]]
     rising(paths)
-    trees = {entry["path"] for entry in value["files"] if entry["encoding"] == "tar+zstd"}
     folders = {path[:end] for path in paths for end, sign in enumerate(path) if sign == "/"}
     if folders & set(paths):
         raise Bad("a file is a folder of another")
     for step in array(value["install"], 1, 64):
-        check_step(step, set(paths), trees)
+        check_step(step, {entry["path"]: entry for entry in value["files"]})
     check_expect(value["expect"])
     for origin in array(value["origins"], 0, 4096):
         keys(origin, "from", "sha256", "size")

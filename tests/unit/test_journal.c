@@ -54,19 +54,68 @@ static void test_round(void **state)
 	assert_int_equal(entry->step, 1);
 	assert_int_equal(entry->tries, 1);
 	assert_null(journal_find(&journal, &bad, "6.1.0-2-amd64"));
+	/* What is half there is never forgotten. */
+	journal_keep(&journal, &good, 1, KERNEL);
+	assert_int_equal(journal.count, 2);
 	journal_keep(&journal, &bad, 1, KERNEL);
 	assert_int_equal(journal.count, 1);
+	journal.entry[0].state = JOURNAL_UNDONE;
 	journal_keep(&journal, &bad, 1, "6.1.0-2-amd64");
 	assert_int_equal(journal.count, 0);
 }
 
-/* Another machine forgets all; another envelope is a new try of what failed. */
+/* Each state over a restart, a new cache, and the owner's asking. */
+static void test_states(void **state)
+{
+	static const struct {
+		enum journal_state state, with_new_cache, asked;
+		bool half, stays;
+		uint64_t tries; /* with a new cache, of two */
+	} rows[] = {
+		{ JOURNAL_RUNNING, JOURNAL_FAILED, JOURNAL_RUNNING, true, true, 0 },
+		{ JOURNAL_DONE, JOURNAL_DONE, JOURNAL_DONE, false, true, 2 },
+		{ JOURNAL_FAILED, JOURNAL_FAILED, JOURNAL_FAILED, true, true, 0 },
+		{ JOURNAL_UNDOING, JOURNAL_UNDOING, JOURNAL_UNDOING, true, true, 0 },
+		{ JOURNAL_UNDONE, JOURNAL_UNDONE, JOURNAL_UNDONE, false, false, 0 },
+		{ JOURNAL_REMOVING, JOURNAL_UNDOING, JOURNAL_UNDOING, true, true, 0 },
+		{ JOURNAL_REMOVED, JOURNAL_REMOVED, JOURNAL_UNDONE, false, false, 0 },
+	};
+	const struct digest record = digest_from(1);
+	const struct journal now = today(10, 20, 30), other = today(10, 21, 30);
+	const struct sysroot *sysroot = *state;
+	int dir = sysroot->machine.state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct journal journal = today(10, 20, 30);
+		struct err err = { 0 };
+
+		for (int tries = 0; tries < 2; tries++)
+			check_good(journal_begin(dir, &journal, &record, KERNEL, &err), &err,
+				   "begin");
+		check_good(journal_mark(dir, &journal, &record, KERNEL, 1, rows[i].state, &err),
+			   &err, "mark");
+		journal_load(dir, &now, &journal);
+		CHECK(journal.count == 1 && journal.entry[0].state == rows[i].state &&
+			      journal.entry[0].tries == 2,
+		      "row %zu", i);
+		CHECK(journal_is_half(&journal.entry[0]) == rows[i].half, "row %zu", i);
+		journal_retry(&journal);
+		CHECK(journal.entry[0].state == rows[i].asked, "row %zu: asked", i);
+		journal_load(dir, &other, &journal);
+		CHECK(journal.count == rows[i].stays, "row %zu: stays", i);
+		CHECK(!journal.count || (journal.entry[0].state == rows[i].with_new_cache &&
+					 journal.entry[0].tries == rows[i].tries),
+		      "row %zu: new cache", i);
+	}
+}
+
+/* Another machine forgets all; with another envelope what is on the machine stays. */
 static void test_others(void **state)
 {
 	static const struct {
 		uint8_t machine, envelope;
 		size_t count;
-	} rows[] = { { 10, 20, 2 }, { 10, 21, 1 }, { 11, 20, 0 }, { 11, 21, 0 } };
+	} rows[] = { { 10, 20, 2 }, { 10, 21, 2 }, { 11, 20, 0 }, { 11, 21, 0 } };
 	struct sysroot *sysroot = *state;
 	const struct digest good = digest_from(1);
 
@@ -207,6 +256,7 @@ int main(void)
 		sysroot_test(test_a_kernel_that_goes),
 		sysroot_test(test_round),
 		sysroot_test(test_others),
+		sysroot_test(test_states),
 		sysroot_test(test_tries),
 		sysroot_test(test_room),
 		sysroot_test(test_hostile),

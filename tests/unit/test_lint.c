@@ -73,6 +73,30 @@ static void test_firmware(void **state)
 	}
 }
 
+static void test_shell(void **state)
+{
+	static const struct {
+		const char *step;
+		bool shell;
+	} rows[] = {
+		{ "{\"do\":\"command\",\"argv\":[\"/bin/sh\",\"-c\",\"x\"]}", true },
+		{ "{\"do\":\"command\",\"argv\":[\"/usr/bin/env\",\"x\"]}", true },
+		{ "{\"do\":\"command\",\"argv\":[\"/bin/x\"],\"undo\":[\"/bin/bash\"]}", true },
+		{ "{\"do\":\"command\",\"argv\":[\"%{stage}/install.sh\"]}", false },
+		{ "{\"do\":\"command\",\"argv\":[\"/sbin/x\",\"/bin/sh\"]}", false },
+		{ "{\"do\":\"command\",\"argv\":[]}", false },
+		{ "[]", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO_JSON json_t *step = json_loads(rows[i].step, 0, NULL);
+
+		assert_non_null(step);
+		assert_int_equal(lint_step_is_shell(step) != NULL, rows[i].shell);
+	}
+}
+
 /* The first three were real: azhpc-images, versions.json, "doca" of azurelinux3.0 and ubuntu24.04. */
 static void test_targets(void **state)
 {
@@ -212,7 +236,7 @@ static void test_findings(void **state)
 	}
 }
 
-/* A command step is not known to every version; the firmware is said beside that. */
+/* What is said of a command is said beside what is wrong with its form. */
 static void test_command_step(void **state)
 {
 	AUTO_LINT struct lint lint = linted(
@@ -241,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_shell),
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_findings),
 		cmocka_unit_test(test_command_step),

@@ -17,7 +17,22 @@
 #define STEPS                                                                                  \
 	"[{'do':'packages','files':['DEBS/a.deb']},"                                           \
 	"{'do':'files','files':['b.ko','opt/tool'],'into':'/etc/modprobe.d'},"                 \
-	"{'do':'modules','files':['b.ko']},{'do':'load','modules':['mlx5_core','mlx5_ib']}]"
+	"{'do':'modules','files':['b.ko']},{'do':'load','modules':['mlx5_core','mlx5_ib']}"    \
+	"," STEPS_MORE "]"
+#define COMMAND                                                                                \
+	"{'do':'command','argv':['%{stage}/b.ko','--log=%{log}','--log=%{log}'],"              \
+	"'env':{'KVER':'%{kernel}','QUIET':'1'},'timeout_s':1800,'ok':[0,3],'reboot':[10],"    \
+	"'undo':['/usr/sbin/ofed_uninstall.sh','--force'],'removes':['rdma-core']}"
+#define STEPS_MORE                                                                             \
+	"{'do':'packages','files':['DEBS/a.deb'],'hold':true},"                                \
+	"{'do':'dkms','module':'mlnx-ofed-kernel'},"                                           \
+	"{'do':'dkms','module':'nic','version':'1.0','files':['opt/tool']}," COMMAND           \
+	",{'do':'command','argv':['%{stage}/opt/tool/install'],'ok':[1],'reboot':[0]},"        \
+	"{'do':'service','units':['openibd.service'],'start':true},"                           \
+	"{'do':'sysctl','settings':{'net.core.rmem_max':'67108864','-vm.a':'1 2'}},"           \
+	"{'do':'limits','settings':{'memlock':'unlimited','nofile':'65536'}},"                 \
+	"{'do':'ipoib'},{'do':'rdma_names'},"                                                  \
+	"{'do':'waagent','settings':{'OS.EnableRDMA':'y'}}"
 #define EXPECT                                                                                 \
 	"{'driver':'mlx5_core','link_layer':'InfiniBand','port':'physical','carrier':true}"
 #define ORIGINS "[{'from':'https://x/y','sha256':'" HEX "','size':9999}]"
@@ -89,10 +104,10 @@ static const struct row {
 		 "'blob':{'digest':" DIGEST ",'size':1}}",
 	  "files[3]: \"opt/tool\" is a file already" },
 	{ "{'do':'modules','files':['b.ko']}", "{'do':'modules','files':['opt/tool']}",
-	  "install[2].files: \"opt/tool\" is a tree: only a step 'files' takes it" },
+	  "install[2].files: \"opt/tool\" is a tree: only steps 'files' and 'dkms' take one" },
 	{ "{'do':'packages','files':['DEBS/a.deb']}",
 	  "{'do':'packages','files':['DEBS/a.deb','opt/tool']}",
-	  "install[0].files: \"opt/tool\" is a tree: only a step 'files' takes it" },
+	  "install[0].files: \"opt/tool\" is a tree: only steps 'files' and 'dkms' take one" },
 	{ "['b.ko','opt/tool']", "['b.ko','opt/tool/x']",
 	  "\"opt/tool/x\" is no file of this bundle" },
 
@@ -117,8 +132,7 @@ static const struct row {
 	{ STEPS, "{}", "install: expected an array" },
 	{ "'install':" STEPS ",", "", "install: missing" },
 	{ "'do':'packages',", "", "install[0].do: missing" },
-	{ "'packages'", "'command'",
-	  "install[0].do: \"command\" is not known to this version" },
+	{ "'packages'", "'exe'", "install[0].do: \"exe\" is not known to this version" },
 	{ "'packages'", "'Packages'", "install[0].do: \"Packages\" is not known" },
 	{ "'packages'", "''", "install[0].do: expected a string" },
 	{ "'packages'", "7", "install[0].do: expected a string" },
@@ -144,6 +158,140 @@ static const struct row {
 	{ "'mlx5_core','mlx5_ib'", "'a','a'", "\"a\" stands twice" },
 	{ ",'modules':['mlx5_core','mlx5_ib']", "", "install[3].modules: missing" },
 	{ "{'do':'load'", "{'files':['b.ko'],'do':'load'", "install[3].files: unknown field" },
+
+	/* packages that are held, dkms */
+	{ "'hold':true", "'hold':1", "install[4].hold: expected true or false" },
+	{ "'hold':true", "'hold':false", NULL },
+	{ "'do':'modules'", "'do':'modules','hold':true", "install[2].hold: unknown field" },
+	{ "'module':'mlnx-ofed-kernel'", "'module':'../x'",
+	  "install[5].module: expected a safe name" },
+	{ "'module':'mlnx-ofed-kernel'", "'module':'-r'",
+	  "install[5].module: expected a safe name" },
+	{ ",'module':'mlnx-ofed-kernel'", "", "install[5].module: missing" },
+	{ "'version':'1.0',", "", "install[6].version: missing: both, or neither" },
+	{ "'version':'1.0','files':['opt/tool']", "'version':'1.0'",
+	  "install[6].files: missing: both, or neither" },
+	{ "'version':'1.0'", "'version':'1/0'", "install[6].version: expected a safe name" },
+	{ "'files':['opt/tool']", "'files':['b.ko']", "install[6].files: \"b.ko\" is no tree" },
+	{ "'files':['opt/tool']", "'files':['opt/tool','b.ko']",
+	  "install[6].files: more than 1 elements" },
+	{ "'files':['opt/tool']", "'files':[]", "install[6].files: expected at least one" },
+
+	/* command */
+	{ "'%{stage}/b.ko',", "'%{stage}/opt/tool',", "is no executable file of this bundle" },
+	{ "'%{stage}/b.ko',", "'%{stage}/opt/tool/x',", NULL },
+	{ "'%{stage}/b.ko',", "'%{stage}/DEBS/a.deb',",
+	  "install[7].argv: \"DEBS/a.deb\" is no executable file" },
+	{ "'%{stage}/b.ko',", "'%{stage}/b.ko/x',", "\"b.ko/x\" is no executable file" },
+	{ "'%{stage}/b.ko',", "'%{stage}/absent',", "\"absent\" is no executable file" },
+	{ "'%{stage}/b.ko',", "'%{stage}/../b.ko',",
+	  "install[7].argv: unsafe path after %{stage}/" },
+	{ "'%{stage}/b.ko',", "'%{stage}/',", "unsafe path after %{stage}/" },
+	{ "'%{stage}/b.ko',", "'%{stage}',", "expected to begin with %{stage}/PATH" },
+	{ "'%{stage}/b.ko',", "'%{log}',", "expected to begin with %{stage}/PATH" },
+	{ "'%{stage}/b.ko',", "'sh',", "expected to begin with %{stage}/PATH or an absolute" },
+	{ "'%{stage}/b.ko',", "'/usr/bin/../x',", "expected to begin with %{stage}/PATH" },
+	{ "'%{stage}/b.ko',", "'/usr/bin/x y',", "expected to begin with %{stage}/PATH" },
+	{ "'%{stage}/b.ko',", "'/usr/bin/x',", NULL },
+	{ "['%{stage}/b.ko','--log=%{log}','--log=%{log}']", "[]",
+	  "install[7].argv: expected at least one" },
+	{ "['%{stage}/b.ko','--log=%{log}','--log=%{log}']", "'%{stage}/b.ko --log'",
+	  "install[7].argv: expected an array" },
+	{ "'--log=%{log}'", "''", "install[7].argv[1]: expected a string of 1 to 2048" },
+	{ "'--log=%{log}'", "'%{home}'", "install[7].argv: element 1: expected printable" },
+	{ "'--log=%{log}'", "'%{'", "install[7].argv: element 1: expected printable" },
+	{ "'--log=%{log}'", "'%{%{log}}'", "install[7].argv: element 1: expected printable" },
+	{ "'--log=%{log}'", "'%%s%n{log}'", NULL },
+	{ "'--log=%{log}'", "'a\\nb'", "install[7].argv: element 1: expected printable" },
+	{ "'--log=%{log}'", "'a\\u0000b'", "record: line 1" },
+	{ "'--log=%{log}'", "'\xc3\xa9'", "install[7].argv: element 1: expected printable" },
+	{ "'--log=%{log}'", "'\xc3'", "record: line" },
+	{ "'--log=%{log}'", "7", "install[7].argv[1]: expected a string" },
+	{ "{'KVER':'%{kernel}','QUIET':'1'}", "{}", "install[7].env: expected at least one" },
+	{ "{'KVER':'%{kernel}','QUIET':'1'}", "['A=1']", "install[7].env: expected an object" },
+	{ "'QUIET':'1'", "'QUIET':1", "install[7].env: \"QUIET\": expected an environment" },
+	{ "'QUIET':'1'", "'QUIET':''", "install[7].env: \"QUIET\": expected" },
+	{ "'QUIET':'1'", "'QUIET':'%{x}'", "install[7].env: \"QUIET\": expected" },
+	{ "'QUIET':'1'", "'QUIET':'a\\tb'", "install[7].env: \"QUIET\": expected" },
+	{ "'QUIET'", "''", "install[7].env: \"\": expected" },
+	{ "'QUIET'", "'quiet'", "install[7].env: \"quiet\": expected" },
+	{ "'QUIET'", "'1A'", "install[7].env: \"1A\": expected" },
+	{ "'QUIET'", "'A=B'", "install[7].env: \"A=B\": expected" },
+	{ "'QUIET'", "'LD_PRELOAD'", "install[7].env: \"LD_PRELOAD\": expected" },
+	{ "'QUIET'", "'PATH'", "install[7].env: \"PATH\": expected" },
+	{ "'QUIET'", "'BASH_ENV'", "install[7].env: \"BASH_ENV\": expected" },
+	{ "'QUIET'", "'PYTHONPATH'", "install[7].env: \"PYTHONPATH\": expected" },
+	{ "'QUIET'", "'PERL5OPT'", "install[7].env: \"PERL5OPT\": expected" },
+	{ "'QUIET'", "'IFS'", "install[7].env: \"IFS\": expected" },
+	{ "'QUIET'", "'LC_ALL'", "install[7].env: \"LC_ALL\": expected" },
+	{ "'QUIET'", "'PATHS'", NULL },
+	{ "'timeout_s':1800", "'timeout_s':0",
+	  "install[7].timeout_s: expected an integer from 1" },
+	{ "'timeout_s':1800", "'timeout_s':86400", NULL },
+	{ "'timeout_s':1800", "'timeout_s':86401",
+	  "install[7].timeout_s: expected an integer" },
+	{ "'ok':[0,3]", "'ok':[]", "install[7].ok: expected at least one" },
+	{ "'ok':[0,3]", "'ok':[256]", "install[7].ok: element 0: expected an exit code" },
+	{ "'ok':[0,3]", "'ok':[-1]", "install[7].ok: element 0: expected an exit code" },
+	{ "'ok':[0,3]", "'ok':['0']", "install[7].ok: element 0: expected an exit code" },
+	{ "'ok':[0,3]", "'ok':[0,0]", "install[7].ok: 0 stands twice" },
+	{ "'reboot':[10]", "'reboot':[3]", "install[7].reboot: 3 stands twice" },
+	{ "'ok':[0,3],'reboot':[10]", "'reboot':[0]", "install[7].reboot: 0 stands twice" },
+	{ "'/usr/sbin/ofed_uninstall.sh'", "'ofed_uninstall.sh'",
+	  "install[7].undo: expected to begin with" },
+	{ "'/usr/sbin/ofed_uninstall.sh'", "'%{stage}/b.ko'",
+	  "install[7].undo: element 0: expected printable ASCII without placeholders but "
+	  "%{log}" },
+	{ "'--force'", "'%{stage}/x'", "install[7].undo: element 1: expected printable" },
+	{ "'--force'", "'%{log}%{kernel}'", NULL },
+	{ "['/usr/sbin/ofed_uninstall.sh','--force']", "[]",
+	  "install[7].undo: expected at least one" },
+	{ "['rdma-core']", "['-f']", "install[7].removes: element 0: expected a package name" },
+	{ "['rdma-core']", "['a b']",
+	  "install[7].removes: element 0: expected a package name" },
+	{ "['rdma-core']", "['a','a']", "install[7].removes: \"a\" stands twice" },
+	{ "'removes':['rdma-core']", "'shell':true", "install[7].shell: unknown field" },
+
+	/* services and settings */
+	{ "'openibd.service'", "'openibd'", "install[9].units: element 0: expected a unit" },
+	{ "'openibd.service'", "'.service'", "install[9].units: element 0: expected a unit" },
+	{ "'openibd.service'", "'../x.service'",
+	  "install[9].units: element 0: expected a unit" },
+	{ "'openibd.service'", "'--now.service'",
+	  "install[9].units: element 0: expected a unit" },
+	{ "'openibd.service'", "'a*.service'", "install[9].units: element 0: expected a unit" },
+	{ "'openibd.service'", "'ifup@ib0.service'", NULL },
+	{ "['openibd.service']", "[]", "install[9].units: expected at least one" },
+	{ "'start':true", "'start':'yes'", "install[9].start: expected true or false" },
+	{ "'net.core.rmem_max'", "'rmem_max'", "install[10].settings: \"rmem_max\": expected" },
+	{ "'net.core.rmem_max'", "'net..core'",
+	  "install[10].settings: \"net..core\": expected" },
+	{ "'net.core.rmem_max'", "'net/core/rmem_max'", "install[10].settings: \"net/core" },
+	{ "'net.core.rmem_max'", "'net.../etc'", "install[10].settings: \"net.../etc\"" },
+	{ "'net.core.rmem_max'", "'net.core.'",
+	  "install[10].settings: \"net.core.\": expected" },
+	{ "'net.core.rmem_max'", "'--net.core'",
+	  "install[10].settings: \"--net.core\": expected" },
+	{ "'67108864'", "67108864", "install[10].settings: \"net.core.rmem_max\": expected" },
+	{ "'67108864'", "' 1'", "install[10].settings: \"net.core.rmem_max\": expected" },
+	{ "'67108864'", "'1\\n2'", "install[10].settings: \"net.core.rmem_max\": expected" },
+	{ "'nofile':'65536'", "'nofile':'unlimited'",
+	  "install[11].settings: \"nofile\": expected an item of limits.conf" },
+	{ "'nofile':'65536'", "'nofile':'-1'", "install[11].settings: \"nofile\": expected" },
+	{ "'nofile':'65536'", "'nofile':'010'", "install[11].settings: \"nofile\": expected" },
+	{ "'nofile':'65536'", "'nofile':'0'", NULL },
+	{ "'nofile':'65536'", "'priority':'1'",
+	  "install[11].settings: \"priority\": expected" },
+	{ "{'do':'ipoib'}", "{'do':'ipoib','files':['b.ko']}",
+	  "install[12].files: unknown field" },
+	{ "{'do':'rdma_names'}", "{'do':'rdma_names','settings':{}}",
+	  "install[13].settings: unknown field" },
+	{ "'OS.EnableRDMA'", "'OS EnableRDMA'", "install[14].settings: \"OS EnableRDMA\"" },
+	{ "'OS.EnableRDMA'", "'#OS'", "install[14].settings: \"#OS\": expected" },
+	{ "'OS.EnableRDMA':'y'", "'OS.EnableRDMA':'y#'", "install[14].settings: \"OS.Enable" },
+	{ "'OS.EnableRDMA':'y'", "'OS.EnableRDMA':'y\\ny=1'",
+	  "install[14].settings: \"OS.Enable" },
+	{ "{'OS.EnableRDMA':'y'}", "{}", "install[14].settings: expected at least one" },
 
 	/* proof */
 	{ EXPECT, "{}", NULL },
@@ -224,6 +372,16 @@ static void test_text_and_back(void **state)
 	assert_false(record.step[1].tree[0]);
 	assert_true(record.step[1].tree[1]);
 	assert_int_equal(record.step[3].kind, RECORD_DO_LOAD);
+	assert_true(record.step[4].hold);
+	assert_null(record.step[5].version);
+	assert_true(record.step[6].tree[0]);
+	assert_int_equal(record.step[7].argv.count, 3);
+	assert_int_equal(record.step[7].code[0], RECORD_CODE_OK);
+	assert_int_equal(record.step[7].code[10], RECORD_CODE_REBOOT);
+	assert_int_equal(record.step[7].code[1], RECORD_CODE_FAILED);
+	assert_int_equal(record.step[8].code[0], RECORD_CODE_REBOOT);
+	assert_string_equal(record.step[7].env.item[1].key, "QUIET");
+	assert_string_equal(record.step[10].settings.item[1].value, "1 2");
 	assert_string_equal(record.expect.port, "physical");
 }
 
@@ -318,10 +476,12 @@ static void test_kinds(void **state)
 	(void)state;
 	assert_string_equal(record_do_name(RECORD_DO_FILES), "files");
 	assert_string_equal(record_do_name(RECORD_DO_PACKAGES), "packages");
-	assert_true(record_do_is_early(RECORD_DO_FILES) &&
-		    record_do_is_early(RECORD_DO_MODULES) &&
-		    record_do_is_early(RECORD_DO_LOAD));
-	assert_false(record_do_is_early(RECORD_DO_PACKAGES));
+	for (int kind = 0; kind < RECORD_DO_KINDS; kind++) {
+		assert_int_equal(record_do_find(record_do_name((enum record_do)kind)), kind);
+		assert_int_equal(record_do_is_early((enum record_do)kind),
+				 kind <= RECORD_DO_LOAD);
+	}
+	assert_int_equal(record_do_find("exe"), -1);
 }
 
 int main(void)

@@ -36,6 +36,33 @@ static struct steps steps_of(const struct sysroot *sysroot, const char *content)
 				.timeout_ms = 10000 };
 }
 
+/* A step of a record that has no other. */
+static enum reason do_one(const struct steps *steps, const struct record_step *step,
+			  struct err *err)
+{
+	struct record_step copy = *step;
+	struct record one = *steps->record;
+	struct steps here = *steps;
+
+	one.step = &copy;
+	one.step_count = 1;
+	here.record = &one;
+	return steps_do(&here, &copy, err);
+}
+
+static enum reason undo_one(const struct steps *steps, const struct record_step *step,
+			    struct err *err)
+{
+	struct record_step copy = *step;
+	struct record one = *steps->record;
+	struct steps here = *steps;
+
+	one.step = &copy;
+	one.step_count = 1;
+	here.record = &one;
+	return steps_undo(&here, &copy, err);
+}
+
 static void check_text(const struct sysroot *sysroot, const char *path, const char *wanted)
 {
 	AUTO_FREE char *text = sysroot_read(sysroot, path);
@@ -56,16 +83,70 @@ static void test_files(void **state)
 
 	sysroot_text(sysroot, "etc/modprobe.d/a.conf", "their own");
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+		assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 		check_text(sysroot, "etc/modprobe.d/a.conf", "new1");
-		check_text(sysroot, "etc/modprobe.d/a.conf.larder-backup", "their own");
 	}
 	close(steps.staged);
 	steps = steps_of(sysroot, "new2");
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 	check_text(sysroot, "etc/modprobe.d/a.conf", "new2");
-	check_text(sysroot, "etc/modprobe.d/a.conf.larder-backup", "their own");
+	assert_int_equal(undo_one(&steps, &step, &err), REASON_DONE);
+	check_text(sysroot, "etc/modprobe.d/a.conf", "their own");
 	close(steps.staged);
+}
+
+/* What the step made is gone again, folders and all; and what stands in the way is told before. */
+static void test_files_undone(void **state)
+{
+	const char *names[] = { "conf/a.conf" };
+	const struct record_step step = { .kind = RECORD_DO_FILES,
+					  .files = { names, 1 },
+					  .into = "/srv/new/folder" };
+	struct sysroot *sysroot = *state;
+	const struct steps steps = steps_of(sysroot, "new1");
+	struct err err = { 0 };
+
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
+	check_text(sysroot, "srv/new/folder/a.conf", "new1");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(undo_one(&steps, &step, &err), REASON_DONE);
+		assert_false(fs_exists(sysroot->machine.root, "srv"));
+	}
+	close(steps.staged);
+}
+
+static void test_check(void **state)
+{
+	const char *conf[] = { "conf/a.conf" }, *modules[] = { "m/a.ko" };
+	struct record_step step[] = {
+		{ .kind = RECORD_DO_FILES, .files = { conf, 1 }, .into = "/srv/new" },
+		{ .kind = RECORD_DO_MODULES, .files = { modules, 1 } },
+	};
+	struct sysroot *sysroot = *state;
+	const struct record both = { .file = files,
+				     .file_count = COUNT_OF(files),
+				     .step = step,
+				     .step_count = COUNT_OF(step) };
+	const struct steps steps = { .machine = &sysroot->machine,
+				     .kernel = KERNEL,
+				     .record = &both };
+	struct space space = { 0 }, full = { 0 };
+	struct err err = { 0 };
+
+	assert_int_equal(steps_check(&steps, &space, &err), REASON_STEP_FAILED);
+	assert_string_equal(err.text, "/lib/modules/" KERNEL ": no such folder");
+	assert_int_equal(space.count, 0);
+	sysroot_text(sysroot, FOLDER "modules.dep", "1234");
+	CHECK(steps_check(&steps, &space, &err) == REASON_DONE, "%s", err.text);
+	assert_int_equal(space.count, 1);
+	assert_int_equal(space.disk[0].bytes, 2 * STEPS_MARGIN + 12);
+	full = space;
+	full.disk[0].bytes = UINT64_MAX / 2;
+	assert_int_equal(steps_check(&steps, &full, &err), REASON_NO_SPACE);
+	assert_false(fs_exists(sysroot->machine.root, "srv"));
+	sysroot_text(sysroot, "srv/new/a.conf/in", "a folder in the way");
+	assert_int_equal(steps_check(&steps, &space, &err), REASON_STEP_FAILED);
+	assert_string_equal(err.text, "/srv/new: a.conf: something else stands there");
 }
 
 /* No link, of whatever kind, leads a file out of the sysroot or through to another file. */
@@ -82,12 +163,12 @@ static void test_links(void **state)
 	sysroot_text(sysroot, "etc/precious", "precious");
 	sysroot_link(sysroot, "etc/linked", "/srv");
 	sysroot_link(sysroot, "srv/a.conf", "../etc/precious");
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 	check_text(sysroot, "srv/a.conf", "new1");
 	check_text(sysroot, "etc/precious", "precious");
 	assert_false(fs_exists(AT_FDCWD, "/srv/a.conf"));
 	sysroot_link(sysroot, "staged/conf/a.conf", "../../etc/precious");
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_STEP_FAILED);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_STEP_FAILED);
 	close(steps.staged);
 }
 
@@ -102,10 +183,10 @@ static void test_drafts(void **state)
 	const struct steps steps = steps_of(sysroot, "new1");
 	struct err err = { 0 };
 
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 	sysroot_text(sysroot, "etc/shared/.a.conf.draft", "ours");
 	sysroot_text(sysroot, "etc/shared/.b.conf.draft", "another's");
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 	check_text(sysroot, "etc/shared/a.conf", "new1");
 	check_text(sysroot, "etc/shared/.a.conf.draft", NULL);
 	check_text(sysroot, "etc/shared/.b.conf.draft", "another's");
@@ -142,20 +223,20 @@ static void test_modules(void **state)
 	const struct steps steps = steps_of(sysroot, "text");
 	struct err err = { 0 };
 
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_STEP_FAILED);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_STEP_FAILED);
 	assert_string_equal(err.text, "/lib/modules/" KERNEL ": no such folder");
 	sysroot_text(sysroot, FOLDER "updates/larder/a.ko.xz", "twin");
 	sysroot_text(sysroot, FOLDER "updates/larder/.b.ko.draft", "left by a crash");
 	sysroot_text(sysroot, FOLDER "updates/larder/b.ko", "another bundle's");
-	assert_int_equal(steps_do(&steps, &bad, &err), REASON_STEP_FAILED);
+	assert_int_equal(do_one(&steps, &bad, &err), REASON_STEP_FAILED);
 	/* depmod refuses what is no ELF, or there is none here: the file is in place before. */
-	steps_do(&steps, &step, &err);
+	do_one(&steps, &step, &err);
 	check_text(sysroot, FOLDER "updates/larder/a.ko", "text");
 	check_text(sysroot, FOLDER "updates/larder/a.ko.xz", NULL);
 	check_text(sysroot, FOLDER "updates/larder/.b.ko.draft", NULL);
 	check_text(sysroot, FOLDER "updates/larder/b.ko", "another bundle's");
 	/* The same bytes again: depmod is not even started. */
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 	close(steps.staged);
 }
 
@@ -172,9 +253,9 @@ static void test_load(void **state)
 	struct err err = { 0 };
 
 	/* There is no modprobe inside this sysroot, so it can only fail where it is started. */
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_STEP_FAILED);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_STEP_FAILED);
 	sysroot_text(sysroot, "sys/module/mlx5_core/refcnt", "0");
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_DONE);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_DONE);
 }
 
 static void test_packages_mixed(void **state)
@@ -187,7 +268,7 @@ static void test_packages_mixed(void **state)
 				     .record = &record };
 	struct err err = { 0 };
 
-	assert_int_equal(steps_do(&steps, &step, &err), REASON_STEP_FAILED);
+	assert_int_equal(do_one(&steps, &step, &err), REASON_STEP_FAILED);
 }
 
 static void test_in_place(void **state)
@@ -336,7 +417,7 @@ static void test_tree_is_left_alone(void **state)
 	struct err err = { 0 };
 	bool changed = false;
 
-	check_good(place_tree(steps.staged, "opt/tool", to, "tool", true, &changed, &err), &err,
+	check_good(place_tree(steps.staged, "opt/tool", to, "tool", &changed, &err), &err,
 		   "first");
 	assert_true(changed);
 	changed = false;
@@ -345,7 +426,7 @@ static void test_tree_is_left_alone(void **state)
 
 		assert_int_equal(fstatat(to, path, &before[i], AT_SYMLINK_NOFOLLOW), 0);
 	}
-	check_good(place_tree(steps.staged, "opt/tool", to, "tool", true, &changed, &err), &err,
+	check_good(place_tree(steps.staged, "opt/tool", to, "tool", &changed, &err), &err,
 		   "second");
 	assert_false(changed);
 	for (size_t i = 0; tree_rows[i].path; i++) {
@@ -487,14 +568,14 @@ static void test_place_mode(void **state)
 	bool changed = false;
 
 	sysroot_text(sysroot, "from/x", "tool");
-	check_good(place_file(from, "x", to, "x", 0755, false, &changed, &err), &err, "place");
+	check_good(place_file(from, "x", to, "x", 0755, &changed, &err), &err, "place");
 	assert_true(changed);
 	assert_int_equal(fstatat(to, "x", &status, 0), 0);
 	assert_int_equal(status.st_mode & 07777, 0755);
 	changed = false;
-	check_good(place_file(from, "x", to, "x", 0755, false, &changed, &err), &err, "place");
+	check_good(place_file(from, "x", to, "x", 0755, &changed, &err), &err, "place");
 	assert_false(changed);
-	check_good(place_file(from, "x", to, "x", 0644, false, &changed, &err), &err, "place");
+	check_good(place_file(from, "x", to, "x", 0644, &changed, &err), &err, "place");
 	assert_true(changed);
 }
 
@@ -563,6 +644,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		sysroot_test(test_files),
+		sysroot_test(test_files_undone),
+		sysroot_test(test_check),
 		sysroot_test(test_links),
 		sysroot_test(test_modules),
 		sysroot_test(test_load),
