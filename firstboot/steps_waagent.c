@@ -55,26 +55,30 @@ static char *with_setting(const char *text, const struct record_setting *setting
 	return result;
 }
 
-/* What is there, and what should be. ERR_MISSING: there is no such file. */
-static int read_both(const struct steps *steps, const struct record_step *step, char **out_now,
-		     char **out_wanted, struct err *err)
+/* The text with all settings of the step; the caller frees. */
+static char *with_settings(const char *text, const struct record_step *step)
+{
+	char *result = must_strdup(text);
+
+	for (size_t i = 0; i < step->settings.count; i++) {
+		AUTO_FREE char *before = result;
+
+		result = with_setting(before, &step->settings.item[i]);
+	}
+	return result;
+}
+
+/* ERR_MISSING: there is no such file. */
+static int read_now(const struct steps *steps, char **out, struct err *err)
 {
 	AUTO_FREE char *now = NULL;
-	char *wanted;
 	size_t size;
 
 	if (machine_read(steps->machine, PATH, MAX_BYTES, &now, &size, err) < 0)
 		return -1;
 	if (strlen(now) != size)
 		return err_set(err, ERR_INVALID, PATH ": holds a NUL");
-	wanted = must_strdup(now);
-	for (size_t i = 0; i < step->settings.count; i++) {
-		AUTO_FREE char *before = wanted;
-
-		wanted = with_setting(before, &step->settings.item[i]);
-	}
-	*out_now = take_ptr(&now);
-	*out_wanted = wanted;
+	*out = take_ptr(&now);
 	return 0;
 }
 
@@ -98,16 +102,17 @@ static enum reason act(const struct steps *steps, const struct record_step *step
 	AUTO_FREE char *now = NULL, *wanted = NULL;
 	struct err why = { 0 };
 
-	if (read_both(steps, step, &now, &wanted, &why) == 0)
-		return strcmp(now, wanted) == 0
-			       ? REASON_DONE
-			       : steps_judge(replace(steps, step, wanted, err), err);
-	if (why.kind != ERR_MISSING) {
+	if (read_now(steps, &now, &why) < 0 && why.kind == ERR_MISSING) {
+		steps_tell(steps, "waagent not configured", PATH " is not here");
+		return REASON_DONE;
+	}
+	if (!now) {
 		*err = why;
 		return steps_reason(err);
 	}
-	steps_tell(steps, "waagent not configured", PATH " is not here");
-	return REASON_DONE;
+	wanted = with_settings(now, step);
+	return strcmp(now, wanted) == 0 ? REASON_DONE
+					: steps_judge(replace(steps, step, wanted, err), err);
 }
 
 static bool done(const struct steps *steps, const struct record_step *step)
@@ -115,16 +120,30 @@ static bool done(const struct steps *steps, const struct record_step *step)
 	AUTO_FREE char *now = NULL, *wanted = NULL;
 	struct err why = { 0 };
 
-	if (read_both(steps, step, &now, &wanted, &why) < 0)
+	if (read_now(steps, &now, &why) < 0)
 		return why.kind == ERR_MISSING;
+	wanted = with_settings(now, step);
 	return strcmp(now, wanted) == 0;
 }
 
+/* The file is its owner's: what was changed in it since then stays. */
 static int put_back(const struct steps *steps, const struct record_step *step, struct err *err)
 {
+	AUTO_FREE char *before = NULL, *now = NULL, *wanted = NULL;
 	AUTO_CLOSE int dir = -1;
+	struct err why = { 0 };
 	bool changed = false;
 
+	if (undo_read_text(steps, step, NAME, &before, err) < 0)
+		return -1;
+	if (!before)
+		return 0;
+	wanted = with_settings(before, step);
+	if (read_now(steps, &now, &why) < 0 ||
+	    (strcmp(now, wanted) != 0 && strcmp(now, before) != 0)) {
+		steps_tell(steps, "waagent not put back", PATH " was changed since then");
+		return 0;
+	}
 	if (machine_open_dir(steps->machine, FOLDER, &dir, err) < 0)
 		return -1;
 	return undo_put_back(steps, step, NAME, dir, NAME, &changed, err);

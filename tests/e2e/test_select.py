@@ -265,13 +265,13 @@ def test_a_bundle_without_sources_and_note_is_refused(family, notes):
 
 
 def test_what_a_verifier_would_refuse_is_never_baked(family):
-    """A record is read back in the run that packs it; here for two packages of one name."""
+    """What is packed has to stand the rules of a record; here it has two packages of one name."""
     takes = [{"file": "cx5", "into": "A"}, {"file": "cx5", "into": "B"}]
     family.write(lambda document: document["bundles"][0].update(
         take=[*takes, {"file": "shared", "into": "D"}], install=[{"do": "packages", "files": ["*.deb"]}]))
     family.fetch()
     for _ in range(2):
-        refused("nics 1.0 (cx5): record: install[0].files", "larder", *family.bake_args())
+        refused("nics 1.0 (cx5): install[0].files", "larder", *family.bake_args())
     assert not (family.cache / "index.json").exists()
 
 

@@ -317,6 +317,16 @@ def test_a_failure_behind_them_puts_them_back(machine):
     assert everything(made.root) == before
 
 
+def test_what_its_owner_changed_in_waagent_conf_since_then_stays(machine):
+    made = machine(SETTINGS[2])
+    made.write("etc/waagent.conf", CONFIG)
+    made.run()
+    text = made.read("etc/waagent.conf") + "ResourceDisk.Format=y\n"
+    made.write("etc/waagent.conf", text)
+    made.undo()
+    assert made.read("etc/waagent.conf") == text and "was changed since then" in made.events()
+
+
 def test_a_unit_that_was_enabled_stays_so(machine):
     made = machine(SETTINGS[4])
     made.write(f"tmp/enabled-{UNIT}", "")
