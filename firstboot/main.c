@@ -10,6 +10,32 @@
 
 #define EXIT_USAGE 1 /* as Azure's extension has it; cli.h says 2 */
 
+/* Rows that several verbs have; the argument is the struct of theirs. */
+#define SYSROOT(args)                                                                          \
+	{                                                                                      \
+		"sysroot", "DIR", "where the machine is found; default /",                     \
+			offsetof(struct args, sysroot), CLI_TEXT                               \
+	}
+#define JSON(args)                                                                             \
+	{                                                                                      \
+		"json", NULL, "print one JSON document", offsetof(struct args, json), CLI_TEXT \
+	}
+#define STATUS_JSON(args)                                                                      \
+	{                                                                                      \
+		"json", NULL, "print the status document", offsetof(struct args, json),        \
+			CLI_TEXT                                                               \
+	}
+#define RUN_REPORT                                                                             \
+	{                                                                                      \
+		"report", "FILE", "write the status document there",                           \
+			offsetof(struct run_args, report), CLI_TEXT                            \
+	}
+#define REBOOT_EXIT                                                                            \
+	{                                                                                      \
+		"reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0", \
+			offsetof(struct run_args, reboot_exit), CLI_NUMBER                     \
+	}
+
 static const struct cli_option run_options[] = {
 	{ "early", NULL, "before the network is configured: dead network devices only",
 	  offsetof(struct run_args, early), CLI_TEXT },
@@ -17,45 +43,34 @@ static const struct cli_option run_options[] = {
 	  offsetof(struct run_args, again), CLI_TEXT },
 	{ "dry-run", NULL, "up to the first change: say, step by step, what would be done",
 	  offsetof(struct run_args, dry), CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found, for tests and images; default /",
-	  offsetof(struct run_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
-	  CLI_TEXT },
-	{ "report", "FILE", "write the status document there",
-	  offsetof(struct run_args, report), CLI_TEXT },
-	{ "reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0",
-	  offsetof(struct run_args, reboot_exit), CLI_NUMBER },
+	SYSROOT(run_args),
+	STATUS_JSON(run_args),
+	RUN_REPORT,
+	REBOOT_EXIT,
 	{ 0 },
 };
 
 static const struct cli_option undo_options[] = {
 	{ "bundle", "NAME", "only this bundle, and what needs it; default all",
 	  offsetof(struct run_args, bundle), CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct run_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print the status document", offsetof(struct run_args, json),
-	  CLI_TEXT },
-	{ "report", "FILE", "write the status document there",
-	  offsetof(struct run_args, report), CLI_TEXT },
-	{ "reboot-exit", "N", "exit code (3 to 125) when a reboot is needed; default 0",
-	  offsetof(struct run_args, reboot_exit), CLI_NUMBER },
+	SYSROOT(run_args),
+	STATUS_JSON(run_args),
+	RUN_REPORT,
+	REBOOT_EXIT,
 	{ 0 },
 };
 
 static const struct cli_option show_options[] = {
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct show_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT },
+	SYSROOT(show_args),
+	JSON(show_args),
 	{ 0 },
 };
 
 static const struct cli_option status_options[] = {
 	{ "wait", NULL, "until this boot's main moment is over, and exit with its code",
 	  offsetof(struct status_args, wait), CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct status_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct status_args, json),
-	  CLI_TEXT },
+	SYSROOT(status_args),
+	JSON(status_args),
 	{ 0 },
 };
 
@@ -64,33 +79,28 @@ static const struct cli_option plan_options[] = {
 	  offsetof(struct show_args, explain), CLI_TEXT },
 	{ "early", NULL, "what the early moment would do", offsetof(struct show_args, early),
 	  CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct show_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct show_args, json), CLI_TEXT },
+	SYSROOT(show_args),
+	JSON(show_args),
 	{ 0 },
 };
 
 static const struct cli_option ready_options[] = {
 	{ "kernel", "RELEASE", "the kernel that is asked about",
 	  offsetof(struct kernel_args, kernel), CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct kernel_args, sysroot), CLI_TEXT },
-	{ "json", NULL, "print one JSON document", offsetof(struct kernel_args, json),
-	  CLI_TEXT },
+	SYSROOT(kernel_args),
+	JSON(kernel_args),
 	{ 0 },
 };
 
 static const struct cli_option unstage_options[] = {
 	{ "kernel", "RELEASE", "a kernel that is being removed",
 	  offsetof(struct kernel_args, kernel), CLI_TEXT },
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct kernel_args, sysroot), CLI_TEXT },
+	SYSROOT(kernel_args),
 	{ 0 },
 };
 
 static const struct cli_option reset_options[] = {
-	{ "sysroot", "DIR", "where the machine is found; default /",
-	  offsetof(struct reset_args, sysroot), CLI_TEXT },
+	SYSROOT(reset_args),
 	{ 0 },
 };
 
@@ -105,8 +115,9 @@ static const struct cli_verb verbs[] = {
 		  "older one is not obeyed afterwards. Configuration: KEY=VALUE in "
 		  "/etc/larder/firstboot.conf, in /etc/larder/conf.d/*.conf and, as "
 		  "larder.KEY=VALUE, on the kernel command line. Keys: enabled=yes|no; "
-		  "steps=files,modules,load,packages, which only ever takes kinds of steps "
-		  "away; "
+		  "steps=KIND,..., of files, modules, load, packages, dkms, command, service, "
+		  "sysctl, limits, ipoib, rdma_names and waagent, which only ever takes kinds "
+		  "of steps away; "
 		  "carrier_timeout_s; step_timeout_s; early_budget_s (5 to 110, default 100) "
 		  "and budget_s (5 to 3600, default 840) for all of a moment; "
 		  "reload=auto|never, whether a driver in use may be replaced without a "
