@@ -25,10 +25,10 @@ static void test_samples(void **state)
 		"larder_run_reboot_required{moment=\"main\"} 0",
 		"larder_run_reason{moment=\"main\",state=\"failed\",reason=\"kernel\"} 1",
 		"larder_device_bound{moment=\"early\",address=\"a:b\",driver=\"mlx5_core\"} 1",
-		"larder_device_bound{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",driver=\"\"} "
-		"0",
-		"larder_device_proven{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",outcome="
-		"\"kernel\"} 0",
+		/* clang-format off */
+		"larder_device_bound{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",driver=\"\"} 0",
+		"larder_device_proven{moment=\"main\",address=\"a\\\"b\\\\c\\nd\",outcome=\"kernel\"} 0",
+		/* clang-format on */
 		"larder_kernel_uncovered{kernel=\"6.1\",address=\"a:b\"} 1",
 		"larder_statement_serial{name=\"hpc\"} 12",
 	};
