@@ -147,11 +147,15 @@ int fs_write_all(int fd, const void *data, size_t size, struct err *err)
 /* Makes one directory level if it is missing and enters it. Closes *at and replaces it. */
 static int enter_dir(int *at, const char *name, mode_t mode, int flags, struct err *err)
 {
-	int next;
+	int next, made = mkdirat(*at, name, mode) == 0 ? 0 : errno;
 
-	if (mkdirat(*at, name, mode) < 0 && errno != EEXIST && errno != EROFS)
+	if (made != 0 && made != EEXIST && made != EROFS)
 		return err_errno(err, "make folder %s", name);
 	next = openat(*at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+	if (next < 0 && errno == ENOENT && made == EROFS) {
+		errno = made; /* that is why it is not there */
+		return err_errno(err, "make folder %s", name);
+	}
 	if (next < 0)
 		return err_errno(err, "open folder %s", name);
 	close(*at);
