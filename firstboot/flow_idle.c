@@ -102,21 +102,34 @@ static bool any_dead(const struct facts *facts)
 	return false;
 }
 
-/* udev may be about to load the driver that the system has itself. Its queue file exists while it has work. */
+/* Looks at the devices without a driver alone. */
+static void refresh_dead(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->facts.device_count; i++) {
+		if (choose_is_dead(&flow->facts.device[i]))
+			detect_refresh(flow->machine, &flow->facts.device[i]);
+	}
+}
+
+/* udev may be about to load the driver that the system has itself. Its queue file exists while it has work. Most boots wait
+ * here, so waiting costs little; afterwards the machine is looked at anew. */
 static enum flow_verdict wait_for_udev(struct flow *flow)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000000L };
 	uint64_t deadline = fs_boot_ms() + UDEV_WAIT_MS;
-	enum flow_verdict verdict = FLOW_GO;
+	bool waited = false;
 
-	while (verdict == FLOW_GO && any_dead(&flow->facts) && fs_boot_ms() < deadline &&
+	while (any_dead(&flow->facts) && fs_boot_ms() < deadline &&
 	       fs_exists(flow->machine->root, "run/udev/queue")) {
 		nanosleep(&pause, NULL);
-		facts_free(&flow->facts);
-		stamp_free(&flow->stamp);
-		verdict = flow_detect(flow);
+		refresh_dead(flow);
+		waited = true;
 	}
-	return verdict;
+	if (!waited)
+		return FLOW_GO;
+	facts_free(&flow->facts);
+	stamp_free(&flow->stamp);
+	return flow_detect(flow);
 }
 
 static enum flow_verdict nothing(struct flow *flow, const char *state, const char *text)

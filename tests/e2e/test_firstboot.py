@@ -291,6 +291,25 @@ def test_early_leaves_what_is_not_early_to_main(shop, tmp_path):
     assert not installed(root)
 
 
+def test_waiting_for_udev_looks_at_little(shop, tmp_path):
+    """As long as udev works on its queue, a NIC without a driver may yet get one; the machine is not detected all the time."""
+    root, trace = make_root(tmp_path / "root", driver=None), tmp_path / "trace"
+    shop.embed(root)
+    (root / "run/udev").mkdir()
+    (root / "run/udev/queue").touch()
+    bound = device(root, "a1b2:00:03.0", DEVICE, "nic") / "driver"
+    agent = subprocess.Popen(["strace", "-f", "-o", trace, BUILD / "larder-firstboot", "run", "--early", "--sysroot", root],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while agent.poll() is None and (not trace.exists() or trace.read_text().count("udev/queue") < 20):
+        time.sleep(0.01)
+    (root / "sys/devices/pci" / ADDRESS / "driver").symlink_to(os.readlink(bound))
+    assert agent.wait(timeout=60) == 0
+    early = json.loads((root / "run/larder/status.json").read_text())["moments"]["early"]
+    assert early["text"] == "nothing to do early: every network device has a driver", early
+    text = trace.read_text()
+    assert text.count("udev/queue") >= 20 and 1 <= text.count("os-release") <= 4, text.count("os-release")
+
+
 def test_a_second_run_waits_for_the_first(root):
     (root / "run/larder").mkdir(exist_ok=True)
     lock = root / "run/larder/lock"
