@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pieces
+import powercut
 from pieces import (  # noqa: F401 - tests need only this module
-    add_module, add_report, check_disk, enable, install_modules, kernel_deb, kernel_files,
-    kernel_image, kernel_release, link, list_folder, locked, make_disk, make_initrd, make_root,
-    make_tiny_root, module_file, pack_initrd, read_file, remove_modules, root_folder, write)
+    GUEST_FILES, add_module, add_report, check_disk, check_part, closure, enable,
+    install_modules, kernel_deb, kernel_files, kernel_image, kernel_release, link, list_folder,
+    locked, make_disk, make_initrd, make_root, make_tiny_disk, make_tiny_root, module_file,
+    pack_initrd, read_file, recovered, remove_modules, root_folder, run, write)
 
 KVM_SECONDS = 10
 KVM_MARKER = "@guest-done"
@@ -175,28 +177,46 @@ def read_report(result):
 # Running QEMU
 
 
-def read_console(process, start, deadline, stop_at):
+@dataclass
+class Watch:
+    """What happens while a guest runs; patterns are searched in each line of its console."""
+    timeout: float       # seconds until QEMU is killed
+    stop_at: str = None  # the power is cut at the first line that matches,
+    stop_after: float = 0    # so many seconds later
+    acts: dict = field(default_factory=dict)  # pattern -> called once, at its first line
+
+    def __post_init__(self):
+        self.deadline = time.monotonic() + self.timeout
+        self.why = "timeout"  # it would be stopped at its deadline
+        self.left = dict(self.acts)
+
+    def see(self, text):
+        """Judge a fresh line."""
+        for pattern in [pattern for pattern in self.left if re.search(pattern, text)]:
+            self.left.pop(pattern)()
+        if self.stop_at and self.why == "timeout" and re.search(self.stop_at, text):
+            self.deadline, self.why = time.monotonic() + self.stop_after, "stop_at"
+
+
+def read_console(process, start, watch):
     """(lines with their seconds, why it was stopped) until QEMU ends or has to be stopped."""
-    lines, rest, stopped = [], b"", None
-    while stopped is None:
-        left = max(0, deadline - time.monotonic())
+    lines, rest = [], b""
+    while (left := watch.deadline - time.monotonic()) > 0:
         ready, _, _ = select.select([process.stdout], [], [], left)
         chunk = os.read(process.stdout.fileno(), 65536) if ready else b""
         now = time.monotonic() - start
         if ready and not chunk:
             break
-        if not left:
-            stopped = "timeout"
         *whole, rest = (rest + chunk).split(b"\n")
-        fresh = [(now, line.decode(errors="replace").strip("\r")) for line in whole]
-        lines += fresh
-        if stop_at and any(re.search(stop_at, text) for _, text in fresh):
-            stopped = "stop_at"
-    return lines + ([(now, rest.decode(errors="replace"))] if rest else []), stopped
+        for line in whole:
+            lines.append((now, line.decode(errors="replace").strip("\r")))
+            watch.see(lines[-1][1])
+    return lines + ([(now, rest.decode(errors="replace"))] if rest else []), \
+        watch.why if left <= 0 else None
 
 
-def run_qemu(options, timeout, log, stop_at=None):
-    """Run QEMU with its serial port on a pipe; it dies with us, in time, or at stop_at."""
+def run_qemu(options, watch, log):
+    """Run QEMU with its serial port on a pipe; it dies with us, or as watch says."""
     command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
                "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]
     command += map(str, options)
@@ -206,7 +226,7 @@ def run_qemu(options, timeout, log, stop_at=None):
                                    stdout=subprocess.PIPE, stderr=errors)
         stopped = "error"
         try:
-            lines, stopped = read_console(process, start, start + timeout, stop_at)
+            lines, stopped = read_console(process, start, watch)
         finally:
             status = end_process(process, kill=stopped is not None)
         seconds = time.monotonic() - start
@@ -242,11 +262,13 @@ def nic_options(nic, forward):
     return options
 
 
-def disk_options(disks, snapshot):
+def disk_options(disks, snapshot, writes):
     """Virtio disks, the first /dev/vda; a throwaway guest need not sync the host's."""
     options = []
-    for disk in disks:
+    for number, disk in enumerate(disks):
         drive = f"file={disk},format=raw,if=virtio,cache=unsafe"
+        if writes and number == 0:
+            drive = f"if=virtio,cache=writeback,{powercut.logged_drive(disk, writes)}"
         options += ["-drive", drive + (",snapshot=on" if snapshot else "")]
     return options
 
@@ -268,7 +290,7 @@ def kvm_boots():
         pieces.bare_root(root, init)
         initrd = pack_initrd(root, Path(folder) / "initrd")
         options = machine_options("kvm", 1, 256, initrd, "")
-        return run_qemu(options, KVM_SECONDS, Path(folder) / "log").complete
+        return run_qemu(options, Watch(KVM_SECONDS), Path(folder) / "log").complete
 
 
 @functools.cache
@@ -288,17 +310,17 @@ def accelerator():
 
 
 def run_guest(initrd, disks, nic, log, *, timeout, wait, cpus, memory_mib, forward=None,
-              append="", snapshot=False, stop_at=None, extra=(), accel=None):
+              append="", snapshot=False, writes=None, extra=(), accel=None, **watch):
     """What boot() and boot_tiny() share; returns a Result.
 
     nic: QEMU's model name, several, or None.   forward: see nic_options().
-    wait: seconds the guest waits for an address.   timeout: seconds until QEMU is killed.
-    stop_at: a pattern; the power is cut at the first console line that matches.
-    snapshot: leave the disks as they are.   append, extra: for the kernel, for QEMU."""
+    wait: seconds the guest waits for an address.   timeout, stop_at, stop_after, acts: see Watch.
+    snapshot: leave the disks as they are.   append, extra: for the kernel, for QEMU.
+    writes: a file that gets each write to the first disk, see powercut.py."""
     append = f"guest.wait={wait} {append}"
     options = machine_options(accel or accelerator(), cpus, memory_mib, initrd, append)
-    options += disk_options(disks, snapshot) + nic_options(nic, forward) + list(extra)
-    return run_qemu(options, timeout, Path(log), stop_at)
+    options += disk_options(disks, snapshot, writes) + nic_options(nic, forward) + list(extra)
+    return run_qemu(options, Watch(timeout, **watch), Path(log))
 
 
 def boot(disk, nic="e1000e", *, disks=(), log=None, **options):

@@ -313,16 +313,38 @@ def busybox_root(dest, modules, init):
 
 
 def make_tiny_root(dest):
-    """A root for boot_tiny(): busybox, NIC modules but the withheld one, and the report.
+    """A root for boot_tiny(): busybox and kmod, NIC modules but the withheld one, and the report.
 
     /init runs /test.sh if the test puts one there."""
     dest = busybox_root(dest, TINY_MODULES, "tiny-init.sh")
+    add_kmod(dest)
     install_report(dest, "tiny-report.sh", "udhcpc.sh")
     shutil.copy("/etc/os-release", dest / "etc/os-release")
     write(dest, "etc/machine-id", TEXTS["etc/machine-id"])
     write(dest, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     write(dest, "etc/group", "root:x:0:\n")
     return dest
+
+
+def add_kmod(root):
+    """The distribution's own modprobe and depmod, which busybox's differ from, in a root of busybox."""
+    kmod = Path("usr/bin/kmod")
+    for name in run("chroot", root_folder(), "ldd", f"/{kmod}").split() + [f"/{kmod}"]:
+        if name.startswith("/"):
+            (root / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root_folder() / name[1:], root / name[1:])
+    for name in ("modprobe", "depmod", "insmod", "rmmod", "lsmod", "modinfo"):
+        for folder in ("bin", "usr/bin"):
+            remove(root / folder / name)
+        link(root / "usr/sbin" / name, f"/{kmod}")
+        link(root / "sbin" / name, f"/usr/sbin/{name}")
+
+
+def make_tiny_disk(root, disk, size_mib=160):
+    """The tiny guest's root as a disk for boot()."""
+    remove(root / "sbin/init")
+    link(root / "sbin/init", "/init")
+    return make_disk(root, disk, size_mib)
 
 
 def pack_initrd(folder, dest):
@@ -358,30 +380,41 @@ def make_disk(root, disk, size_mib=1024):
     return Path(disk)
 
 
-def read_file(disk, path):
+@contextlib.contextmanager
+def recovered(disk):
+    """The partition as the boot after a power cut finds it: a copy with its journal replayed.
+
+    e2fsck cannot recover a journal at an offset, and debugfs does not."""
+    with tempfile.TemporaryDirectory(dir=Path(disk).resolve().parent) as folder:
+        part = Path(folder) / "part"
+        run("dd", f"if={disk}", f"of={part}", "bs=1M", f"skip={PART_OFFSET}", "iflag=skip_bytes",
+            "conv=sparse")
+        subprocess.run(["e2fsck", "-E", "journal_only", "-p", part], capture_output=True)
+        yield part
+
+
+def read_file(disk, path, offset=PART_OFFSET):
     """Bytes of a file on a disk that was shut down cleanly; None if it is not there."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        run("debugfs", "-R", f'dump "{path}" {out}', f"{disk}?offset={PART_OFFSET}")
+        run("debugfs", "-R", f'dump "{path}" {out}', f"{disk}?offset={offset}")
         return out.read_bytes() if out.exists() else None
 
 
-def list_folder(disk, path):
+def list_folder(disk, path, offset=PART_OFFSET):
     """Names in a folder of a stopped disk; empty if it is not there."""
-    said = run("debugfs", "-R", f'ls -p "{path}"', f"{disk}?offset={PART_OFFSET}")
+    said = run("debugfs", "-R", f'ls -p "{path}"', f"{disk}?offset={offset}")
     rows = [line.split("/") for line in said.splitlines()]
     return sorted(row[5] for row in rows if len(row) == 8 and row[5] not in (".", ".."))
 
 
-def check_disk(disk, repair=False):
-    """(e2fsck's exit status, its words) for the partition; 0 is clean.
-
-    repair=True replays the journal and preens first, as a boot after a power cut would. That
-    happens on a copy of the partition, for e2fsck cannot recover a journal at an offset."""
-    with tempfile.TemporaryDirectory(dir=Path(disk).resolve().parent) as folder:
-        part = Path(folder) / "part"
-        run("dd", f"if={disk}", f"of={part}", "bs=1M", "skip=1", "conv=sparse")
-        if repair:
-            subprocess.run(["e2fsck", "-p", part], capture_output=True)
-        done = subprocess.run(["e2fsck", "-f", "-n", part], capture_output=True, text=True)
+def check_part(part):
+    """(e2fsck's exit status, its words) for a file system; 0 is clean."""
+    done = subprocess.run(["e2fsck", "-f", "-n", part], capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
+
+
+def check_disk(disk):
+    """The same for a disk's partition, after its journal was replayed."""
+    with recovered(disk) as part:
+        return check_part(part)

@@ -12,6 +12,11 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("LARDER_BUILD", "build")
 STORE = TOP / "build/vm/store"  # shared: a package is fetched once
 NIC_MANIFEST = TOP / "manifests/debian-nic.json"
+UDEV_WAIT_MS = 5000  # the agent's, in the early moment
+AGENT = "/usr/libexec/larder/larder-firstboot"
+RUN_EARLY, RUN_MAIN = f"{AGENT} run --early\n", f"{AGENT} run\n"
+# tell LABEL OPTION...: run the agent, and say its status document on one line
+TELL = f'tell() {{ label=$1; shift; echo "told $label $({AGENT} run "$@" --json 2>/run/said | tr -d "\\n")"; }}\n'
 
 
 class Failed(Exception):
@@ -55,10 +60,15 @@ def make_trust(folder, name="fleet", echo=None):
 
 
 def write_site(folder, release=None):
-    """A site file whose one kernel is the guest's."""
-    site = folder / "site.json"
+    """A site file whose one kernel is the guest's, and whose debian-12 is the full guest."""
+    site, root = folder / "site.json", guest.root_folder()
+    for source, name in (("etc/apt/sources.list", "guest.list"), ("var/lib/dpkg/status", "guest.status"),
+                         ("usr/share/keyrings/debian-archive-keyring.gpg", "guest.gpg")):
+        shutil.copy(root / source, folder / name)
     sets = {"site-kernels": [release or guest.kernel_release()]}
-    site.write_text(json.dumps({"format": "larder.site.v1", "sets": sets}, indent=1))
+    repos = {"debian-12": {"manager": "apt", "sources": "guest.list", "keyring": "guest.gpg",
+                           "installed": "guest.status"}}
+    site.write_text(json.dumps({"format": "larder.site.v1", "sets": sets, "repos": repos}, indent=1))
     return site
 
 
@@ -69,15 +79,18 @@ def bring_manifest(folder, source=NIC_MANIFEST):
     return target
 
 
-def fetch(manifest, site, store=STORE, echo=None):
-    """Fetch what a manifest names."""
-    larder("fetch", manifest, "--store", store, "--site", site, echo=echo)
+def fetch(manifest, site, *options, store=STORE, echo=None):
+    """Fetch what a manifest names; other tests may be fetching, too."""
+    with guest.locked("store"):
+        larder("fetch", *options, manifest, "--store", store, "--site", site, echo=echo)
 
 
 def bake(manifest, site, cache, *options, store=STORE, echo=None):
-    """Bake a cache; options are --key FILE or --unsigned and others."""
-    larder("bake", manifest, "--store", store, "--site", site, "--cache", cache, *options,
-           echo=echo)
+    """Bake a cache of one manifest or several; options are --key FILE or --unsigned and others."""
+    manifests = manifest if isinstance(manifest, tuple) else (manifest,)
+    with guest.locked("store"):
+        larder("bake", *manifests, "--store", store, "--site", site, "--cache", cache, *options,
+               echo=echo)
     return cache
 
 
@@ -107,6 +120,91 @@ def nic_cache(folder, echo=None):
     fetch(manifest, site, echo=echo)
     share_kernel(manifest)
     return bake(manifest, site, folder / "cache", "--key", key, echo=echo), key, trust
+
+
+def write_manifest(folder, name, bundle, files=None):
+    """A manifest of one bundle; what the bundle does not say is the usual. files: name -> path."""
+    usual = {"id": "one", "version": "1", "rank": 50, "os": ["debian:12"], "arch": ["x86_64"],
+             "kernels": ["*"]}
+    manifest = folder / f"{name}.json"
+    manifest.write_text(json.dumps({
+        "format": "larder.manifest.v1", "name": name, "template": {}, "bundles": [usual | bundle],
+        "files": {word: {"url": f"file://{path}"} for word, path in (files or {}).items()},
+        "licence": {"id": "GPL-2.0-only", "url": "https://spdx.org/licenses/GPL-2.0-only.html",
+                    "redistribute": "yes", "accept": False}}))
+    return manifest
+
+
+def module_bundle(folder, path, device, **more):
+    """A manifest that brings one module file for the devices of a modalias glob."""
+    name = path.name.split(".")[0]
+    bundle = {"devices": [device], "early": True, "take": [{"file": "module", "into": "modules"}],
+              "install": [{"do": "modules", "files": ["modules/*.ko"]}, {"do": "load", "modules": [name]}],
+              "expect": {"driver": name}}
+    return write_manifest(folder, f"module-{name}", bundle | more, {"module": path})
+
+
+def rdma_core_manifest(folder):
+    """A real package, whose script starts services, for the guest's second NIC."""
+    return write_manifest(folder, "debian-rdma", {
+        "devices": ["pci:v00001AF4d00001000sv*sd*bc02sc*i*"], "expect": {"driver": "virtio-pci"},
+        "take": [{"packages": ["rdma-core", "libnl-3-200"], "into": "DEBS"}],
+        "install": [{"do": "packages", "files": ["DEBS/*.deb"]}]})
+
+
+def bundle_cache(folder, key, *manifests):
+    """A signed cache of these manifests."""
+    site = write_site(folder)
+    for manifest in manifests:
+        fetch(manifest, site, "--pin")
+    return bake(manifests, site, folder / "cache", "--key", key)
+
+
+def without_signature(module):
+    """A kernel module's bytes without the signature that is appended to them."""
+    magic = b"~Module signature appended~\n"
+    assert module.endswith(magic)
+    end = len(module) - len(magic)
+    return module[:end - 12 - int.from_bytes(module[end - 4:end], "big")]
+
+
+def reports(result):
+    """What a script said by tell(), in order: (label, status document)."""
+    rows = [line.split(" ", 2)[1:] for line in result.text["test"].splitlines() if line.startswith("told ")]
+    assert rows, result.console
+    return [(label, json.loads(text)) for label, text in rows]
+
+
+def full_root(tmp_path, cache, trust):
+    """A Debian root without e1000e, with a cache embedded."""
+    root = guest.make_root(tmp_path / "root")
+    embed(cache, trust, root)
+    return root
+
+
+def tiny_root(tmp_path, cache, trust, script=RUN_EARLY):
+    """The same for a guest of three seconds, where a script is the whole boot."""
+    root = guest.make_tiny_root(tmp_path / "tiny")
+    embed(cache, trust, root)
+    guest.write(root, "test.sh", script)
+    return root
+
+
+def moment(result, name):
+    """What status.json says of a moment, with the console where it does not."""
+    found = moments(result.report.get("status"))
+    assert name in found, result.console
+    return found[name]
+
+
+def assert_rested(found):
+    """A moment that had nothing to install: idle, unless udev needed longer than the agent waits for it."""
+    events = [row["event"] for row in found["timeline"]]
+    if found["state"] == "idle":
+        return
+    assert (found["state"], found["reason"]) == ("done", "done") and "module loaded" in events, found
+    assert not {"bundle staged", "module installed", "packages installed"} & set(events), found
+    assert found["timeline"][1]["at_ms"] - found["timeline"][0]["at_ms"] >= UDEV_WAIT_MS, found
 
 
 def largest_blob(cache):

@@ -1,9 +1,7 @@
 """A driver in use, replaced by a real kernel; and what dpkg does to a kernel, with larder's hooks in it."""
 
-import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,6 @@ import story
 
 ADDRESS = "0000:00:02.0"
 RUNNING = "6.0.0-old"
-MAGIC = b"~Module signature appended~\n"
 
 
 @pytest.fixture(scope="session")
@@ -22,25 +19,10 @@ def made(tmp_path_factory):
     return cache, trust
 
 
-def add_kmod(root):
-    """The programs of a real system: busybox's know nothing of folders that go before others."""
-    kmod = Path(shutil.which("kmod"))
-    said = subprocess.run(["ldd", kmod], capture_output=True, text=True, check=True).stdout
-    for name in (kmod, *re.findall(r"(/\S+) \(0x", said)):
-        target = root / str(name).lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(name, target)
-    for name in ("modprobe", "insmod", "rmmod", "depmod"):
-        guest.link(root / "usr/sbin" / name, kmod)
-
-
 def another_build(path):
     """Changes the build id of a module file, and takes its signature off, which would not fit any more: to a kernel it is the
     same driver, and another file."""
-    data = bytearray(path.read_bytes())
-    if data.endswith(MAGIC):
-        end = len(data) - len(MAGIC)
-        del data[end - 12 - int.from_bytes(data[end - 4:end], "big"):]
+    data = bytearray(story.without_signature(path.read_bytes()))
     at = data.index(b"GNU\0", data.index(b"\x04\0\0\0\x14\0\0\0\x03\0\0\0")) + 4
     data[at] ^= 0xff
     path.write_bytes(data)
@@ -58,6 +40,10 @@ ip link set eth0 up
 /usr/libexec/larder/larder-firstboot status
 same address
 ip addr del 192.168.9.1/32 dev eth0
+ip route add default dev eth0
+/usr/libexec/larder/larder-firstboot run; echo "route: exit $?"
+/usr/libexec/larder/larder-firstboot status
+same route
 ip link set eth0 down
 /usr/libexec/larder/larder-firstboot run; echo "free: exit $?"
 /usr/libexec/larder/larder-firstboot status
@@ -81,13 +67,13 @@ def test_a_driver_in_use_is_replaced_once_its_device_is_free(made, tmp_path):
     root = guest.make_tiny_root(tmp_path / "tiny")
     guest.add_module(root, "e1000e", "kernel/drivers/net")
     another_build(next(root.rglob("e1000e.ko")))
-    add_kmod(root)
     story.embed(cache, trust, root)
     guest.write(root, "test.sh", SCRIPT)
     result = guest.boot_tiny(root, wait=1)
     said = result.text["test"]
     assert "address: exit 0" in said and "address: old" in said, said
     assert "reboot_needed" in said and "may have the address 192.168.9.1" in said, said
+    assert "route: exit 0" in said and "route: old" in said and "eth0 is up and has a route" in said, said
     assert "free: exit 0" in said and "free: new" in said, said
     assert "driver replaced" in said and "again: exit 0" in said and "main: idle" in said, said
     assert "back: exit 14" in said and "back: old" in said and "; the old one is loaded again" in said, said

@@ -3,34 +3,9 @@
 import json
 import shutil
 
-import pytest
-
 import guest
 import story
-
-RUN_EARLY = "/usr/libexec/larder/larder-firstboot run --early\n"
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """One folder with the NIC cache: (folder, cache, key, trust)."""
-    folder = tmp_path_factory.mktemp("story")
-    return (folder, *story.nic_cache(folder))
-
-
-def full_root(tmp_path, cache, trust):
-    """A Debian root without e1000e, with a cache embedded."""
-    root = guest.make_root(tmp_path / "root")
-    story.embed(cache, trust, root)
-    return root
-
-
-def tiny_root(tmp_path, cache, trust, script=RUN_EARLY):
-    """The same for a guest of three seconds, where a script is the whole boot."""
-    root = guest.make_tiny_root(tmp_path / "tiny")
-    story.embed(cache, trust, root)
-    guest.write(root, "test.sh", script)
-    return root
+from story import RUN_EARLY, full_root, moment, tiny_root
 
 
 def copy_cache(made, tmp_path):
@@ -43,13 +18,6 @@ def swap_cache(root, cache):
     place = root / "usr/lib/larder/cache"
     shutil.rmtree(place)
     shutil.copytree(cache, place)
-
-
-def moment(result, name):
-    """What status.json says of a moment, with the console where it does not."""
-    found = story.moments(result.report.get("status"))
-    assert name in found, result.console
-    return found[name]
 
 
 def assert_nothing_installed(result):
@@ -76,8 +44,8 @@ def test_hit_then_idle(made, tmp_path):
     assert guest.check_disk(disk)[0] == 0
     second = guest.boot(disk)
     assert second.complete and second.pinged, second.console
-    assert moment(second, "early")["state"] == "idle"
-    assert moment(second, "main")["state"] == "idle"
+    story.assert_rested(moment(second, "early"))
+    story.assert_rested(moment(second, "main"))
     assert second.report["failed"] == [] and second.report["state"] == "running"
 
 
@@ -95,40 +63,6 @@ def test_cache_removed(made, tmp_path):
         assert "/usr/lib/larder/cache" in found["text"] and found["remedy"]
     assert result.unit("multi-user.target")["ActiveState"] == "active"
     assert result.unit("larder-early.service")["ExecMainStatus"] == "14"
-
-
-def package_manifest(folder):
-    """A real package, whose script starts services, for the guest's second NIC."""
-    bundle = {"id": "packages", "version": "1", "rank": 50, "os": ["debian:12"], "arch": ["x86_64"],
-              "kernels": ["*"], "devices": ["pci:v00001AF4d00001000sv*sd*bc02sc*i*"],
-              "take": [{"packages": ["rdma-core", "libnl-3-200"], "into": "DEBS"}],
-              "install": [{"do": "packages", "files": ["DEBS/*.deb"]}],
-              "expect": {"driver": "virtio-pci"}}
-    manifest = folder / "rdma.json"
-    manifest.write_text(json.dumps({
-        "format": "larder.manifest.v1", "name": "debian-rdma", "template": {}, "bundles": [bundle],
-        "licence": {"id": "GPL-2.0-only", "url": "https://spdx.org/licenses/GPL-2.0-only.html",
-                    "redistribute": "yes", "accept": False}}))
-    return manifest
-
-
-def test_packages_in_the_main_moment(made, tmp_path):
-    """dpkg runs scripts that start services while the boot goes on: no deadlock, installed."""
-    folder, _, key, trust = made
-    manifest, site = package_manifest(tmp_path), story.write_site(tmp_path)
-    story.fetch(manifest, site)
-    cache = story.bake(manifest, site, tmp_path / "cache", "--key", key)
-    root = full_root(tmp_path, cache, trust)
-    guest.add_report(root, "package", "dpkg-query -W -f '${Status}\\n' rdma-core; "
-                                      "systemctl show rdma-hw.target -p LoadState")
-    result = guest.boot(guest.make_disk(root, tmp_path / "disk.raw"), nic="virtio-net-pci")
-    assert result.complete, result.console
-    main = moment(result, "main")
-    assert (main["state"], main["reason"]) == ("done", "done"), main
-    assert "install ok installed" in result.text["package"]
-    assert "LoadState=loaded" in result.text["package"]
-    assert result.report["state"] == "running", result.report["failed"]
-    assert moment(result, "early")["reason"] == "done"
 
 
 def test_hit_in_the_tiny_guest(made, tmp_path):

@@ -6,6 +6,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs -o mode=0755 run /run
 mount -t tmpfs tmp /tmp
+mount -o remount,rw /
 . /usr/lib/guest/report-lib.sh
 mark init
 ip link set lo up
@@ -16,4 +17,4 @@ mark coldplug
 [ ! -e /test.sh ] || block test sh /test.sh
 mark test
 sh /usr/lib/guest/tiny-report.sh
-poweroff -f
+busybox poweroff -f
