@@ -13,6 +13,7 @@ void blob_scratch_free(struct blob_scratch *scratch)
 	free(scratch->step);
 	digest_stream_free(&scratch->stream);
 	codec_unpacker_free(&scratch->unpacker);
+	ahead_free(&scratch->ahead);
 	tree_free(&scratch->tree);
 	*scratch = (struct blob_scratch) { 0 };
 }
@@ -179,9 +180,11 @@ int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 
 struct unpack {
 	const struct record_file *file;
-	struct codec_unpacker *unpacker; /* for zstd */
+	struct codec_unpacker *unpacker; /* for zstd; or, on several threads, */
+	struct ahead *ahead;
 	struct tree *tree; /* for a tree */
 	int out_fd;
+	struct codec_sink sink;
 	uint64_t left; /* unpacked bytes still to come */
 };
 
@@ -190,18 +193,30 @@ static int put_in_tree(void *context, const void *data, size_t size, struct err 
 	return tree_add(context, data, size, err);
 }
 
+static int put_fd(void *context, const void *data, size_t size, struct err *err)
+{
+	const int *fd = context;
+
+	return *fd < 0 ? 0 : fs_write_all(*fd, data, size, err);
+}
+
 static int unpack_chunk(struct unpack *job, const char *data, size_t size, struct err *err)
 {
-	const struct codec_sink sink = { .put = put_in_tree, .context = job->tree };
-
-	if (job->tree)
-		return codec_unpack_to(job->unpacker, data, size, &sink, &job->left, err);
+	if (job->ahead)
+		return ahead_add(job->ahead, data, size, &job->sink, &job->left, err);
 	if (job->unpacker)
-		return codec_unpack(job->unpacker, data, size, job->out_fd, &job->left, err);
+		return codec_unpack_to(job->unpacker, data, size, &job->sink, &job->left, err);
 	if (size > job->left)
 		return err_set(err, ERR_DAMAGED, "longer than its signed size");
 	job->left -= size;
-	return job->out_fd < 0 ? 0 : fs_write_all(job->out_fd, data, size, err);
+	return job->sink.put(job->sink.context, data, size, err);
+}
+
+static int end_unpacking(struct unpack *job, struct err *err)
+{
+	if (job->ahead)
+		return ahead_end(job->ahead, &job->sink, &job->left, err);
+	return job->unpacker ? codec_unpack_end(job->unpacker, err) : 0;
 }
 
 static int unpack_chunks(struct blob_scratch *scratch, const struct blob *blob,
@@ -217,7 +232,7 @@ static int unpack_chunks(struct blob_scratch *scratch, const struct blob *blob,
 		if (unpack_chunk(job, scratch->step, size, err) < 0)
 			return -1;
 	}
-	if (job->unpacker && codec_unpack_end(job->unpacker, err) < 0)
+	if (end_unpacking(job, err) < 0)
 		return -1;
 	if (job->left != 0)
 		return err_set(err, ERR_DAMAGED, "unpacks to less than its signed size");
@@ -232,13 +247,20 @@ static struct tree *begin_tree(struct blob_scratch *scratch, int folder, uint64_
 	return scratch->tree;
 }
 
-/* The scratch of one decoder serves all; each blob begins it anew. */
-static struct codec_unpacker *begin_unpacker(struct blob_scratch *scratch)
+/* The decoders in the scratch serve all; each blob begins its own anew. What is small is not worth a thread. */
+static void begin_unpacker(struct blob_scratch *scratch, struct unpack *job)
 {
+	if (scratch->threads > 1 && job->file->chunk_count > 0) {
+		if (!scratch->ahead)
+			scratch->ahead = ahead_new(scratch->threads);
+		job->ahead = scratch->ahead;
+		ahead_begin(job->ahead);
+		return;
+	}
 	if (!scratch->unpacker)
 		scratch->unpacker = codec_unpacker_new();
-	codec_unpack_begin(scratch->unpacker);
-	return scratch->unpacker;
+	job->unpacker = scratch->unpacker;
+	codec_unpack_begin(job->unpacker);
 }
 
 int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
@@ -250,9 +272,12 @@ int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
 	if (blob_check_size(blob, file, err) < 0)
 		return err_wrap(err, "%s", file->path);
 	if (file->encoding != RECORD_IDENTITY)
-		job.unpacker = begin_unpacker(scratch);
-	if (file->encoding == RECORD_TAR_ZSTD)
+		begin_unpacker(scratch, &job);
+	job.sink = (struct codec_sink) { .put = put_fd, .context = &job.out_fd };
+	if (file->encoding == RECORD_TAR_ZSTD) {
 		job.tree = begin_tree(scratch, out_fd, file->entries);
+		job.sink = (struct codec_sink) { .put = put_in_tree, .context = job.tree };
+	}
 	if (unpack_chunks(scratch, blob, &job, err) == 0)
 		return 0;
 	if (job.tree)
@@ -289,13 +314,6 @@ int blob_pour(struct blob_scratch *scratch, const struct blob *blob,
 		return 0;
 	digest_stream_reset(scratch->stream);
 	return -1;
-}
-
-static int put_fd(void *context, const void *data, size_t size, struct err *err)
-{
-	const int *fd = context;
-
-	return *fd < 0 ? 0 : fs_write_all(*fd, data, size, err);
 }
 
 int blob_copy(struct blob_scratch *scratch, const struct blob *blob,

@@ -2,16 +2,20 @@
 #ifndef LARDER_BLOB_H
 #define LARDER_BLOB_H
 
+#include "cache/ahead.h"
 #include "cache/blobs.h"
 #include "cache/codec.h"
 #include "cache/record.h"
 #include "cache/tree.h"
 
-/* What reading takes, kept from blob to blob; one for each thread. Zeroed: nothing yet. */
+/* What reading takes, kept from blob to blob; one for each thread that reads. Zeroed: nothing yet. */
 struct blob_scratch {
+	unsigned
+		threads; /* that may unpack one blob, up to AHEAD_MAX_THREADS; 0 as 1: the caller alone */
 	char *step; /* owned: RECORD_CHUNK_BYTES */
 	struct digest_stream *stream;
 	struct codec_unpacker *unpacker;
+	struct ahead *ahead; /* for what has several frames, where there are several threads */
 	struct tree *tree; /* for trees */
 };
 #define AUTO_SCRATCH __attribute__((cleanup(blob_scratch_free)))

@@ -1,9 +1,9 @@
 #include "cache/codec.h"
 
+#include <stdbool.h>
 #include <zstd.h>
 
 #include "cache/base/auto.h"
-#include "cache/base/fs.h"
 
 struct codec_unpacker {
 	ZSTD_DCtx *context;
@@ -109,21 +109,6 @@ void codec_unpack_begin(struct codec_unpacker *unpacker)
 {
 	ZSTD_DCtx_reset(unpacker->context, ZSTD_reset_session_only);
 	unpacker->pending = 0;
-}
-
-static int put_to_fd(void *context, const void *data, size_t size, struct err *err)
-{
-	const int *fd = context;
-
-	return *fd < 0 ? 0 : fs_write_all(*fd, data, size, err);
-}
-
-int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size, int out_fd,
-		 uint64_t *left, struct err *err)
-{
-	const struct codec_sink sink = { .put = put_to_fd, .context = &out_fd };
-
-	return codec_unpack_to(unpacker, data, size, &sink, left, err);
 }
 
 int codec_unpack_to(struct codec_unpacker *unpacker, const void *data, size_t size,

@@ -40,18 +40,14 @@ void codec_unpacker_free(struct codec_unpacker **unpacker);
 /* Begins the next blob. */
 void codec_unpack_begin(struct codec_unpacker *unpacker);
 
-/* Writes what the piece gives to out_fd (none when negative). *left is how many bytes may still come, and
- * shrinks. ERR_DAMAGED: not zstd, a window beyond the limit, or more bytes than *left. */
-MUST_USE int codec_unpack(struct codec_unpacker *unpacker, const void *data, size_t size,
-			  int out_fd, uint64_t *left, struct err *err);
-
 /* Who takes unpacked bytes, piece by piece. */
 struct codec_sink {
 	int (*put)(void *context, const void *data, size_t size, struct err *err);
 	void *context;
 };
 
-/* As codec_unpack, to a sink; its errors come back as they are. */
+/* Gives what a piece unpacks to to a sink, whose errors come back as they are. *left is how many bytes may still come, and
+ * shrinks. ERR_DAMAGED: not zstd, a window beyond the limit, or more bytes than *left. */
 MUST_USE int codec_unpack_to(struct codec_unpacker *unpacker, const void *data, size_t size,
 			     const struct codec_sink *sink, uint64_t *left, struct err *err);
 

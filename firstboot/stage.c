@@ -10,6 +10,7 @@
 
 #define STAGE_MARGIN (UINT64_C(1) << 20) /* bytes left free for everybody else */
 #define NAMES_SHOWN 3
+#define STAGE_THREADS 4 /* at most: laying down keeps one busy while three unpack */
 
 int stage_clear(const struct machine *machine, struct err *err)
 {
@@ -161,7 +162,7 @@ int stage_bundle(const struct machine *machine, const struct cache *cache,
 		 const struct record *record, size_t number, uint64_t deadline_ms, int *out_dir,
 		 struct err *err)
 {
-	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
+	AUTO_SCRATCH struct blob_scratch scratch = { .threads = process_cores(STAGE_THREADS) };
 	AUTO_CLOSE int dir = -1;
 
 	if (stage_look(cache, record, err) < 0 || check_room(machine->state, record, err) < 0)

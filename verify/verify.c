@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cache/base/process.h"
 #include "cache/inventory.h"
 #include "verify/shape.h"
 #include "verify/origin.h"
@@ -196,7 +197,8 @@ static void check_cache(const struct cache *cache, const struct verify_options *
 
 	check.stream = digest_stream_new();
 	work_init(&check.work, &cache->layout.blobs, options->log ? options->log : &silent);
-	check.work.threads = options->threads ? options->threads : work_cores();
+	check.work.threads =
+		options->threads ? options->threads : process_cores(WORK_MAX_THREADS);
 	check.work.whole = remote;
 	for (size_t i = 0; i < cache->statement.table_count; i++)
 		check_table(&check, i);

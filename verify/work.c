@@ -45,16 +45,6 @@ void work_free(struct work *work)
 	blob_scratch_free(&work->scratch);
 }
 
-unsigned work_cores(void)
-{
-	cpu_set_t cores;
-	int count = 1;
-
-	if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
-		count = CPU_COUNT(&cores);
-	return count > WORK_MAX_THREADS ? WORK_MAX_THREADS : (unsigned)count;
-}
-
 static int check(const struct work *work, const struct work_question *question,
 		 const struct work_piece *piece, struct blob_scratch *scratch, struct err *err)
 {

@@ -53,9 +53,6 @@ struct work {
 void work_init(struct work *work, const struct blobs *blobs, struct log *log);
 void work_free(struct work *work);
 
-/* How many threads this process may run at once: its cores, by its affinity. */
-unsigned work_cores(void);
-
 /* Takes the chunks of file, and copies the rest. */
 void work_add(struct work *work, struct record_file *file, uint64_t order);
 

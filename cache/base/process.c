@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,16 @@ bool process_is_ending(void)
 	sigset_t set;
 
 	return sigpending(&set) == 0 && sigismember(&set, SIGTERM) == 1;
+}
+
+unsigned process_cores(unsigned most)
+{
+	cpu_set_t cores;
+	unsigned count = 1;
+
+	if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
+		count = (unsigned)CPU_COUNT(&cores);
+	return count < most ? count : most;
 }
 
 bool process_must_stop(uint64_t deadline_ms)

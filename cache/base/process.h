@@ -27,6 +27,9 @@ void process_hold_sigterm(void);
 /* Was SIGTERM sent since it is held back? */
 bool process_is_ending(void);
 
+/* How many threads this process may run at once, by its affinity; at most so many. */
+unsigned process_cores(unsigned most);
+
 /* Is it time to stop: asked to, or behind the deadline (since boot, as fs_boot_ms; 0 for none)? */
 bool process_must_stop(uint64_t deadline_ms);
 

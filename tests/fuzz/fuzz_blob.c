@@ -28,6 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_CLOSE int fd = -1, out = fuzz_file(NULL, 0);
 	AUTO_FREE uint8_t *blob = NULL;
 	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
+	static struct blob_scratch several = {
+		.threads = 3
+	}; /* what one blob leaves is nothing to the next */
 	struct record_file file = { .path = "x" };
 	struct blob opened;
 	struct err err = { 0 };
@@ -52,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(fstat(out, &status) == 0 && (uint64_t)status.st_size <= file.size);
 	FUZZ_CHECK(result < 0 || (uint64_t)status.st_size == file.size);
 	FUZZ_CHECK(result == 0 || err.kind == ERR_DAMAGED);
+	FUZZ_CHECK(blob_unpack(&several, &opened, &file, -1, &err) == result);
 	free(file.chunk);
 	return 0;
 }

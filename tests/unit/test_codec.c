@@ -3,24 +3,80 @@
 #include <time.h>
 #include <zstd.h>
 
-#include "cache/codec.h"
+#include "cache/ahead.h"
+#include "cache/digest.h"
 
-/* Unpacks data in pieces of step bytes into a file; *left as in codec_unpack. */
-static int unpack(const void *data, size_t size, size_t step, int out_fd, uint64_t *left,
-		  struct err *err)
+/* Where unpacked bytes go: into a digest, and a file, if there is one. */
+struct target {
+	struct digest_stream *stream;
+	int fd;
+};
+
+static int put_target(void *context, const void *data, size_t size, struct err *err)
+{
+	const struct target *target = context;
+
+	digest_stream_add(target->stream, data, size);
+	return target->fd < 0 ? 0 : fs_write_all(target->fd, data, size, err);
+}
+
+static int unpack_alone(const char *data, size_t size, size_t step,
+			const struct codec_sink *sink, uint64_t *left, struct err *err)
 {
 	AUTO_UNPACKER struct codec_unpacker *unpacker = codec_unpacker_new();
 
 	for (size_t at = 0; at < size; at += step) {
 		size_t piece = size - at < step ? size - at : step;
 
-		if (codec_unpack(unpacker, (const char *)data + at, piece, out_fd, left, err) <
-		    0)
+		if (codec_unpack_to(unpacker, data + at, piece, sink, left, err) < 0)
 			return -1;
 	}
-	if (size == 0 && codec_unpack(unpacker, data, 0, out_fd, left, err) < 0)
+	if (size == 0 && codec_unpack_to(unpacker, data, 0, sink, left, err) < 0)
 		return -1;
 	return codec_unpack_end(unpacker, err);
+}
+
+/* One for all tests: what one blob leaves behind is nothing to the next. */
+static struct ahead *ahead;
+
+static int unpack_ahead(const char *data, size_t size, size_t step,
+			const struct codec_sink *sink, uint64_t *left, struct err *err)
+{
+	if (!ahead)
+		ahead = ahead_new(3);
+	ahead_begin(ahead);
+	for (size_t at = 0; at < size; at += step) {
+		size_t piece = size - at < step ? size - at : step;
+
+		if (ahead_add(ahead, data + at, piece, sink, left, err) < 0)
+			return -1;
+	}
+	return ahead_end(ahead, sink, left, err);
+}
+
+/* Unpacks data in pieces of step bytes into a file; *left as in codec_unpack_to. On several cores it is the same. */
+static int unpack(const void *data, size_t size, size_t step, int out_fd, uint64_t *left,
+		  struct err *err)
+{
+	AUTO_STREAM struct digest_stream *stream = digest_stream_new();
+	struct target alone = { stream, out_fd }, several = { stream, -1 };
+	const struct codec_sink to_alone = { put_target, &alone };
+	const struct codec_sink to_several = { put_target, &several };
+	struct digest wanted, got;
+	uint64_t other = *left;
+	struct err why = { 0 };
+	int result = unpack_alone(data, size, step, &to_alone, left, err);
+
+	digest_stream_end(stream, &wanted);
+	if (size == 0 || (result < 0 && err->kind == ERR_SYSTEM))
+		return result; /* nothing to add; or the file's own error */
+	assert_int_equal(unpack_ahead(data, size, step, &to_several, &other, &why), result);
+	digest_stream_end(stream, &got);
+	if (result < 0)
+		assert_int_equal(why.kind, err->kind);
+	else
+		assert_true(digest_equal(&wanted, &got) && other == *left);
+	return result;
 }
 
 /* Half noise, half zeros. The caller frees. */
@@ -329,6 +385,70 @@ static void test_frames_one_by_one(void **state)
 	assert_memory_equal(got.data, data, 3000);
 }
 
+/* What a packer other than ours may do: one frame beyond our size, one that does not compress, one to skip. */
+static size_t put_frame(char *out, size_t room, const char *data, size_t size, int level)
+{
+	size_t put = ZSTD_compress(out, room, data, size, level);
+
+	assert_false(ZSTD_isError(put));
+	return put;
+}
+
+static void test_frames_of_others(void **state)
+{
+	static const size_t sizes[] = { 1000, CODEC_FRAME_BYTES, 3 << 20, 0, 5 << 20, 70000 };
+	static const char skipped[] = "\x50\x2a\x4d\x18\3\0\0\0abc";
+	const size_t room = 24 << 20;
+	AUTO_FREE char *data = noise(5 << 20, 3), *blob = must_calloc(1, room);
+	size_t size, total, steps[] = { 1 << 20, room };
+	struct err err = { 0 };
+
+	(void)state;
+	for (size_t from = 0; from < COUNT_OF(sizes) * 2; from++) {
+		size = total = 0;
+		for (size_t i = from / 2; i < COUNT_OF(sizes); i++) {
+			size += put_frame(blob + size, room - size, data, sizes[i], 1);
+			memcpy(blob + size, skipped, 11);
+			size += 11;
+			total += sizes[i];
+		}
+		check_good(unpack(blob, size, steps[from % 2], -1, &(uint64_t) { total }, &err),
+			   &err, "whole");
+		assert_int_equal(unpack(blob, size - 12, steps[from % 2], -1,
+					&(uint64_t) { total }, &err),
+				 -1);
+	}
+}
+
+/* A sink that has enough ends it at once; the next blob does not suffer from what is still on the way. */
+static void test_sink_of_several_frames(void **state)
+{
+	const size_t total = 7 * (size_t)CODEC_FRAME_BYTES + 5;
+	AUTO_FREE char *data = sample(total);
+	AUTO_FREE void *packed = NULL;
+	struct got got = { .room = 1000 };
+	const struct codec_sink sink = { .put = put, .context = &got };
+	struct err err = { 0 };
+	size_t size;
+
+	(void)state;
+	check_good(codec_pack(data, total, 3, &packed, &size, &err), &err, "pack");
+	for (int i = 0; i < 3; i++) {
+		check_err(
+			unpack_ahead(packed, size, 1 << 20, &sink, &(uint64_t) { total }, &err),
+			&err, ERR_REFUSED, "enough", "full");
+		check_good(unpack(packed, size, 1 << 20, -1, &(uint64_t) { total }, &err), &err,
+			   "the next");
+	}
+}
+
+static int end_threads(void **state)
+{
+	(void)state;
+	ahead_free(&ahead);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,7 +462,9 @@ int main(void)
 		cmocka_unit_test(test_disk_errors_come_through),
 		cmocka_unit_test(test_sink),
 		cmocka_unit_test(test_frames_one_by_one),
+		cmocka_unit_test(test_frames_of_others),
+		cmocka_unit_test(test_sink_of_several_frames),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, end_threads);
 }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include "cache/base/process.h"
 #include "tests/unit/made_cache.h"
 #include "verify/seen.h"
 
@@ -212,7 +213,8 @@ static void test_full(void **state)
 		assert_int_equal(file.chunk_count, 0);
 	}
 	assert_in_range(i, 1, 4);
-	assert_in_range(work_cores(), 1, WORK_MAX_THREADS);
+	assert_in_range(process_cores(WORK_MAX_THREADS), 1, WORK_MAX_THREADS);
+	assert_int_equal(process_cores(1), 1);
 }
 
 static void test_seen(void **state)
