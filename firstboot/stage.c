@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "cache/base/process.h"
+#include "firstboot/flusher.h"
 #include "firstboot/source.h"
 #include "firstboot/space.h"
 
 #define STAGE_MARGIN (UINT64_C(1) << 20) /* bytes left free for everybody else */
 #define NAMES_SHOWN 3
+#define FLUSH_BYTES (UINT64_C(64) << 20)
 #define STAGE_THREADS 4 /* at most: laying down keeps one busy while three unpack */
 
 int stage_clear(const struct machine *machine, struct err *err)
@@ -158,24 +160,63 @@ static int check_room(int dir, const struct record *record, struct err *err)
 	return space_check(dir, bytes, files, "/" MACHINE_STATE, err);
 }
 
+struct unpacking {
+	const struct cache *cache;
+	const struct record *record;
+	uint64_t deadline_ms;
+};
+
+static int unpack_files(const struct unpacking *job, int dir, struct err *err)
+{
+	AUTO_SCRATCH struct blob_scratch scratch = { .threads = process_cores(STAGE_THREADS) };
+
+	for (size_t i = 0; i < job->record->file_count; i++) {
+		const struct record_file *file = &job->record->file[i];
+
+		if (process_must_stop(job->deadline_ms))
+			return err_set(err, ERR_TIMEOUT, "%s: no time is left to unpack it",
+				       file->path);
+		if (unpack_file(&scratch, job->cache, file, dir, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Is there so much of trees, which are moved into place and not copied, that writing them takes longest? */
+static bool is_large(const struct record *record)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < record->file_count; i++) {
+		if (record->file[i].encoding == RECORD_TAR_ZSTD)
+			bytes += record->file[i].size;
+	}
+	return bytes >= FLUSH_BYTES;
+}
+
+static int unpack_flushing(const struct unpacking *job, int dir, struct err *err)
+{
+	AUTO_FLUSHER struct flusher flusher = { 0 };
+
+	flusher_start(&flusher, dir);
+	if (unpack_files(job, dir, err) < 0)
+		return -1;
+	return flusher_end(&flusher, err);
+}
+
 int stage_bundle(const struct machine *machine, const struct cache *cache,
 		 const struct record *record, size_t number, uint64_t deadline_ms, int *out_dir,
 		 struct err *err)
 {
-	AUTO_SCRATCH struct blob_scratch scratch = { .threads = process_cores(STAGE_THREADS) };
+	const struct unpacking job = { cache, record, deadline_ms };
 	AUTO_CLOSE int dir = -1;
 
 	if (stage_look(cache, record, err) < 0 || check_room(machine->state, record, err) < 0)
 		return -1;
 	if (make_stage(machine, number, &dir, err) < 0)
 		return err_wrap(err, "/" MACHINE_STATE "/" STAGE_NAME);
-	for (size_t i = 0; i < record->file_count; i++) {
-		if (process_must_stop(deadline_ms))
-			return err_set(err, ERR_TIMEOUT, "%s: no time is left to unpack it",
-				       record->file[i].path);
-		if (unpack_file(&scratch, cache, &record->file[i], dir, err) < 0)
-			return -1;
-	}
+	if ((is_large(record) ? unpack_flushing : unpack_files)(&job, dir, err) < 0)
+		return -1;
 	*out_dir = take_fd(&dir);
 	return 0;
 }
