@@ -113,7 +113,8 @@ DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytes
 	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c chromium \
 	rpm qemu-utils python3-prometheus-client
 DEPS_fuzz = clang libclang-rt-dev python3
-DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg
+DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg \
+	rpm tar e2fsprogs mount util-linux diffutils
 
 # Installs what is missing of a group, and says nothing when nothing is. A target that people call asks for its group, then
 # runs run-TARGET; what runs several targets asks once, and runs those. Without dpkg nothing is asked.

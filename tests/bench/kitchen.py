@@ -147,6 +147,12 @@ def one_kernel():
     return Kitchen("debs", [packages("k1", files)], files).baked()
 
 
+def tree():
+    """The tree as one archive in one bundle."""
+    files = [corpus.need("tree.tar")]
+    return Kitchen("tree", [trees("tree", files)], files)
+
+
 def of_kernels(make, kind):
     """The bundles of four kernels, all with the same userland, out of debs or tars; and all their files."""
     groups = [[file for file in named(kind) if corpus.is_driver(file.name)],

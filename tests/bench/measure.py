@@ -36,9 +36,9 @@ class Command:
     codes: tuple = (0,)
 
 
-def compiled(name, *flags):
-    """A C program of this folder, built where its source is newer."""
-    source, program = HERE / f"{name}.c", WORK / name
+def compiled(name, *flags, to=None):
+    """A C program of this folder, built (to another name) where its source is newer."""
+    source, program = HERE / f"{name}.c", WORK / (to or name)
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-o", program, source, *flags], check=True,

@@ -88,6 +88,12 @@ def zstd_pipeline(tree):
     return shell("tar, zstd -3 --long=27 -T2", text, output)
 
 
+def tar_zstd(tree):
+    """tar into zstd with the usual window: unpacking takes less than with a long one."""
+    output = FOLDER / "tree.usual.tar.zst"
+    return shell("tar, zstd -3", f"tar --sort=name -cf - -C {tree} . | zstd -q -3 -T2 -o {output}", output)
+
+
 def mksquashfs(tree):
     """A squashfs, zstd."""
     output = FOLDER / "tree.squashfs"
@@ -130,3 +136,48 @@ def growth(name, trees):
         sizes.append(kitchen.size_of(store))
     shutil.rmtree(store)
     return sizes[-1] / sizes[0]
+
+
+# --- laying down ------------------------------------------------------------------------------------
+
+
+def made(command):
+    """What a peer packed, made where it is not there yet."""
+    if not command.output.exists():
+        command.before()
+        subprocess.run(command.words, check=True, capture_output=True, env={**os.environ, **command.env})
+    return command.output
+
+
+SPEC = """Name: tree
+Version: 1
+Release: 1
+Summary: the tree
+License: various
+AutoReqProv: no
+%define debug_package %{{nil}}
+%define __os_install_post %{{nil}}
+%define _build_id_links none
+%define _binary_payload w3.zstdio
+%description
+The tree, packed by zstd -3.
+%install
+mkdir -p %{{buildroot}}/opt
+cp -a {tree} %{{buildroot}}/opt/tree
+%files
+/opt/tree
+"""
+
+
+def rpm_package(tree):
+    """An rpm of the tree."""
+    folder, package = FOLDER / "rpm", FOLDER / "rpm/tree.rpm"
+    if not package.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "tree.spec").write_text(SPEC.format(tree=tree))
+        subprocess.run(["rpmbuild", "-bb", "--define", f"_topdir {folder}", folder / "tree.spec"], check=True,
+                       capture_output=True)
+        shutil.rmtree(folder / "BUILDROOT", ignore_errors=True)
+        next(folder.glob("RPMS/*/*.rpm")).rename(package)
+    return package

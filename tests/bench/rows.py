@@ -2,51 +2,18 @@
 
 import os
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass
 from statistics import median
 
+import boot
 import corpus
 import kitchen
 import peers
 from kitchen import MIB, NotBuilt
-from measure import BUILD, PAIRS, WORK, Command, Sample, compare, compiled, middle, run
+from line import Line, against, by_cpu, limit
+from measure import BUILD, PAIRS, WORK, Command, compare, compiled, middle, run
 
 CORES = os.cpu_count()
-
-
-@dataclass
-class Line:
-    """One line of the table."""
-
-    work: str
-    peer: str
-    ours: Sample = None
-    theirs: Sample = None
-    found: str = ""
-    goal: str = ""  # empty: for comparison
-    met: bool = None
-
-
-def against(work, found, peer, value, text, goal=None, wish=None):
-    """A line of two commands that ran in turn; text says the value, wish the goal in words."""
-    return Line(work, peer, middle(found.ours), middle(found.peer), text.format(value), wish or "",
-                None if goal is None else value <= goal)
-
-
-def by_cpu(work, ours, peer, goal=None, pairs=PAIRS):
-    """CPU time against a peer's; without a goal for comparison."""
-    found = compare(ours, peer, pairs, warm=pairs > 1)
-    value = found.ratio("cpu")
-    text = f"CPU {{:.2f}} x, wall {found.ratio('wall'):.2f} x"
-    return against(work, found, peer.name, value, text, goal, goal and f"CPU <= {goal} x")
-
-
-def limit(work, sample, value, text, goal, wish):
-    """A line of ours alone against a limit."""
-    return Line(work, "", sample, None, text.format(value), wish, value <= goal)
-
 
 # --- verify ---------------------------------------------------------------------------------------
 
@@ -128,27 +95,10 @@ def verify_selected():
 # --- the agent ------------------------------------------------------------------------------------
 
 
-def machine(cache):
-    """Debian 12 made of folders, with one NIC and this cache."""
-    root = WORK / "root"
-    shutil.rmtree(root, ignore_errors=True)
-    address = "sys/devices/pci/0000:00:02.0"
-    for name, text in {"etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "etc/machine-id": "0" * 32 + "\n",
-                       "proc/sys/kernel/osrelease": kitchen.KERNEL + "\n", "proc/cmdline": "quiet\n",
-                       f"lib/modules/{kitchen.KERNEL}/modules.order": "", f"{address}/modalias": kitchen.DEVICE + "\n",
-                       "run/empty": "", "var/lib/empty": "", "sys/bus/pci/devices/empty": ""}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    (root / "sys/bus/pci/devices/empty").unlink()
-    (root / "sys/bus/pci/devices/0000:00:02.0").symlink_to("../../../devices/pci/0000:00:02.0")
-    kitchen.larder("embed", cache.cache, "--trust", cache.trust, "--root", root)
-    return root
-
-
 def plan():
     """F6"""
     ours = Command("larder-firstboot plan", [BUILD / "larder-firstboot", "plan", "--sysroot",
-                                             machine(kitchen.thousand())])
+                                             boot.machine(kitchen.thousand())])
     null = Command("a static libcrypto program", [compiled("null_crypto", "-static-pie", "-lcrypto")])
     found = compare(ours, null, 10 * PAIRS)
     return [against("1,000 bundles in 40 tables", found, null.name, found.difference("wall") * 1e3,
@@ -158,15 +108,9 @@ def plan():
 # --- bake -----------------------------------------------------------------------------------------
 
 
-def tree_kitchen():
-    """The tree as one archive in one bundle."""
-    files = [corpus.need("tree.tar")]
-    return kitchen.Kitchen("tree", [kitchen.trees("tree", files)], files)
-
-
 def bake_tree():
     """B1"""
-    made, work = tree_kitchen(), "tree: 29.7 k files, 1.0 GB"
+    made, work = kitchen.tree(), "tree: 29.7 k files, 1.0 GB"
     ours, pipeline = made.bake_command(made.clean), peers.zstd_pipeline(corpus.need("tree"))
     lines = [by_cpu(work, ours, pipeline, 1.15)]
     size = kitchen.size_of(made.cache) / pipeline.output.stat().st_size
@@ -204,7 +148,7 @@ def bake_tree_again():
     """B3, the tree"""
     work = "tree, nothing changed"
     try:
-        made = tree_kitchen().baked()
+        made = kitchen.tree().baked()
     except NotBuilt as error:
         return [Line(work, "", found=f"not built: {error}")]
     before, walk = state_of(made.cache), peers.walk(corpus.need("tree"))
@@ -241,6 +185,11 @@ ROWS = {
     "V1": ("verify a cache, 1 thread", verify_one_thread),
     "V2": (f"verify a cache, {CORES} threads", verify_threads),
     "V4": ("verify the one bundle that a machine needs", verify_selected),
+    "F1": ("first boot lays down a tree, 1 core", boot.lay_down_alone),
+    "F2": ("first boot lays down a tree, 2 cores", boot.lay_down_on_two),
+    "F3": ("the memory of that", boot.memory),
+    "F4": ("the same, until it is on the disk", boot.lay_down_for_good),
+    "F5": ("boot with nothing to do", boot.idle),
     "F6": ("plan at first boot", plan),
     "B1": ("bake a tree", bake_tree),
     "B3": ("bake again, nothing changed", bake_again),
