@@ -79,7 +79,7 @@ def synced():
 @functools.cache
 def tree_machine():
     """A machine with the tree in its cache."""
-    return machine(kitchen.tree().baked())
+    return machine(kitchen.tree().ready())
 
 
 def agent(cores, disk):

@@ -128,6 +128,10 @@ class Kitchen:
     def baked(self):
         """Bake anew; returns this kitchen."""
         self.clean()
+        return self.ready()
+
+    def ready(self):
+        """Bake what is not baked yet; returns this kitchen."""
         larder(*self.bake_command().words[1:])
         return self
 

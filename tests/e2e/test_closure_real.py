@@ -1,7 +1,5 @@
 """Debian's own packages as the real case: one host, two releases, installed for real without any network."""
 
-import fcntl
-import hashlib
 import json
 import shutil
 import subprocess
@@ -10,36 +8,14 @@ from pathlib import Path
 import pytest
 
 from closures import Signer, Site, command, make_image, manifest_of, names_of, serve_flat, to_vhd
-from larder import TOP, good, run
+from larder import good, run
+from roots import unpack
 from server import Server
 
 pytestmark = pytest.mark.slow  # roots of two releases, and packages from the distribution's archive
 
 ASKED = ["rdma-core", "ibverbs-utils", "perftest"]
 RELEASES = {"bookworm": "12", "trixie": "13"}
-ROOTS = TOP / "build" / "roots"
-MMDEBSTRAP = ("mmdebstrap", "--variant=minbase", "--format=tar")
-
-
-def root_tar(release, *more):
-    """A minimal root of a release, made once; a changed recipe makes it anew. more: words of the recipe."""
-    key = hashlib.sha256(" ".join((*MMDEBSTRAP, *more)).encode()).hexdigest()[:8]
-    ROOTS.mkdir(parents=True, exist_ok=True)
-    final = ROOTS / f"{release}-{key}.tar"
-    with open(ROOTS / f"{release}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not final.exists():
-            draft = ROOTS / f"{release}-draft.tar"
-            command(*MMDEBSTRAP, *more, release, draft)
-            draft.rename(final)
-    return final
-
-
-def unpack(release, folder, *more):
-    """A root of this release that a test may change."""
-    folder.mkdir(exist_ok=True)
-    command("tar", "-x", "--exclude=./dev/*", "-f", root_tar(release, *more), "-C", folder)
-    return folder
 
 
 def in_root(root, *words):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from larder import good, own_mounts
-from test_closure_real import unpack
+from roots import unpack
 from test_firstboot import firstboot, litter, make_root
 from test_tree import entry, folder, make_shop, tree_take
 from test_undo import journal

@@ -7,7 +7,8 @@ import pytest
 
 from closures import make_deb
 from larder import Workshop, run
-from test_closure_real import in_root, unpack
+from roots import unpack
+from test_closure_real import in_root
 from test_firstboot import firstboot, litter, make_root
 
 pytestmark = pytest.mark.slow  # a root of the distribution
