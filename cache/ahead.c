@@ -8,6 +8,7 @@
 #include "cache/base/auto.h"
 
 #define MAX_FRAMES (AHEAD_MAX_THREADS + 2)
+#define STACK_BYTES (256 * 1024) /* of a helper: zstd keeps what is large in its context */
 
 /* One after the other. */
 enum step {
@@ -119,13 +120,27 @@ static void *help(void *argument)
 
 /* --- all of them ----------------------------------------------------------------------------------- */
 
-static void *must_malloc(size_t size)
+static bool has_room(const struct ahead *ahead)
 {
-	void *memory = malloc(size);
+	for (size_t i = 0; i < ahead->frames; i++) {
+		if (!ahead->frame[i].in || !ahead->frame[i].out)
+			return false;
+	}
+	return true;
+}
 
-	if (!memory)
-		abort();
-	return memory;
+static bool start_helper(struct ahead *ahead)
+{
+	pthread_attr_t attr;
+	bool good;
+
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	good = pthread_attr_setstacksize(&attr, STACK_BYTES) == 0 &&
+	       pthread_create(&ahead->helper[ahead->helpers], &attr, help, ahead) == 0;
+	pthread_attr_destroy(&attr);
+	ahead->helpers += good;
+	return good;
 }
 
 struct ahead *ahead_new(unsigned threads)
@@ -135,16 +150,19 @@ struct ahead *ahead_new(unsigned threads)
 	*ahead = (struct ahead) { .lock = PTHREAD_MUTEX_INITIALIZER,
 				  .more = PTHREAD_COND_INITIALIZER,
 				  .done = PTHREAD_COND_INITIALIZER,
-				  .frames = threads + 2,
-				  .context = new_context(),
-				  .plain = codec_unpacker_new() };
+				  .frames = threads + 2 };
 	for (size_t i = 0; i < ahead->frames; i++) {
-		ahead->frame[i].in = must_malloc(codec_frame_room());
-		ahead->frame[i].out = must_malloc(CODEC_FRAME_BYTES);
+		ahead->frame[i].in = malloc(codec_frame_room());
+		ahead->frame[i].out = malloc(CODEC_FRAME_BYTES);
 	}
-	while (ahead->helpers + 1 < threads &&
-	       pthread_create(&ahead->helper[ahead->helpers], NULL, help, ahead) == 0)
-		ahead->helpers++;
+	if (!has_room(ahead)) {
+		ahead_free(&ahead);
+		return NULL;
+	}
+	ahead->context = new_context();
+	ahead->plain = codec_unpacker_new();
+	while (ahead->helpers + 1 < threads && start_helper(ahead))
+		;
 	return ahead;
 }
 

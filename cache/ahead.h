@@ -12,7 +12,8 @@
 struct ahead;
 #define AUTO_AHEAD __attribute__((cleanup(ahead_free)))
 
-/* So many threads, 1 to AHEAD_MAX_THREADS; the caller is one of them, and does without those that cannot be had. */
+/* So many threads, 1 to AHEAD_MAX_THREADS; the caller is one of them, and does without those that cannot be had. NULL:
+ * there is no memory for it. */
 struct ahead *ahead_new(unsigned threads);
 /* The threads are gone afterwards. */
 void ahead_free(struct ahead **ahead);

@@ -250,9 +250,9 @@ static struct tree *begin_tree(struct blob_scratch *scratch, int folder, uint64_
 /* The decoders in the scratch serve all; each blob begins its own anew. What is small is not worth a thread. */
 static void begin_unpacker(struct blob_scratch *scratch, struct unpack *job)
 {
-	if (scratch->threads > 1 && job->file->chunk_count > 0) {
-		if (!scratch->ahead)
-			scratch->ahead = ahead_new(scratch->threads);
+	if (scratch->threads > 1 && job->file->chunk_count > 0 && !scratch->ahead)
+		scratch->ahead = ahead_new(scratch->threads);
+	if (scratch->ahead && job->file->chunk_count > 0) {
 		job->ahead = scratch->ahead;
 		ahead_begin(job->ahead);
 		return;

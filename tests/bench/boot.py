@@ -139,7 +139,7 @@ def memory():
     lines = []
     for threads in (1, 2):
         ours = agent(",".join(map(str, range(threads))), memory_disk)
-        sample, most = middle([run(ours) for _ in range(PAIRS)]), 32 + 8 * threads
+        sample, most = middle([run(ours) for _ in range(2)]), 32 + 8 * threads
         lines.append(limit(f"{TREE}, {threads} core{'s' * (threads > 1)}", sample, sample.rss / MIB, "RSS {:.1f} MiB", most,
                            f"RSS <= {most} MiB"))
     return lines
@@ -166,5 +166,5 @@ def idle():
     boots = [run(early).cpu + run(main).cpu for _ in range(2)]
     return [against(work, found, null.name, found.ratio("wall"), "wall {:.2f} x", 1.3, "wall <= 1.3 x"),
             limit(work, took, took.wall * 1e3, "{:.1f} ms", 5, "<= 5 ms"),
-            limit(work, took, took.rss / 1e6, "RSS {:.1f} MB", 6, "RSS <= 6 MB"),
+            limit(work, took, took.rss / MIB, "RSS {:.1f} MiB", 6, "RSS <= 6 MiB"),
             limit("boots 2 and 3, both moments", None, max(boots) * 1e3, "{:.1f} ms of CPU", 10, "< 10 ms of CPU")]
