@@ -63,9 +63,11 @@ int dropin_take_back(const struct steps *steps, const struct record_step *step,
 	struct err why = { 0 };
 	bool changed = false;
 
-	if (machine_open_dir(steps->machine, dropin->folder, &dir, &why) < 0)
-		return why.kind == ERR_MISSING ? 0 : err_set(err, why.kind, "%s", why.text);
-	if (undo_put_back(steps, step, dropin->name, dir, dropin->name, &changed, err) < 0)
+	if (machine_open_dir(steps->machine, dropin->folder, &dir, &why) < 0 &&
+	    why.kind != ERR_MISSING)
+		return err_set(err, why.kind, "%s", why.text);
+	if (dir >= 0 &&
+	    undo_put_back(steps, step, dropin->name, dir, dropin->name, &changed, err) < 0)
 		return err_wrap(err, "%s", dropin->folder);
 	return undo_drop_path(steps, step, path_key(dropin, key), dropin->folder, err);
 }

@@ -308,6 +308,15 @@ def test_what_was_set_is_put_back(machine):
     assert made.calls("systemctl")[-1] == ["systemctl", "disable", "--", UNIT]
 
 
+def test_folders_that_were_made_for_a_setting_go_with_it(machine):
+    made = machine(*SETTINGS[1:2])
+    before = everything(made.root)
+    made.run()
+    shutil.rmtree(made.root / "etc/security/limits.d")
+    made.undo()
+    assert everything(made.root) == before
+
+
 def test_a_failure_behind_them_puts_them_back(machine):
     made = machine(*SETTINGS[1:3], {"do": "sysctl", "settings": {"net.core.absent": "1"}})
     made.write("etc/waagent.conf", CONFIG)
