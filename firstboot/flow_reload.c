@@ -146,8 +146,7 @@ enum reason flow_reload(struct flow *flow, struct choose_target *target,
 	char why[PLAN_TEXT_MAX] = "";
 	enum reason reason;
 
-	/* The way back needs its time, too. */
-	reload.tool.deadline_ms -= RELOAD_BACK_MS;
+	reload.tool.deadline_ms = reload_until_ms(reload.tool.deadline_ms);
 	if (!flow->config->reload)
 		snprintf(why, sizeof(why), "reload=never");
 	else if (process_must_stop(reload.tool.deadline_ms))

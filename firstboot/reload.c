@@ -11,6 +11,12 @@
 #define BIND_MS 10000 /* how long drivers may take to take their devices again */
 #define POLL_MS 20
 
+/* Never 0: that would be no end at all. */
+uint64_t reload_until_ms(uint64_t deadline_ms)
+{
+	return deadline_ms > RELOAD_BACK_MS ? deadline_ms - RELOAD_BACK_MS : 1;
+}
+
 void reload_free(struct reload_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
@@ -375,8 +381,8 @@ enum reason reload_modules(const struct reload *reload, const struct reload_set 
 
 	text[0] = '\0';
 	reason = unload(reload, set, text);
-	if (reason == REASON_TIMEOUT)
-		return reason;
+	if (reason == REASON_TIMEOUT && !process_must_stop(reload->tool.deadline_ms))
+		return reason; /* it hangs */
 	if (reason != REASON_DONE) {
 		stay(reload, set, text);
 		return reason;

@@ -11,6 +11,9 @@
 #define RELOAD_MAX_DEVICES 64
 #define RELOAD_BACK_MS 15000 /* that the way back may take, behind the deadline of the tool */
 
+/* Until when a reload may go on, where all ends at deadline_ms: the way back needs its time, too. */
+uint64_t reload_until_ms(uint64_t deadline_ms);
+
 struct reload {
 	struct tool tool;
 	const char *kernel; /* that runs */

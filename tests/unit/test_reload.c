@@ -76,6 +76,8 @@ static void put_family(const struct sysroot *sysroot)
 	sysroot_text(sysroot, "proc/self/mountinfo", "");
 }
 
+static struct log quiet;
+
 static struct reload reload_of(const struct sysroot *sysroot)
 {
 	return (struct reload) { .tool = { .machine = &sysroot->machine }, .kernel = KERNEL };
@@ -206,6 +208,33 @@ static void test_driver_refusals(void **state)
 	assert_string_equal(text, ADDRESS " is needed: it has 2 virtual functions");
 }
 
+/* One holder is gone when the time is over: it comes again, and none is taken off any more. */
+static void test_no_time_half_way(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_RELOAD struct reload_set set = { 0 };
+	struct reload reload = reload_of(sysroot);
+	char text[PLAN_TEXT_MAX] = "";
+	struct err err = { 0 };
+
+	put_family(sysroot);
+	CHECK(plan(sysroot, &set, text), "%s", text);
+	assert_int_equal(fs_remove_tree(sysroot->folder->fd, "sys/module/net", &err), 0);
+	reload.tool.deadline_ms = 1;
+	reload.tool.timeout_ms = 1000;
+	reload.tool.log = &quiet;
+	assert_int_equal(reload_modules(&reload, &set, NULL, 0, text), REASON_TIMEOUT);
+	CHECK(strstr(text, "rmmod: not started") && strstr(text, "net.ko: insmod"), "%s", text);
+}
+
+static void test_until(void **state)
+{
+	(void)state;
+	assert_int_equal(reload_until_ms(RELOAD_BACK_MS + 7), 7);
+	assert_int_equal(reload_until_ms(RELOAD_BACK_MS), 1);
+	assert_int_equal(reload_until_ms(5000), 1);
+}
+
 static void test_dependents(void **state)
 {
 	struct sysroot *sysroot = *state;
@@ -235,10 +264,9 @@ static void test_dependents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		sysroot_test(test_order),
-		cmocka_unit_test(test_refusals),
-		sysroot_test(test_driver_refusals),
-		sysroot_test(test_dependents),
+		sysroot_test(test_order),	    cmocka_unit_test(test_refusals),
+		sysroot_test(test_driver_refusals), sysroot_test(test_no_time_half_way),
+		cmocka_unit_test(test_until),	    sysroot_test(test_dependents),
 	};
 
 	return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
