@@ -155,6 +155,24 @@ def test_metrics_where_a_scraper_looks(root):  # noqa: F811
     assert oct((root / SCRAPED).stat().st_mode & 0o777) == "0o644"
 
 
+@pytest.mark.parametrize("change", ["folder", "above"])
+def test_a_scraper_s_user_leads_nobody_elsewhere(root, change):  # noqa: F811
+    """Debian's folder, and the one above it, are the user prometheus's: a link there may be his."""
+    place = (root / SCRAPED).parent
+    place.parent.mkdir(parents=True)
+    (root / "etc/cron.d").mkdir(parents=True)
+    if change == "above":
+        place.symlink_to("/etc/cron.d")
+    else:
+        place.mkdir()
+        (place / "larder.prom").symlink_to("/etc/cron.d/larder.prom")
+        os.chown(place, 1234, 1234)
+    os.chown(place.parent, 1234, 1234)
+    assert firstboot(root)[0] == 0
+    assert list((root / "etc/cron.d").iterdir()) == []
+    assert place.is_symlink() or metrics(root / SCRAPED)
+
+
 def test_metrics_where_the_owner_says(root):  # noqa: F811
     (root / SCRAPED).parent.mkdir(parents=True)
     (root / "srv").mkdir()
