@@ -222,15 +222,35 @@ static enum reason run_tool(const struct reload *reload, const char *program, co
 	return err.kind == ERR_TIMEOUT ? REASON_TIMEOUT : REASON_PROOF_FAILED;
 }
 
+/* Once more right before: a network manager does not wait for us. Parts of other devices may be gone with their driver. */
+static bool still_free(const struct reload *reload, const struct reload_set *set,
+		       char text[PLAN_TEXT_MAX])
+{
+	for (size_t i = 0; i < set->device_count; i++) {
+		const struct reload_device *device = &set->device[i];
+		char why[BUSY_TEXT_MAX];
+
+		if (strcmp(device->bus, "auxiliary") != 0 &&
+		    busy_device(reload->tool.machine, device->bus, device->address, why))
+			return no(text, "%s %s is needed by now: %s", device->bus,
+				  device->address, why);
+	}
+	return true;
+}
+
 /* rmmod takes off what was looked at and nothing else; modprobe -r would go on with what is unused then. One that hangs
  * in the kernel holds the kernel's lock: nothing is tried after it. */
-static enum reason unload(const struct reload *reload, const struct reload_set *set,
+static enum reason unload(const struct reload *reload, const struct reload_set *set, bool look,
 			  char text[PLAN_TEXT_MAX])
 {
 	for (size_t i = 0; i < set->count; i++) {
 		enum reason reason = REASON_DONE;
 
-		if (module_is_loaded(reload->tool.machine, set->module[i].name))
+		if (!module_is_loaded(reload->tool.machine, set->module[i].name))
+			continue;
+		if (look && !still_free(reload, set, text))
+			reason = REASON_REBOOT;
+		else
 			reason = run_tool(reload, "rmmod", set->module[i].name, text);
 		if (reason != REASON_DONE)
 			return reason == REASON_TIMEOUT ? reason : REASON_REBOOT;
@@ -354,7 +374,7 @@ void reload_back(const struct reload *reload, const struct reload_set *set,
 {
 	const struct way_back way = begin_back(reload);
 
-	if (unload(&way.reload, set, text) == REASON_DONE &&
+	if (unload(&way.reload, set, false, text) == REASON_DONE &&
 	    load_old(&way.reload, set, text) == REASON_DONE)
 		add(text, "; the old one is loaded again");
 	else
@@ -380,7 +400,7 @@ enum reason reload_modules(const struct reload *reload, const struct reload_set 
 	enum reason reason;
 
 	text[0] = '\0';
-	reason = unload(reload, set, text);
+	reason = unload(reload, set, true, text);
 	if (reason == REASON_TIMEOUT && !process_must_stop(reload->tool.deadline_ms))
 		return reason; /* it hangs */
 	if (reason != REASON_DONE) {

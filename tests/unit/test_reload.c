@@ -227,6 +227,25 @@ static void test_no_time_half_way(void **state)
 	CHECK(strstr(text, "rmmod: not started") && strstr(text, "net.ko: insmod"), "%s", text);
 }
 
+/* Between the look and the first rmmod somebody begins to use it. */
+static void test_needed_by_now(void **state)
+{
+	struct sysroot *sysroot = *state;
+	AUTO_RELOAD struct reload_set set = { 0 };
+	struct reload reload = reload_of(sysroot);
+	char text[PLAN_TEXT_MAX] = "";
+
+	put_family(sysroot);
+	CHECK(plan(sysroot, &set, text), "%s", text);
+	need_device(sysroot);
+	reload.tool.timeout_ms = 1000;
+	reload.tool.log = &quiet;
+	assert_int_equal(reload_modules(&reload, &set, NULL, 0, text), REASON_REBOOT);
+	CHECK(strstr(text, "is needed by now: it has 2 virtual functions; the old one stays") &&
+		      !strstr(text, "rmmod"),
+	      "%s", text);
+}
+
 static void test_until(void **state)
 {
 	(void)state;
@@ -266,7 +285,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		sysroot_test(test_order),	    cmocka_unit_test(test_refusals),
 		sysroot_test(test_driver_refusals), sysroot_test(test_no_time_half_way),
-		cmocka_unit_test(test_until),	    sysroot_test(test_dependents),
+		sysroot_test(test_needed_by_now),   cmocka_unit_test(test_until),
+		sysroot_test(test_dependents),
 	};
 
 	return cmocka_run_group_tests_name("reload", tests, NULL, NULL);
