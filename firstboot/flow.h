@@ -70,7 +70,9 @@ enum flow_verdict flow_stop(struct flow *flow, enum reason reason, const char *t
 enum flow_verdict flow_detect(struct flow *flow);
 enum flow_verdict flow_idle(struct flow *flow);
 
-/* flow_plan.c: from the cache to a list of jobs. */
+/* flow_plan.c: from the cache to a list of jobs. open also reads the tables. load_journal: for whoever goes on without a
+ * cache. */
+void flow_load_journal(struct flow *flow, const struct digest *envelope);
 enum flow_verdict flow_open(struct flow *flow);
 enum flow_verdict flow_plan(struct flow *flow);
 
@@ -101,6 +103,10 @@ enum reason flow_reload(struct flow *flow, struct choose_target *target,
 void flow_roll_back(struct flow *flow, struct flow_job *job);
 void flow_finish_undo(struct flow *flow);
 void flow_take_off(struct flow *flow, const char *bundle);
+/* What is half there, and in no table of the statement in use (or there is none), is taken off by the records of the one that is
+ * stored. alone: there is no statement in use, and the journal was not loaded yet. False: what is stored has to stay, since
+ * something is still half there that only it knows. */
+bool flow_undo_stored(struct flow *flow, bool alone);
 
 /* flow_prove.c: each device, and the sum of it. */
 enum flow_verdict flow_prove(struct flow *flow);

@@ -183,6 +183,15 @@ static void judge(struct flow *flow)
 	}
 }
 
+/* What earlier runs began cannot be completed. */
+static void roll_all_back(struct flow *flow)
+{
+	for (size_t i = flow->chosen.row_count; !flow->dry && i-- > 0;) {
+		if (flow->job[i].interrupted)
+			flow_roll_back(flow, &flow->job[i]);
+	}
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
@@ -198,8 +207,10 @@ enum flow_verdict flow_stage(struct flow *flow)
 		else if (is_waiting(job))
 			status_about(flow->status, job->name, NULL, "bundle staged", "%s",
 				     job->name);
-		if (job->reason == REASON_DAMAGED)
+		if (job->reason == REASON_DAMAGED) {
+			roll_all_back(flow);
 			return flow_stop(flow, REASON_DAMAGED, job->text);
+		}
 	}
 	judge(flow);
 	return FLOW_GO;

@@ -5,39 +5,72 @@
 #include "firstboot/stored.h"
 #include "firstboot/undo.h"
 
-static void load_journal(struct flow *flow)
+/* What was kept for undo without a journal of this machine is of another one, or of nobody: it would be put into this one. */
+void flow_load_journal(struct flow *flow, const struct digest *envelope)
 {
-	struct journal now = { .envelope = flow->source.cache.envelope };
+	struct journal now = { .envelope = *envelope };
 	struct identity identity;
+	struct err err = { 0 };
 
 	identity_read(flow->machine, &identity);
 	now.machine = identity.machine;
 	now.boot = identity.boot;
-	journal_load(flow->machine->state, &now, &flow->journal);
+	if (!journal_load(flow->machine->state, &now, &flow->journal) && !flow->dry &&
+	    undo_forget_others(flow->machine, NULL, 0, &err) < 0)
+		log_line(flow->log, "warning: %s", err.text);
 	if (flow->again)
 		journal_retry(&flow->journal);
+}
+
+/* The boot does not depend on it; the next run tries again. */
+static void take_note(struct flow *flow, int result, const struct err *err)
+{
+	if (result == 0)
+		return;
+	flow->remembered = false;
+	log_line(flow->log, "warning: %s", err->text);
+}
+
+/* The statement that is stored goes only when nothing needs its records for the way back. */
+static void remember(struct flow *flow)
+{
+	struct err err = { 0 };
+
+	if (flow->dry)
+		return;
+	if (!flow->source.is_stored && !flow_undo_stored(flow, false))
+		err_set(&err, ERR_MISSING, "the one that is stored is needed for an undo");
+	flow->remembered = !err.text[0] && source_remember(flow->machine, &flow->source,
+							   &flow->facts, &err) == 0;
+	if (!flow->remembered)
+		status_event(flow->status, "statement not stored", "%s", err.text);
+	take_note(flow, source_tidy(flow->machine, &flow->source, &flow->facts, &err), &err);
 }
 
 enum flow_verdict flow_open(struct flow *flow)
 {
 	const struct cache *cache = &flow->source.cache;
+	char text[PLAN_TEXT_MAX];
 	struct err err = { 0 };
 	enum reason reason = source_open(flow->machine, &flow->facts, &flow->source, &err);
 
 	if (flow->source.note[0])
 		status_event(flow->status, "other statement", "%s", flow->source.note);
-	if (reason != REASON_DONE)
+	if (reason != REASON_DONE) {
+		/* Nothing can go on; what is half there can still go back. */
+		if (!flow->dry)
+			(void)flow_undo_stored(flow, true);
 		return flow_stop(flow, reason, err.text);
+	}
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);
-	flow->remembered = flow->dry || source_remember(flow->machine, &flow->source,
-							&flow->facts, &err) == 0;
-	if (!flow->remembered)
-		status_event(flow->status, "statement not stored", "%s", err.text);
+	flow_load_journal(flow, &cache->envelope);
+	reason = source_read_tables(&flow->source, &flow->facts, text);
+	flow->remembered = true;
+	remember(flow);
 	stored_digest(flow->machine, &flow->inputs.stored);
-	load_journal(flow);
-	return FLOW_GO;
+	return reason == REASON_DONE ? FLOW_GO : flow_stop(flow, reason, text);
 }
 
 static void fail(struct flow_job *job, enum reason reason, const char *text)
@@ -107,6 +140,8 @@ static void judge_past(struct flow *flow, struct flow_job *job, const struct tab
 	if (!entry)
 		return;
 	job->interrupted = journal_is_half(entry);
+	if (job->reason != REASON_DONE)
+		return;
 	job->in_place = entry->state == JOURNAL_DONE && steps_in_place(&steps);
 	if (entry->state != JOURNAL_DONE)
 		judge_tries(job, entry);
@@ -146,8 +181,7 @@ static void prepare_job(struct flow *flow, struct flow_job *job, const struct ta
 		return;
 	}
 	judge_steps(flow, job);
-	if (job->reason == REASON_DONE)
-		judge_past(flow, job, row);
+	judge_past(flow, job, row);
 }
 
 /* The main moment sees every bundle of this machine; what it does not choose may be replaced by now. */
@@ -183,22 +217,6 @@ static void forget_undo(struct flow *flow)
 		known[count++] = flow->journal.entry[i].record;
 	if (undo_forget_others(flow->machine, known, count, &err) < 0)
 		log_line(flow->log, "warning: %s", err.text);
-}
-
-/* The boot does not depend on it; the next run tries again. */
-static void take_note(struct flow *flow, int result, const struct err *err)
-{
-	if (result == 0)
-		return;
-	flow->remembered = false;
-	log_line(flow->log, "warning: %s", err->text);
-}
-
-static void tidy(struct flow *flow)
-{
-	struct err err = { 0 };
-
-	take_note(flow, source_tidy(flow->machine, &flow->source, &flow->facts, &err), &err);
 }
 
 static void keep_records(struct flow *flow)
@@ -238,13 +256,7 @@ static void tell_plan(const struct flow *flow)
 enum flow_verdict flow_plan(struct flow *flow)
 {
 	struct chosen *chosen = &flow->chosen;
-	char text[PLAN_TEXT_MAX];
-	enum reason reason = source_read_tables(&flow->source, &flow->facts, text);
 
-	if (!flow->dry)
-		tidy(flow);
-	if (reason != REASON_DONE)
-		return flow_stop(flow, reason, text);
 	choose_targets(&flow->facts, &flow->source.cache.statement, flow->source.used,
 		       flow->source.count, flow->moment, chosen);
 	if (!flow->dry)

@@ -100,11 +100,12 @@ static enum reason take_off(struct flow *flow, const struct going *going, struct
 	return REASON_DONE;
 }
 
-static const struct table_row *find_row(const struct flow *flow, const struct digest *record)
+static const struct table_row *find_row(const struct source *source,
+					const struct digest *record)
 {
-	for (size_t i = 0; i < flow->source.count; i++) {
-		for (size_t j = 0; j < flow->source.table[i].count; j++) {
-			const struct table_row *row = &flow->source.table[i].row[j];
+	for (size_t i = 0; i < source->count; i++) {
+		for (size_t j = 0; j < source->table[i].count; j++) {
+			const struct table_row *row = &source->table[i].row[j];
 
 			if (digest_equal(&row->record.digest, record))
 				return row;
@@ -114,12 +115,12 @@ static const struct table_row *find_row(const struct flow *flow, const struct di
 }
 
 /* What is done to a machine is derived from a signed record alone: where there is none any more, nothing is (T28). */
-static int begin(struct flow *flow, const struct journal_entry *entry, struct going *going,
-		 struct err *err)
+static int begin(const struct source *source, const struct journal_entry *entry,
+		 struct going *going, struct err *err)
 {
 	going->entry = *entry;
 	going->asked = entry->state == JOURNAL_REMOVING;
-	going->row = find_row(flow, &entry->record);
+	going->row = find_row(source, &entry->record);
 	if (!going->row) {
 		char hex[DIGEST_HEX_MAX];
 
@@ -128,9 +129,7 @@ static int begin(struct flow *flow, const struct journal_entry *entry, struct go
 			       "any more: a cache that has it can take it off",
 			       digest_hex(&entry->record, hex));
 	}
-	return source_record(&flow->source, going->row, &going->record, err) == REASON_DONE
-		       ? 0
-		       : -1;
+	return source_record(source, going->row, &going->record, err) == REASON_DONE ? 0 : -1;
 }
 
 /* --- at a failed step ---------------------------------------------------------------------------------- */
@@ -150,7 +149,7 @@ void flow_roll_back(struct flow *flow, struct flow_job *job)
 	memcpy(why, job->text, sizeof(why));
 	if (process_must_stop(flow->deadline_ms))
 		came_of_it = "no time is left: the next run goes on with it";
-	else if (begin(flow, entry, &going, &err) < 0 ||
+	else if (begin(&flow->source, entry, &going, &err) < 0 ||
 		 take_off(flow, &going, &err) != REASON_DONE)
 		came_of_it = "putting back what it had changed failed, and is tried again at "
 			     "the next run";
@@ -190,19 +189,49 @@ static bool may_run_now(const struct flow *flow, const struct record *record)
 	return true;
 }
 
+static void finish(struct flow *flow, const struct source *source,
+		   const struct journal_entry *entry)
+{
+	AUTO(going_free) struct going going = { 0 };
+	struct err err = { 0 };
+
+	if (begin(source, entry, &going, &err) < 0)
+		status_event(flow->status, "not undone", "%s", err.text);
+	else if (may_run_now(flow, &going.record))
+		(void)take_off(flow, &going, &err);
+}
+
 void flow_finish_undo(struct flow *flow)
 {
 	for (size_t i = flow->journal.count; i-- > 0;) {
-		AUTO(going_free) struct going going = { 0 };
-		struct err err = { 0 };
-
-		if (!goes_back(flow, &flow->journal.entry[i]))
-			continue;
-		if (begin(flow, &flow->journal.entry[i], &going, &err) < 0)
-			status_event(flow->status, "not undone", "%s", err.text);
-		else if (may_run_now(flow, &going.record))
-			(void)take_off(flow, &going, &err);
+		if (goes_back(flow, &flow->journal.entry[i]))
+			finish(flow, &flow->source, &flow->journal.entry[i]);
 	}
+}
+
+bool flow_undo_stored(struct flow *flow, bool alone)
+{
+	AUTO_SOURCE struct source stored = SOURCE_NONE;
+	char text[PLAN_TEXT_MAX];
+	struct err none = { 0 };
+	bool left = false;
+
+	if (source_open_stored(flow->machine, &flow->facts, &stored, &none) < 0 ||
+	    source_read_tables(&stored, &flow->facts, text) != REASON_DONE)
+		return true;
+	if (alone)
+		flow_load_journal(flow, &stored.cache.envelope);
+	for (size_t i = flow->journal.count; i-- > 0;) {
+		const struct journal_entry *entry = &flow->journal.entry[i];
+
+		if (find_row(&flow->source, &entry->record) ||
+		    !find_row(&stored, &entry->record))
+			continue;
+		if (goes_back(flow, entry))
+			finish(flow, &stored, entry);
+		left |= journal_is_half(entry);
+	}
+	return !left;
 }
 
 /* --- because its owner asks ---------------------------------------------------------------------------- */
@@ -220,7 +249,7 @@ static bool names(const struct json_strings *list, const char *name)
 static bool is_asked_for(const struct flow *flow, const struct journal_entry *entry,
 			 const char *bundle)
 {
-	const struct table_row *row = find_row(flow, &entry->record);
+	const struct table_row *row = find_row(&flow->source, &entry->record);
 
 	if (entry->state != JOURNAL_DONE && !journal_is_half(entry))
 		return false;
@@ -264,7 +293,7 @@ static void take_entry_off(struct flow *flow, const struct journal_entry *entry)
 	enum reason reason = REASON_STEP_FAILED;
 	struct err err = { 0 };
 
-	if (begin(flow, entry, &going, &err) == 0) {
+	if (begin(&flow->source, entry, &going, &err) == 0) {
 		going.asked = true;
 		reason = take_off(flow, &going, &err);
 	}
@@ -291,14 +320,8 @@ static void drop_stamps(struct flow *flow)
 
 void flow_take_off(struct flow *flow, const char *bundle)
 {
-	enum reason reason;
-
 	flow->state = "failed";
 	if (flow_detect(flow) != FLOW_GO || flow_open(flow) != FLOW_GO)
-		return;
-	reason = source_read_tables(&flow->source, &flow->facts, flow->text);
-	flow->reason = reason;
-	if (reason != REASON_DONE)
 		return;
 	/* First of all: whatever comes between, the next run is not idle. */
 	drop_stamps(flow);

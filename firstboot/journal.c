@@ -88,14 +88,16 @@ static void begin_anew(struct journal *journal)
 	journal->count = kept;
 }
 
-void journal_load(int dir, const struct journal *now, struct journal *out_journal)
+bool journal_load(int dir, const struct journal *now, struct journal *out_journal)
 {
 	AUTO_JSON json_t *root = NULL;
 	struct journal journal = { 0 };
 	struct err none = { 0 };
+	bool ours = json_read_at(dir, JOURNAL_NAME, JOURNAL_MAX_BYTES, &root, &none) == 0 &&
+		    parse(root, &journal, &none) == 0 &&
+		    digest_equal(&journal.machine, &now->machine);
 
-	if (json_read_at(dir, JOURNAL_NAME, JOURNAL_MAX_BYTES, &root, &none) < 0 ||
-	    parse(root, &journal, &none) < 0 || !digest_equal(&journal.machine, &now->machine))
+	if (!ours)
 		journal = (struct journal) { 0 };
 	if (!digest_equal(&journal.envelope, &now->envelope))
 		begin_anew(&journal);
@@ -103,6 +105,7 @@ void journal_load(int dir, const struct journal *now, struct journal *out_journa
 	journal.envelope = now->envelope;
 	journal.boot = now->boot;
 	*out_journal = journal;
+	return ours;
 }
 
 static json_t *entry_json(const struct journal_entry *entry)

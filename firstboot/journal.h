@@ -44,8 +44,8 @@ struct journal {
 
 /* Reads the journal in dir. One that is missing, malformed or of another machine gives an empty one. With
  * another envelope only what has something on the machine stays, and all its tries are left: a new cache is a new
- * try. now holds what is so today: machine, envelope and boot. */
-void journal_load(int dir, const struct journal *now, struct journal *out_journal);
+ * try. now holds what is so today: machine, envelope and boot. False: there was none of this machine. */
+bool journal_load(int dir, const struct journal *now, struct journal *out_journal);
 MUST_USE int journal_save(int dir, const struct journal *journal, struct err *err);
 
 /* NULL: this bundle was never begun for this kernel. */

@@ -267,6 +267,18 @@ static int choose(struct source *source, struct candidate *carried, struct candi
 	return 0;
 }
 
+static int read_rules(const struct machine *machine, struct source *source,
+		      struct trust *out_known, struct err *err)
+{
+	if (read_trust(machine, &source->root, err) < 0 ||
+	    read_floor(machine, &source->serial.floor, err) < 0)
+		return -1;
+	*out_known = source->root;
+	kept_walk(machine, out_known);
+	source->known = out_known->version;
+	return 0;
+}
+
 enum reason source_open(const struct machine *machine, const struct facts *facts,
 			struct source *out_source, struct err *err)
 {
@@ -275,12 +287,8 @@ enum reason source_open(const struct machine *machine, const struct facts *facts
 	struct source *source = out_source;
 	struct trust known;
 
-	if (read_trust(machine, &source->root, err) < 0 ||
-	    read_floor(machine, &source->serial.floor, err) < 0)
+	if (read_rules(machine, source, &known, err) < 0)
 		return reason_of_err(err);
-	known = source->root;
-	kept_walk(machine, &known);
-	source->known = known.version;
 	if (look_at_carried(machine, source, &known, &carried, err) < 0)
 		return reason_of_err(err);
 	if (carried.why.kind != ERR_MISSING)
@@ -289,6 +297,23 @@ enum reason source_open(const struct machine *machine, const struct facts *facts
 	    choose(source, &carried, &stored, err) < 0)
 		return reason_of_err(err);
 	return REASON_DONE;
+}
+
+int source_open_stored(const struct machine *machine, const struct facts *facts,
+		       struct source *out_source, struct err *err)
+{
+	AUTO(candidate_close) struct candidate carried = CANDIDATE_NONE;
+	AUTO(candidate_close) struct candidate stored = CANDIDATE_NONE;
+	struct trust known;
+
+	err_set(&carried.why, ERR_MISSING, "not looked at");
+	if (read_rules(machine, out_source, &known, err) < 0)
+		return -1;
+	/* A newer image brings a higher floor; it was acceptable when it was begun with. */
+	out_source->serial.floor = 0;
+	if (look_at_stored(machine, out_source, &known, facts, &stored, err) < 0)
+		return -1;
+	return choose(out_source, &carried, &stored, err);
 }
 
 /* One that cannot be kept does not keep the other from being kept. */

@@ -51,6 +51,11 @@ void source_close(struct source *source);
 enum reason source_open(const struct machine *machine, const struct facts *facts,
 			struct source *out_source, struct err *err);
 
+/* The same of what is stored alone, whatever is carried: for the way back of what it was the statement of, and of nothing
+ * else, since the floor is not asked. Its blobs are the ones that are kept here: tables, and records that were chosen. */
+MUST_USE int source_open_stored(const struct machine *machine, const struct facts *facts,
+				struct source *out_source, struct err *err);
+
 /* Only finds what is carried: nothing of it is proven. out_path, which the caller frees, names it in errors. */
 MUST_USE int source_find(const struct machine *machine, char **out_path,
 			 struct layout *out_layout, struct err *err);

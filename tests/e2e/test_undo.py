@@ -1,12 +1,13 @@
 """What a bundle did is taken back: where a step fails, at the next boot after a crash, and when the owner asks."""
 
 import json
+import shutil
 import stat
 
 import pytest
 
 from larder import Workshop, good, run, tar_gz
-from test_firstboot import firstboot, litter, make_root
+from test_firstboot import ADDRESS, firstboot, litter, make_root
 
 OURS = ("run", "var/lib/larder", "var/log", "usr/lib/larder", "usr/libexec", "usr/sbin", "etc/larder", "sys", "proc",
         "etc/systemd", "usr/lib/systemd", "etc/machine-id")
@@ -177,6 +178,96 @@ def test_without_a_signed_record_nothing_is_touched(tmp_path):
     shop.embed(root)
     done = run("larder-firstboot", "undo", "--sysroot", root)
     assert done.returncode == 14 and "a cache that has it can take it off" in done.stderr, done
+    assert standing(root) == after != before
+
+
+def half(root, before):
+    """A crash in the second step of the bundle."""
+    assert firstboot(root)[0] == 0 and standing(root) != before
+    crashed(root, "running", 1, 1)
+
+
+def spoil_blob(_shop, root):
+    """Not the record, which is kept here: a file that would have to be installed."""
+    for path in (root / "usr/lib/larder/cache/blobs/sha256").iterdir():
+        data = path.read_bytes()
+        if b"options nic" in data or data[:4] == b"\x28\xb5\x2f\xfd" and not (
+                root / "var/lib/larder/blobs" / path.name).exists():
+            path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def spoil_envelope(shop, root):
+    """No signature fits any more."""
+    path = root / "usr/lib/larder/cache/blobs/sha256" / shop.envelope_path().name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def spoil_index(_shop, root):
+    """What is carried is no cache."""
+    (root / "usr/lib/larder/cache/index.json").write_text("{")
+
+
+def lose_cache(_shop, root):
+    """Nothing is carried."""
+    shutil.rmtree(root / "usr/lib/larder/cache")
+
+
+def another_device(shop, root):
+    """A newer cache that has nothing for this machine, and no record of what is half there."""
+    shop.write_manifest(lambda document: (two_folders(document), document["bundles"][0]["install"].pop()))
+    shop.bake()
+    shop.embed(root)
+
+
+def shut_off(_shop, root):
+    """The owner wants no such steps any more."""
+    (root / "etc/larder/firstboot.conf").write_text("steps=modules,load\n")
+
+
+@pytest.mark.parametrize("change, reason", [
+    (spoil_blob, "damaged"), (spoil_envelope, "untrusted"), (spoil_index, "damaged"), (lose_cache, "not_carried"),
+    (shut_off, "step_failed")])
+def test_what_is_half_there_goes_back_when_it_cannot_go_on(tmp_path, change, reason):
+    shop, root, before = make(tmp_path, two_folders)
+    half(root, before)
+    change(shop, root)
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, reason), status
+    assert standing(root) == before and not kept(root) and not litter(root), status
+    assert "bundle undone" in [point["event"] for point in status["timeline"]]
+
+
+def test_what_is_half_there_goes_back_before_a_newer_cache_forgets_it(tmp_path):
+    shop, root, before = make(tmp_path, two_folders)
+    half(root, before)
+    another_device(shop, root)
+    driver = root / "sys/devices/pci" / ADDRESS / "driver"
+    target = driver.readlink()
+    driver.unlink()
+    code, status = firstboot(root, "--early")
+    driver.symlink_to(target)
+    assert code == 0 and "statement not stored" in [point["event"] for point in status["timeline"]], status
+    code, status = firstboot(root)
+    assert code == 0 and "bundle undone" in [point["event"] for point in status["timeline"]], status
+    assert not (root / "opt/new").exists()
+    assert journal(root) == [("done", 1)]
+    good("larder-firstboot", "undo", "--sysroot", root)
+    assert standing(root) == before
+
+
+def test_what_another_machine_kept_is_not_put_into_this_one(tmp_path):
+    """An image that was made of a machine, or by somebody who wrote into its /var."""
+    _, root, before = make(tmp_path, two_folders)
+    assert firstboot(root)[0] == 0
+    for path in (root / "var/lib/larder/undo").rglob("*"):
+        if path.is_file() and not path.name.endswith(".absent"):
+            path.write_text("theirs")
+    after = standing(root)
+    (root / "etc/machine-id").write_text("1" * 32 + "\n")
+    assert firstboot(root)[0] == 0
+    good("larder-firstboot", "undo", "--sysroot", root)
     assert standing(root) == after != before
 
 
