@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/base/process.h"
 #include "firstboot/packages.h"
 #include "firstboot/undo.h"
 
@@ -67,6 +68,11 @@ static enum reason wait_for_lock(const struct packages *packages, struct err *er
 	uint64_t deadline = fs_boot_ms() + TOOL_LOCK_WAIT_MS;
 
 	while (is_locked(packages->steps->machine)) {
+		if (process_must_stop(packages->tool.deadline_ms)) {
+			err_set(err, ERR_TIMEOUT,
+				"rpm: no time is left to wait for the transaction lock");
+			return REASON_TIMEOUT;
+		}
 		if (fs_boot_ms() >= deadline) {
 			err_set(err, ERR_TIMEOUT,
 				"rpm: another process holds the transaction lock");

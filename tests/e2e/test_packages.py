@@ -2,8 +2,11 @@
 
 import fcntl
 import hashlib
+import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -256,6 +259,18 @@ def test_rpms_are_held_by_the_plugin_that_is_there(tmp_path):
     assert (plugins / "versionlock.list").read_text() == "other-0:1-1.*\n"
 
 
+def traced(root, trace):
+    """A run that has looked at rpm's lock: its tracer, and its own process id."""
+    tracer = subprocess.Popen(["strace", "-qq", "-f", "-o", trace, "-e", "trace=fcntl",
+                               Path(good.__globals__["BUILD"]) / "larder-firstboot", "run", "--sysroot", root],
+                              stderr=subprocess.DEVNULL)
+    while True:
+        assert tracer.poll() is None
+        found = trace.exists() and re.search(r"^(\d+) .*F_GETLK, \{l_type=F_WRLCK", trace.read_text(), re.M)
+        if found:
+            return tracer, int(found.group(1))
+
+
 def test_a_lock_is_waited_for(tmp_path):
     """rpm's own is seen before rpm is asked; then it is free."""
     shop = bake(tmp_path, [Rpm.make(tmp_path / "p", "one")])
@@ -263,12 +278,23 @@ def test_a_lock_is_waited_for(tmp_path):
     shop.embed(root)
     with open(root / "var/lib/rpm/.rpm.lock", "w", encoding="ascii") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
-        holder = subprocess.Popen(["strace", "-qq", "-f", "-o", tmp_path / "trace", "-e", "trace=fcntl",
-                                   Path(good.__globals__["BUILD"]) / "larder-firstboot", "run", "--sysroot", root],
-                                  stderr=subprocess.DEVNULL)
-        while "F_GETLK" not in (tmp_path / "trace").read_text() if (tmp_path / "trace").exists() else True:
-            assert holder.poll() is None
+        holder, _ = traced(root, tmp_path / "trace")
     assert holder.wait(60) == 0 and set(Rpm.installed(root)) == {"one"}
+
+
+def test_a_lock_is_not_waited_for_when_told_to_end(tmp_path):
+    """rpm's, longer than systemd would wait for us."""
+    shop = bake(tmp_path, [Rpm.make(tmp_path / "p", "one")])
+    root = rpm_root(tmp_path / "root")
+    shop.embed(root)
+    with open(root / "var/lib/rpm/.rpm.lock", "w", encoding="ascii") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        tracer, agent = traced(root, tmp_path / "trace")
+        os.kill(agent, signal.SIGTERM)
+        assert tracer.wait(60) == 14
+    status = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]
+    assert status["reason"] == "timeout" and "transaction lock" in status["text"], status
+    assert not Rpm.installed(root)
 
 
 def test_no_manager_and_no_place_for_scripts(tmp_path):
