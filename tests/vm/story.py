@@ -15,8 +15,13 @@ NIC_MANIFEST = TOP / "manifests/debian-nic.json"
 UDEV_WAIT_MS = 5000  # the agent's, in the early moment
 AGENT = "/usr/libexec/larder/larder-firstboot"
 RUN_EARLY, RUN_MAIN = f"{AGENT} run --early\n", f"{AGENT} run\n"
-# tell LABEL OPTION...: run the agent, and say its status document on one line
-TELL = f'tell() {{ label=$1; shift; echo "told $label $({AGENT} run "$@" --json 2>/run/said | tr -d "\\n")"; }}\n'
+# tell LABEL OPTION...: run the agent, and say its status document on one line, in one piece
+TELL = f"""tell() {{
+	label=$1
+	shift
+	echo "@guest test: told $label $({AGENT} run "$@" --json 2>/run/said | tr -d "\\n")" >/dev/console
+}}
+"""
 
 
 class Failed(Exception):

@@ -119,21 +119,6 @@ def test_power_cuts_between_writes(tiny, tmp_path):
     assert lost > 0 and 0 < done < CUTS
 
 
-@pytest.mark.slow
-def test_a_power_cut_at_each_try(tiny, tmp_path):
-    """Three tries, then the machine is as it was, and says so."""
-    base, state, _, _ = tiny
-    disk = tmp_path / "disk.raw"
-    guest.run("cp", "--sparse=always", base, disk)
-    for _ in range(3):
-        assert guest.boot(disk, cpus=1, stop_at="module installed").stopped == "stop_at"
-    last = guest.boot(disk, cpus=1, wait=1)
-    early = story.moment(last, "early")
-    assert (early["state"], early["code"]) == ("failed", 14) and early["remedy"], early
-    assert "given up after 3 tries" in early["text"] and "e1000e" not in last.drivers.values(), early
-    assert not state.check(disk) and guest.list_folder(disk, UPDATES) == []
-
-
 def check_packages(disk):
     """The file system is whole, and so is dpkg's status."""
     with guest.recovered(disk) as part:
