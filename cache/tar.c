@@ -21,10 +21,10 @@ static const char types[] = { [TAR_FILE] = '0', [TAR_FOLDER] = '5', [TAR_LINK] =
 
 static void put_octal(char *field, int digits, uint64_t value)
 {
-	char text[24];
-
-	snprintf(text, sizeof(text), "%0*llo", digits, (unsigned long long)value);
-	memcpy(field, text, (size_t)digits);
+	while (digits-- > 0) {
+		field[digits] = (char)('0' + (value & 7));
+		value >>= 3;
+	}
 }
 
 static void put_size(char *block, uint64_t size)
