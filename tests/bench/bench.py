@@ -78,6 +78,7 @@ PAGE = """# How fast, beside whom
 Made by `make bench`: ours and the peer run in turn, {pairs} pairs or more (where a peer has no goal of ours, one pair may do), warm
 caches, and what counts is the median of the pairs' ratios. Absolute figures are one machine's and drift with it. CPU is user and system time of all processes; RSS
 is the peak of the largest. The files are Debian packages that `tests/bench/corpus.py` fetches: a driver bundle of 97 packages, and the same unpacked.
+F1 to F3 and F5 run on a tmpfs, so that no disk is measured; F4 on an ext4 made anew for each run, in a file.
 
 {machine}
 
