@@ -7,7 +7,8 @@
 #include "cache/rule.h"
 #include "firstboot/removed.h"
 
-#define LOG_PATH "/" MACHINE_LOG "/larder-installer.log" /* %{log} */
+#define LOG_PATH                                                                               \
+	"/" MACHINE_STATE "/installer.log" /* %{log}: no folder that another user may write */
 #define DPKG_ENV "DEBIAN_FRONTEND=noninteractive"
 
 static struct rule_places places_of(const struct steps *steps)

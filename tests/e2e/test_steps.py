@@ -186,7 +186,7 @@ def test_a_command_gets_its_words_and_no_more(machine):
     (name, *words), = made.calls()
     assert name == "install" and words == ["-q", "-q", "--kernel=6.1.0-1-test", "a b; $(id)"]
     env = dict(line.split("=", 1) for line in made.read("tmp/env").splitlines())
-    assert env["LOG"] == "/var/log/larder-installer.log" and env["TREE"].startswith("/var/lib/larder/staging/")
+    assert env["LOG"] == "/var/lib/larder/installer.log" and env["TREE"].startswith("/var/lib/larder/staging/")
     assert env["LC_ALL"] == "C" and env["DEBIAN_FRONTEND"] == "noninteractive" and env["stdin"] == "-1"
     assert set(env) == {"LOG", "TREE", "LC_ALL", "DEBIAN_FRONTEND", "PATH", "HOME", "stdin"}
     assert "install was here" in made.events()
