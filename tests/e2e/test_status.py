@@ -402,6 +402,8 @@ def test_a_dry_run_of_what_is_idle(root):  # noqa: F811
 
 def test_cloud_init_clean_resets(root):  # noqa: F811
     """As cloud-init runs what is executable in its folder; here in a chroot with a shell."""
+    if BUILD.name == "sanitize":
+        pytest.skip("a program of the sanitizers has libraries, and that root none")
     hooks = [path for path in (root / "etc/cloud/clean.d").iterdir() if os.access(path, os.X_OK)]
     assert [path.name for path in hooks] == ["50-larder"]
     write(root / "bin/sh", Path("/bin/busybox").read_bytes()).chmod(0o755)
