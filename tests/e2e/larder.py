@@ -14,14 +14,15 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("LARDER_BUILD", "build")
 KERNEL = "6.1.0-1-test"
+TRACED = {"ASAN_OPTIONS": "detect_leaks=0"}  # under strace: the leak checker is a tracer itself
 DEVICE = "pci:v00008086d000010D3sv00008086sd00000000bc02sc00i00"
 
 
 def run(program, *args, cwd=None, env=None, prefix=()):
     """Run one of our programs; a crash or a sanitizer's report is never an answer."""
     command = [*prefix, str(BUILD / program), *map(str, args)]
-    if "strace" in prefix:  # the leak checker is a tracer itself
-        env = {**(env or {}), "ASAN_OPTIONS": "detect_leaks=0"}
+    if "strace" in prefix:
+        env = {**(env or {}), **TRACED}
     done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL,
                           env={**os.environ, **(env or {})})
     assert 0 <= done.returncode < 99, (command, done.returncode, done.stderr)

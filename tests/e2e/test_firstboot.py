@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from larder import BUILD, DEVICE, KERNEL, Workshop, good, run
+from larder import BUILD, DEVICE, KERNEL, TRACED, Workshop, good, run
 
 ADDRESS = "a1b2:00:02.0"  # PCI domains are random words on Hyper-V
 
@@ -299,7 +299,7 @@ def test_waiting_for_udev_looks_at_little(shop, tmp_path):
     (root / "run/udev/queue").touch()
     bound = device(root, "a1b2:00:03.0", DEVICE, "nic") / "driver"
     agent = subprocess.Popen(["strace", "-f", "-o", trace, BUILD / "larder-firstboot", "run", "--early", "--sysroot", root],
-                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **TRACED})
     while agent.poll() is None and (not trace.exists() or trace.read_text().count("udev/queue") < 20):
         time.sleep(0.01)
     (root / "sys/devices/pci" / ADDRESS / "driver").symlink_to(os.readlink(bound))

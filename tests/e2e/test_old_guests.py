@@ -13,6 +13,7 @@ from roots import unpack
 from test_firstboot import installed, litter, make_root, only_files
 from test_tree import GOOD, entry, expected, make_shop, standing
 
+pytestmark = pytest.mark.skipif(BUILD.name == "sanitize", reason="the sanitizers do not link statically")
 HERE = TOP / "tests/e2e"
 RELEASES = ("bullseye", "bookworm", "trixie")
 AGENT, VERIFY = "/usr/libexec/larder/larder-firstboot", "/verify"

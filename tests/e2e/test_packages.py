@@ -8,12 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from closures import make_deb, make_rpm
-from larder import Workshop, good
+from larder import BUILD, TRACED, Workshop, good
 from test_firstboot import firstboot, litter, make_root
 from test_undo import journal, standing
 
@@ -262,13 +263,14 @@ def test_rpms_are_held_by_the_plugin_that_is_there(tmp_path):
 def traced(root, trace):
     """A run that has looked at rpm's lock: its tracer, and its own process id."""
     tracer = subprocess.Popen(["strace", "-qq", "-f", "-o", trace, "-e", "trace=fcntl",
-                               Path(good.__globals__["BUILD"]) / "larder-firstboot", "run", "--sysroot", root],
-                              stderr=subprocess.DEVNULL)
+                               BUILD / "larder-firstboot", "run", "--sysroot", root],
+                              stderr=subprocess.DEVNULL, env={**os.environ, **TRACED})
     while True:
         assert tracer.poll() is None
         found = trace.exists() and re.search(r"^(\d+) .*F_GETLK, \{l_type=F_WRLCK", trace.read_text(), re.M)
         if found:
             return tracer, int(found.group(1))
+        time.sleep(0.01)
 
 
 def test_a_lock_is_waited_for(tmp_path):

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from larder import BUILD, Workshop, good, own_mounts, run, tar_gz
+from larder import BUILD, TRACED, Workshop, good, own_mounts, run, tar_gz
 from test_firstboot import firstboot, installed, make_root, only_files
 from test_trust import Fleet, kept
 
@@ -470,7 +470,7 @@ def fault(root, call, how, tmp_path):
     done = subprocess.run(
         ["strace", "-f", "-o", trace, "-e", f"trace={call[0]}", "-e", f"inject={call[0]}:{how}:when={call[1]}",
          BUILD / "larder-firstboot", "run", "--sysroot", root], capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, check=False)
+        stdin=subprocess.DEVNULL, env={**os.environ, **TRACED}, check=False)
     assert "Sanitizer" not in done.stderr, done.stderr
     assert ("killed by SIGKILL" if how == "signal=KILL" else "(INJECTED)") in trace.read_text(), (call, how)
     return 137 if done.returncode == -9 else done.returncode

@@ -19,14 +19,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
 import verifier  # noqa: E402
-from larder import BUILD, Workshop, good  # noqa: E402
+from larder import BUILD, TRACED, Workshop, good  # noqa: E402
 from test_firstboot import installed, litter, make_root, only_files  # noqa: E402
 
 CALLS = ("write", "pwrite64", "fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2",
          "mkdir", "mkdirat", "link", "linkat", "symlinkat", "unlinkat", "ftruncate", "copy_file_range")
 FAULTS = ("error=ENOSPC", "error=EIO", "signal=KILL")
 EVERY = os.environ.get("LARDER_SWEEP") == "all"
-ENV = {"SOURCE_DATE_EPOCH": "1700000000", "ASAN_OPTIONS": "detect_leaks=0"}
+ENV = {"SOURCE_DATE_EPOCH": "1700000000", **TRACED}
 
 
 def strace(command, *options, env):
