@@ -1,5 +1,6 @@
 """The packages step with the real dpkg and the real rpm, in a root that has little else."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -273,25 +274,26 @@ def traced(root, trace):
         time.sleep(0.01)
 
 
-def test_a_lock_is_waited_for(tmp_path):
-    """rpm's own is seen before rpm is asked; then it is free."""
-    shop = bake(tmp_path, [Rpm.make(tmp_path / "p", "one")])
+@contextlib.contextmanager
+def waiting_for_rpm(tmp_path):
+    """A root whose rpm is locked while this lasts, and a run that waits there: its tracer, and its own process id."""
     root = rpm_root(tmp_path / "root")
-    shop.embed(root)
+    bake(tmp_path, [Rpm.make(tmp_path / "p", "one")]).embed(root)
     with open(root / "var/lib/rpm/.rpm.lock", "w", encoding="ascii") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
-        holder, _ = traced(root, tmp_path / "trace")
-    assert holder.wait(60) == 0 and set(Rpm.installed(root)) == {"one"}
+        yield root, *traced(root, tmp_path / "trace")
+
+
+def test_a_lock_is_waited_for(tmp_path):
+    """rpm's own is seen before rpm is asked; then it is free."""
+    with waiting_for_rpm(tmp_path) as (root, tracer, _):
+        pass
+    assert tracer.wait(60) == 0 and set(Rpm.installed(root)) == {"one"}
 
 
 def test_a_lock_is_not_waited_for_when_told_to_end(tmp_path):
     """rpm's, longer than systemd would wait for us."""
-    shop = bake(tmp_path, [Rpm.make(tmp_path / "p", "one")])
-    root = rpm_root(tmp_path / "root")
-    shop.embed(root)
-    with open(root / "var/lib/rpm/.rpm.lock", "w", encoding="ascii") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        tracer, agent = traced(root, tmp_path / "trace")
+    with waiting_for_rpm(tmp_path) as (root, tracer, agent):
         os.kill(agent, signal.SIGTERM)
         assert tracer.wait(60) == 14
     status = json.loads((root / "run/larder/status.json").read_text())["moments"]["main"]
