@@ -5,6 +5,8 @@
 #include "firstboot/flow.h"
 #include "firstboot/prove.h"
 
+#define EARLY_LINK_MS 200 /* a link takes seconds to come up: the main moment awaits it */
+
 static struct flow_job *job_of(const struct flow *flow, const struct choose_target *target)
 {
 	return target->bundle == CHOOSE_NO_BUNDLE ? NULL : &flow->job[target->bundle];
@@ -115,7 +117,11 @@ static void prove_its_link(struct flow *flow, struct choose_target *target,
 	if (reason == REASON_DONE && text[0])
 		status_about(flow->status, job->name, target->device.address,
 			     job->record.expect.carrier ? "carrier" : "port", "%s", text);
-	take(flow, target, reason, text);
+	if (reason == REASON_PROOF_FAILED && flow->moment == PLAN_EARLY)
+		status_about(flow->status, job->name, target->device.address, "link awaited",
+			     "%s: the main moment looks again", text);
+	else
+		take(flow, target, reason, text);
 }
 
 /* All drivers first, then all links: what is waited for happens to all devices at the same time. */
@@ -148,11 +154,20 @@ static void take_jobs(struct flow *flow)
 	}
 }
 
+/* Whoever configures the network waits for the link itself: before that the boot does not stand still for it. */
+static uint64_t link_timeout_ms(const struct flow *flow)
+{
+	uint64_t timeout_ms = flow->config->carrier_timeout_s * 1000;
+
+	return flow->moment == PLAN_EARLY && timeout_ms > EARLY_LINK_MS ? EARLY_LINK_MS
+									: timeout_ms;
+}
+
 enum flow_verdict flow_prove(struct flow *flow)
 {
 	take_jobs(flow);
 	prove_all(flow, PROVE_BOUND_MS, prove_driver);
-	prove_all(flow, flow->config->carrier_timeout_s * 1000, prove_its_link);
+	prove_all(flow, link_timeout_ms(flow), prove_its_link);
 	for (size_t i = 0; i < flow->chosen.target_count; i++) {
 		const struct choose_target *target = &flow->chosen.target[i];
 		const struct flow_job *job = job_of(flow, target);

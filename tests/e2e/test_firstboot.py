@@ -283,6 +283,28 @@ def test_proof_fails_when_no_driver_binds(shop, tmp_path):
     assert (code, status["reason"]) == (14, "proof_failed"), status
 
 
+def early_carrier(document):
+    """A bundle that the early moment may install, proven by the link alone."""
+    only_files(document)
+    document["template"]["early"] = True
+    document["bundles"][0]["expect"] = {"carrier": True}
+
+
+def test_the_boot_does_not_stand_still_for_a_link(tmp_path):
+    """The early moment goes on without it; the main one waits, and says that it did not come."""
+    made, root = Workshop(tmp_path / "shop"), make_root(tmp_path / "root", driver=None)
+    made.write_manifest(early_carrier)
+    made.bake()
+    made.embed(root)
+    (root / "etc/larder/firstboot.conf").write_text("carrier_timeout_s=1\n")
+    code, early = firstboot(root, "--early")
+    assert (code, early["reason"]) == (0, "done") and installed(root), early
+    awaited = [row["detail"] for row in early["timeline"] if row["event"] == "link awaited"]
+    assert awaited == ["no network interface appeared in time: the main moment looks again"], early
+    code, status = firstboot(root)
+    assert (code, status["reason"]) == (14, "proof_failed") and "no network interface" in status["text"], status
+
+
 def test_early_leaves_what_is_not_early_to_main(shop, tmp_path):
     root = make_root(tmp_path / "root", driver=None)
     shop.embed(root)
