@@ -49,6 +49,7 @@ struct flow {
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
 	bool quiet; /* nothing happened: nothing is written but the status */
+	char left[PLAN_TEXT_MAX]; /* what could not be taken off; "": nothing */
 };
 void flow_free(struct flow *flow);
 
@@ -103,6 +104,9 @@ enum reason flow_reload(struct flow *flow, struct choose_target *target,
 void flow_roll_back(struct flow *flow, struct flow_job *job);
 void flow_finish_undo(struct flow *flow);
 void flow_take_off(struct flow *flow, const char *bundle);
+/* Of a bundle whose undo has no try left: what may still be there, and what its owner can do. */
+void flow_text_left(const struct journal_entry *entry, const struct record *record,
+		    char text[PLAN_TEXT_MAX]);
 /* What is half there, and in no table of the statement in use (or there is none), is taken off by the records of the one that is
  * stored. alone: there is no statement in use, and the journal was not loaded yet. False: what is stored has to stay, since
  * something is still half there that only it knows. */

@@ -247,13 +247,6 @@ static void tell_step(struct flow *flow, const struct flow_job *job,
 		     "%s%s%s%s", job->name, first[0] ? ": " : "", first, more);
 }
 
-/* Not the bundle's fault: such a failure costs no try. */
-static bool is_of_the_machine(enum reason reason)
-{
-	return reason == REASON_NO_SPACE || reason == REASON_READ_ONLY ||
-	       reason == REASON_LOCKED;
-}
-
 static enum reason do_in_time(const struct flow *flow, const struct steps *steps,
 			      const struct record_step *step, struct err *err)
 {
@@ -281,7 +274,7 @@ static void do_step(struct flow *flow, struct flow_job *job)
 		snprintf(job->text, sizeof(job->text), "%.511s", err.text);
 	} else if (reason != REASON_DONE) {
 		fail(flow, job, reason, err.text);
-		if (is_of_the_machine(reason))
+		if (steps_is_of_the_machine(reason))
 			journal_forgive(&flow->journal, record_of(flow, job),
 					flow->facts.kernel);
 		mark(flow, job, JOURNAL_FAILED);

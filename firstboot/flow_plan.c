@@ -106,7 +106,10 @@ static void judge_tries(struct flow_job *job, const struct journal_entry *entry)
 {
 	char text[PLAN_TEXT_MAX];
 
-	if (entry->state == JOURNAL_UNDOING || entry->state == JOURNAL_REMOVING) {
+	if (journal_is_left(entry)) {
+		flow_text_left(entry, &job->record, text);
+		fail(job, REASON_STEP_FAILED, text);
+	} else if (journal_is_going(entry)) {
 		fail(job, REASON_STEP_FAILED,
 		     "what an earlier try changed is not put back yet: see the timeline");
 	} else if (entry->state == JOURNAL_REMOVED) {
@@ -139,7 +142,8 @@ static void judge_past(struct flow *flow, struct flow_job *job, const struct tab
 
 	if (!entry)
 		return;
-	job->interrupted = journal_is_half(entry);
+	/* What is on its way back had its turn in flow_finish_undo. */
+	job->interrupted = journal_is_half(entry) && !journal_is_going(entry);
 	if (job->reason != REASON_DONE)
 		return;
 	job->in_place = entry->state == JOURNAL_DONE && steps_in_place(&steps);

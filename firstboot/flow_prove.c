@@ -267,20 +267,23 @@ static void tell_good(struct flow *flow)
 	}
 }
 
-/* The gravest reason of all devices, and what it is about. */
+/* The gravest reason of all devices, and what it is about. Where all is well with them, a part of another bundle that is still
+ * there is not. */
 static void sum_up(struct flow *flow)
 {
 	const struct choose_target *worst = find_worst(&flow->chosen);
 
-	if (!worst && flow->dry)
+	if (worst) {
+		flow->reason = worst->reason;
+		snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address,
+			 worst->text);
+	} else if (flow->left[0]) {
+		(void)flow_stop(flow, REASON_STEP_FAILED, flow->left);
+	} else if (flow->dry) {
 		snprintf(flow->text, sizeof(flow->text), "a run would go on from here");
-	else if (!worst)
+	} else {
 		tell_good(flow);
-	if (!worst)
-		return;
-	flow->reason = worst->reason;
-	snprintf(flow->text, sizeof(flow->text), "%s: %.400s", worst->device.address,
-		 worst->text);
+	}
 }
 
 /* What a bundle of a good run put in place. */

@@ -80,19 +80,73 @@ static enum reason undo_steps(struct flow *flow, const struct going *going, stru
 	return worst;
 }
 
+/* On the disk before the first step is undone: it may be what stops the machine. Only where the journal cannot be written is
+ * it undone without, since that is what frees a full disk. */
+static void count_try(struct flow *flow, const struct going *going)
+{
+	enum journal_state state = going->asked ? JOURNAL_REMOVING : JOURNAL_UNDOING;
+	struct err err = { 0 };
+
+	if (journal_begin_undo(flow->machine->state, &flow->journal, &going->entry.record,
+			       going->entry.kernel, state, &err) < 0)
+		log_line(flow->log, "warning: %s", err.text);
+}
+
+static void forgive_tries(struct flow *flow, const struct going *going)
+{
+	struct err err = { 0 };
+
+	if (journal_forgive_undo(flow->machine->state, &flow->journal, &going->entry.record,
+				 going->entry.kernel, &err) < 0)
+		log_line(flow->log, "warning: %s", err.text);
+}
+
+void flow_text_left(const struct journal_entry *entry, const struct record *record,
+		    char text[PLAN_TEXT_MAX])
+{
+	uint64_t last = record->step_count ? record->step_count - 1 : 0;
+	uint64_t step = entry->step < last ? entry->step : last;
+
+	snprintf(text, PLAN_TEXT_MAX,
+		 "putting back what an earlier try changed was given up after %llu tries: step "
+		 "%llu of %llu (%s) and what came before it may still be there. "
+		 "larder-firstboot undo tries it anew, and so do run --again and a new cache",
+		 (unsigned long long)entry->undo_tries, (unsigned long long)step + 1,
+		 (unsigned long long)record->step_count,
+		 record->step_count ? record_do_name(record->step[step].kind) : "none");
+}
+
+/* It is left as it is, at once or for now. */
+static void tell_not_undone(struct flow *flow, const struct going *going, const char *why)
+{
+	const struct journal_entry *entry =
+		journal_find(&flow->journal, &going->entry.record, going->entry.kernel);
+	char name[PLAN_TEXT_MAX], then[PLAN_TEXT_MAX] = "tried again at the next run";
+
+	name_of(going->row, name);
+	if (entry && journal_is_left(entry))
+		flow_text_left(entry, &going->record, then);
+	snprintf(flow->left, sizeof(flow->left), "%.120s: %.100s%s%.280s", name, why,
+		 why[0] ? "; " : "", then);
+	status_event(flow->status, "not undone", "%s", flow->left);
+}
+
 static enum reason take_off(struct flow *flow, const struct going *going, struct err *err)
 {
 	char name[PLAN_TEXT_MAX];
 	enum reason reason = REASON_DONE;
 
 	name_of(going->row, name);
+	if (!process_must_stop(flow->deadline_ms))
+		count_try(flow, going);
 	if (going->record.step_count)
 		reason = undo_steps(flow, going, err);
 	if (reason == REASON_DONE && undo_forget(flow->machine, &going->entry.record, err) < 0)
 		reason = steps_reason(err);
 	if (reason != REASON_DONE) {
-		status_event(flow->status, "not undone", "%s: %s; tried again at the next run",
-			     name, err->text);
+		if (steps_is_of_the_machine(reason))
+			forgive_tries(flow, going);
+		tell_not_undone(flow, going, err->text);
 		return reason;
 	}
 	mark(flow, going, 0, going->asked ? JOURNAL_REMOVED : JOURNAL_UNDONE);
@@ -144,7 +198,7 @@ void flow_roll_back(struct flow *flow, struct flow_job *job)
 	struct err err = { 0 };
 	const char *came_of_it = "what it had changed was put back";
 
-	if (!entry || !journal_is_half(entry))
+	if (!entry || !journal_is_half(entry) || journal_is_left(entry))
 		return;
 	memcpy(why, job->text, sizeof(why));
 	if (process_must_stop(flow->deadline_ms))
@@ -174,8 +228,7 @@ static bool goes_back(const struct flow *flow, const struct journal_entry *entry
 {
 	if (!journal_is_half(entry))
 		return false;
-	if (entry->state == JOURNAL_UNDOING || entry->state == JOURNAL_REMOVING ||
-	    entry->tries >= JOURNAL_MAX_TRIES)
+	if (journal_is_going(entry) || entry->tries >= JOURNAL_MAX_TRIES)
 		return true;
 	return flow->moment == PLAN_MAIN && !is_chosen(flow, entry);
 }
@@ -197,7 +250,11 @@ static void finish(struct flow *flow, const struct source *source,
 
 	if (begin(source, entry, &going, &err) < 0)
 		status_event(flow->status, "not undone", "%s", err.text);
-	else if (may_run_now(flow, &going.record))
+	else if (!may_run_now(flow, &going.record))
+		return;
+	else if (journal_is_left(entry))
+		tell_not_undone(flow, &going, "");
+	else
 		(void)take_off(flow, &going, &err);
 }
 
@@ -295,6 +352,7 @@ static void take_entry_off(struct flow *flow, const struct journal_entry *entry)
 
 	if (begin(&flow->source, entry, &going, &err) == 0) {
 		going.asked = true;
+		forgive_tries(flow, &going);
 		reason = take_off(flow, &going, &err);
 	}
 	if (reason == REASON_DONE)

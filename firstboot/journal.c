@@ -36,6 +36,16 @@ bool journal_is_half(const struct journal_entry *entry)
 	return rules[entry->state].half;
 }
 
+bool journal_is_going(const struct journal_entry *entry)
+{
+	return entry->state == JOURNAL_UNDOING || entry->state == JOURNAL_REMOVING;
+}
+
+bool journal_is_left(const struct journal_entry *entry)
+{
+	return journal_is_half(entry) && entry->undo_tries >= JOURNAL_MAX_TRIES;
+}
+
 static int parse_entry(const json_t *value, struct journal_entry *entry, struct err *err)
 {
 	struct json_reader reader = json_open(value, "bundle", err);
@@ -45,6 +55,7 @@ static int parse_entry(const json_t *value, struct journal_entry *entry, struct 
 	state_need_digest(&reader, "boot", &entry->boot);
 	entry->step = json_need_number(&reader, "step", RECORD_MAX_STEPS);
 	entry->tries = json_need_number(&reader, "tries", JSON_MAX_INTEGER);
+	entry->undo_tries = json_want_number(&reader, "undo_tries", JSON_MAX_INTEGER, 0);
 	entry->state = (enum journal_state)state_need_word(&reader, "state", state_names,
 							   COUNT_OF(state_names));
 	if (kernel && !name_is_release(kernel))
@@ -81,7 +92,7 @@ static void begin_anew(struct journal *journal)
 		if (!rules[entry.state].stays)
 			continue;
 		if (rules[entry.state].half)
-			entry.tries = 0;
+			entry.tries = entry.undo_tries = 0;
 		entry.state = rules[entry.state].with_new_cache;
 		journal->entry[kept++] = entry;
 	}
@@ -112,11 +123,11 @@ static json_t *entry_json(const struct journal_entry *entry)
 {
 	char record[DIGEST_TEXT_MAX], boot[DIGEST_TEXT_MAX];
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "record",
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "record",
 			 digest_text(&entry->record, record), "boot",
 			 digest_text(&entry->boot, boot), "kernel", entry->kernel, "step",
 			 (json_int_t)entry->step, "state", state_names[entry->state], "tries",
-			 (json_int_t)entry->tries);
+			 (json_int_t)entry->tries, "undo_tries", (json_int_t)entry->undo_tries);
 }
 
 int journal_save(int dir, const struct journal *journal, struct err *err)
@@ -183,6 +194,7 @@ int journal_begin(int dir, struct journal *journal, const struct digest *record,
 	if (entry->state == JOURNAL_DONE)
 		entry->tries = 0;
 	entry->tries++;
+	entry->undo_tries = 0;
 	entry->boot = journal->boot;
 	entry->step = 0;
 	entry->state = JOURNAL_RUNNING;
@@ -199,6 +211,32 @@ int journal_mark(int dir, struct journal *journal, const struct digest *record,
 	entry->boot = journal->boot;
 	entry->step = step;
 	entry->state = state;
+	if (!journal_is_half(entry))
+		entry->undo_tries = 0;
+	return journal_save(dir, journal, err);
+}
+
+int journal_begin_undo(int dir, struct journal *journal, const struct digest *record,
+		       const char *kernel, enum journal_state state, struct err *err)
+{
+	struct journal_entry *entry = find(journal, record, kernel);
+
+	if (!entry)
+		return 0;
+	entry->undo_tries++;
+	entry->boot = journal->boot;
+	entry->state = state;
+	return journal_save(dir, journal, err);
+}
+
+int journal_forgive_undo(int dir, struct journal *journal, const struct digest *record,
+			 const char *kernel, struct err *err)
+{
+	struct journal_entry *entry = find(journal, record, kernel);
+
+	if (!entry)
+		return 0;
+	entry->undo_tries = 0;
 	return journal_save(dir, journal, err);
 }
 
@@ -266,6 +304,6 @@ void journal_retry(struct journal *journal)
 		if (entry->state == JOURNAL_REMOVING)
 			entry->state = JOURNAL_UNDOING;
 		if (entry->state != JOURNAL_DONE)
-			entry->tries = 0;
+			entry->tries = entry->undo_tries = 0;
 	}
 }

@@ -6,14 +6,16 @@
 
 #define JOURNAL_MAX_BYTES 65536
 #define JOURNAL_MAX_ENTRIES 64
-#define JOURNAL_MAX_TRIES 3 /* of a bundle that never completed */
+#define JOURNAL_MAX_TRIES 3 /* of a bundle that never completed; and of its undo */
 
 /* What a bundle has on the machine: of RUNNING, FAILED, UNDOING and REMOVING a part, of DONE all, of the others nothing.
  *
  *     RUNNING -> DONE
  *        |         \
  *        v          -> REMOVING -> REMOVED     its owner asked: not begun again before a new cache, or run --again
- *      FAILED -> UNDOING -> UNDONE             begun again until its tries are used up */
+ *      FAILED -> UNDOING -> UNDONE             begun again until its tries are used up
+ *
+ * UNDOING and REMOVING stay where they are when the tries of the undo are used up: it may be what stops the machine. */
 enum journal_state {
 	JOURNAL_RUNNING,
 	JOURNAL_DONE,
@@ -31,6 +33,7 @@ struct journal_entry {
 	uint64_t
 		step; /* the install step that was begun last; while it is undone, that is undone next */
 	uint64_t tries;
+	uint64_t undo_tries; /* of an undo that did not complete */
 	enum journal_state state;
 };
 
@@ -52,15 +55,25 @@ MUST_USE int journal_save(int dir, const struct journal *journal, struct err *er
 const struct journal_entry *journal_find(const struct journal *journal,
 					 const struct digest *record, const char *kernel);
 
-/* Each saves before it returns. begin counts a try. */
+/* Each saves before it returns. begin counts a try; begin_undo, whose state is UNDOING or REMOVING, one of the undo. */
 MUST_USE int journal_begin(int dir, struct journal *journal, const struct digest *record,
 			   const char *kernel, struct err *err);
 MUST_USE int journal_mark(int dir, struct journal *journal, const struct digest *record,
 			  const char *kernel, uint64_t step, enum journal_state state,
 			  struct err *err);
 
+MUST_USE int journal_begin_undo(int dir, struct journal *journal, const struct digest *record,
+				const char *kernel, enum journal_state state, struct err *err);
+/* The undo has all its tries again: its owner asks for it, or what stopped it was the machine's state. */
+MUST_USE int journal_forgive_undo(int dir, struct journal *journal, const struct digest *record,
+				  const char *kernel, struct err *err);
+
 /* Is a part of the bundle on the machine, which has to be completed or taken off? */
 bool journal_is_half(const struct journal_entry *entry);
+/* Is it on its way back? */
+bool journal_is_going(const struct journal_entry *entry);
+/* Is it left there, since its undo has no try left? */
+bool journal_is_left(const struct journal_entry *entry);
 
 /* Forgets every bundle but these, for this kernel: what is installed now may have replaced the others, so
  * that they are done no longer. One that is half there is never forgotten. Not saved before the next mark. */

@@ -92,6 +92,12 @@ enum reason steps_reason(const struct err *err)
 	return REASON_STEP_FAILED;
 }
 
+bool steps_is_of_the_machine(enum reason reason)
+{
+	return reason == REASON_NO_SPACE || reason == REASON_READ_ONLY ||
+	       reason == REASON_LOCKED;
+}
+
 enum reason steps_judge(int code, const struct err *err)
 {
 	return code < 0 ? steps_reason(err) : REASON_DONE;

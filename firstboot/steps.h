@@ -88,6 +88,8 @@ char *steps_target(const char *kernel, const struct record_step *step, size_t i)
 enum reason steps_reason(const struct err *err);
 /* The same for a call that returned code: REASON_DONE unless that is negative. */
 enum reason steps_judge(int code, const struct err *err);
+/* Not the bundle's fault, and its owner will mend it: such a failure costs no try. */
+bool steps_is_of_the_machine(enum reason reason);
 
 /* The machine's own programs, with the limits of these steps. */
 struct tool steps_tool(const struct steps *steps);

@@ -343,8 +343,13 @@ def test_a_second_run_waits_for_the_first(root):
     assert (code, status["reason"]) == (0, "done")
 
 
+HOSTILE_UNDO = json.dumps({"format": "larder.journal.v1", "machine": f"sha256:{0:064}", "envelope": f"sha256:{0:064}", "bundles": [
+    {"record": f"sha256:{0:064}", "boot": f"sha256:{0:064}", "kernel": KERNEL, "step": 0, "state": "undoing", "tries": 1,
+     "undo_tries": "touch /tmp/owned"}]})
+
+
 @pytest.mark.parametrize("journal", ["", "{", '{"format":"larder.journal.v1"}', "#!/bin/sh\ntouch /tmp/owned\n",
-                                     '{"run":"touch /tmp/owned"}'])
+                                     '{"run":"touch /tmp/owned"}', HOSTILE_UNDO])
 def test_a_hostile_journal_is_discarded(root, journal):
     state = root / "var/lib/larder"
     state.mkdir(mode=0o700)

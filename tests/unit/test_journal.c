@@ -154,6 +154,47 @@ static void test_tries(void **state)
 	assert_int_equal(journal_find(&journal, &good, KERNEL)->tries, 1);
 }
 
+/* The tries of an undo: counted on the disk before it begins, left where they are used up, and given back by whatever ends
+ * it or asks for it. A journal without them has none. */
+static void test_undo_tries(void **state)
+{
+	struct sysroot *sysroot = *state;
+	const struct digest record = digest_from(2);
+	const struct journal now = today(10, 20, 30), other = today(10, 21, 30);
+	int dir = sysroot->machine.state;
+	struct journal journal, again;
+	struct err err = { 0 };
+
+	fill(dir);
+	journal_load(dir, &now, &journal);
+	for (uint64_t tries = 1; tries <= JOURNAL_MAX_TRIES; tries++) {
+		const struct journal_entry *entry = journal_find(&journal, &record, KERNEL);
+
+		assert_false(journal_is_left(entry));
+		check_good(journal_begin_undo(dir, &journal, &record, KERNEL, JOURNAL_UNDOING,
+					      &err),
+			   &err, "begin");
+		journal_load(dir, &now, &journal);
+		assert_int_equal(entry->undo_tries, tries);
+		assert_int_equal(entry->step, 1);
+		assert_true(journal_is_going(entry));
+	}
+	assert_true(journal_is_left(journal_find(&journal, &record, KERNEL)));
+	journal_load(dir, &other, &again);
+	assert_int_equal(journal_find(&again, &record, KERNEL)->undo_tries, 0);
+	again = journal;
+	journal_retry(&again);
+	assert_int_equal(journal_find(&again, &record, KERNEL)->undo_tries, 0);
+	again = journal;
+	check_good(journal_mark(dir, &again, &record, KERNEL, 0, JOURNAL_UNDONE, &err), &err,
+		   "mark");
+	assert_int_equal(journal_find(&again, &record, KERNEL)->undo_tries, 0);
+	check_good(journal_forgive_undo(dir, &journal, &record, KERNEL, &err), &err, "forgive");
+	journal_load(dir, &now, &again);
+	assert_int_equal(journal_find(&again, &record, KERNEL)->undo_tries, 0);
+	assert_int_equal(journal_find(&again, &record, KERNEL)->state, JOURNAL_UNDOING);
+}
+
 static void test_room(void **state)
 {
 	struct sysroot *sysroot = *state;
@@ -198,6 +239,11 @@ static void test_hostile(void **state)
 		{ HEAD "[" ENTRY("../../x", "failed", "") "]}", 0 },
 		{ HEAD "[" ENTRY("6.1", "reboot", "") "]}", 0 },
 		{ HEAD "[" ENTRY("6.1", "failed", ",'tries':-1") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "undoing", ",'undo_tries':3") "]}", 1 },
+		{ HEAD "[" ENTRY("6.1", "undoing", ",'undo_tries':-1") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "undoing", ",'undo_tries':'3'") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "undoing", ",'undo_tries':9e99") "]}", 0 },
+		{ HEAD "[" ENTRY("6.1", "undoing", ",'undo_tries':1,'undo_tries':0") "]}", 0 },
 		{ HEAD "{}}", 0 },
 		{ HEAD "[[]]}", 0 },
 	};
@@ -258,6 +304,7 @@ int main(void)
 		sysroot_test(test_others),
 		sysroot_test(test_states),
 		sysroot_test(test_tries),
+		sysroot_test(test_undo_tries),
 		sysroot_test(test_room),
 		sysroot_test(test_hostile),
 		sysroot_test(test_contents),
