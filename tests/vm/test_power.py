@@ -1,4 +1,5 @@
-"""Power cuts: whatever a disk lost of the first boot, the next one ends with a driver, and nothing is half."""
+"""Power cuts: whatever a disk lost of the first boot, the next one ends with a driver, and nothing is half. And panics, which
+come again at each boot, until the agent gives up."""
 
 import hashlib
 import random
@@ -117,6 +118,54 @@ def test_power_cuts_between_writes(tiny, tmp_path):
         go_on(state, disk)
     print(f"{CUTS} cuts among {len(entries)} writes: {lost} writes lost, {done} had the module already")
     assert lost > 0 and 0 < done < CUTS
+
+
+PANIC = ["/bin/sh", "-c", "echo c >/proc/sysrq-trigger"]
+CONF, TRIES = "/etc/nic/nic.conf", 3
+DEADLY = {
+    "act": ({"argv": PANIC}, "what they changed was put back"),
+    "undo": ({"argv": ["/bin/sh", "-c", "exit 1"], "undo": PANIC}, "step 3 of 3 (command) and what came before it may still be there")}
+
+
+def deadly_disk(made, folder, command):
+    """A machine whose bundle replaces a file, brings the NIC's module, and has a command that is deadly."""
+    _, _, key, trust = made
+    conf = folder / "nic.conf"
+    conf.write_text("larder's")
+    manifest = story.write_manifest(folder, "deadly", {
+        "devices": ["pci:v00008086d000010D3sv*sd*bc02sc*i*"], "expect": {"driver": "e1000e"},
+        "take": [{"file": "module", "into": "modules"}, {"file": "conf", "into": "conf"}],
+        "install": [{"do": "files", "files": ["conf/*"], "into": CONF.rsplit("/", 1)[0]},
+                    {"do": "modules", "files": ["modules/*.ko"]}, {"do": "command", **command}]},
+        {"module": guest.module_file("e1000e"), "conf": conf})
+    root = story.tiny_root(folder, story.bundle_cache(folder, key, manifest), trust, story.TELL + "tell came-up\n")
+    guest.write(root, CONF, "the owner's")
+    return guest.make_tiny_disk(root, folder / "disk.raw")
+
+
+@pytest.mark.parametrize("where", ["act", pytest.param("undo", marks=pytest.mark.slow)])
+@pytest.mark.timeout(300)
+def test_a_step_that_panics_at_each_boot(made, tmp_path, where):
+    """Three boots die of it. The fourth comes up: as it was, where it is the step; left and told, where it is the undo."""
+    command, told = DEADLY[where]
+    disk = deadly_disk(made, tmp_path, command)
+    index = paths_of(guest.read_file(disk, MODULES_DEP))
+    for _ in range(TRIES):
+        dead = guest.boot(disk, cpus=1)
+        assert "sysrq triggered crash" in dead.console and not dead.complete, dead.console
+        with guest.recovered(disk) as part:
+            assert guest.read_file(part, CONF, 0) == b"larder's"
+            assert index <= paths_of(guest.read_file(part, MODULES_DEP, 0)) <= index | {"updates/larder/e1000e.ko"}
+    result = guest.boot(disk, cpus=1)
+    assert result.complete, result.console
+    row = dict(story.reports(result))["came-up"]["moments"]["main"]
+    assert (row["state"], row["reason"], row["code"]) == ("failed", "step_failed", 14) and row["remedy"], row
+    assert all(words in row["text"] for words in (f"given up after {TRIES} tries", told, "run --again", "a new cache")), row
+    back = where == "act"
+    assert guest.read_file(disk, CONF) == (b"the owner's" if back else b"larder's")
+    assert guest.list_folder(disk, UPDATES) == ([] if back else ["e1000e.ko"])
+    assert paths_of(guest.read_file(disk, MODULES_DEP)) == index | (set() if back else {"updates/larder/e1000e.ko"})
+    assert guest.check_disk(disk)[0] == 0
 
 
 def check_packages(disk):
