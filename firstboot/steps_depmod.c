@@ -113,11 +113,95 @@ static int run_depmod(const struct room *room, struct err *err)
 	return code;
 }
 
-/* A cut file is never renamed over a whole one. */
+/* The modules that an index names, and their files. */
+struct index {
+	char *text; /* owned: paths, each with a NUL behind it */
+	struct indexed {
+		char name[MODULE_NAME_SIZE];
+		const char *path; /* borrowed from text */
+	} * row; /* owned */
+	size_t count;
+};
+
+static void index_free(struct index *index)
+{
+	free(index->text);
+	free(index->row);
+}
+
+static int by_name(const void *one, const void *other)
+{
+	return strcmp(((const struct indexed *)one)->name,
+		      ((const struct indexed *)other)->name);
+}
+
+/* In the order of the names. Without modules.dep, or with one that is none: empty. */
+static void read_index(int folder, struct index *out)
+{
+	struct err none = { 0 };
+	size_t size, room = 0;
+	char *rest;
+
+	if (fs_read_at(folder, "modules.dep", MODULE_DEP_MAX_BYTES, &out->text, &size, &none) <
+	    0)
+		return;
+	rest = out->text;
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+		struct indexed row = { .path = line };
+
+		line[strcspn(line, ":")] = '\0';
+		if (line[0] == '/' || !module_name_of(line, row.name))
+			continue;
+		if (out->count == room) {
+			room = room ? room * 2 : 256;
+			out->row = must_realloc(out->row, room, sizeof(*out->row));
+		}
+		out->row[out->count++] = row;
+	}
+	if (out->count)
+		qsort(out->row, out->count, sizeof(*out->row), by_name);
+}
+
+static bool has_name(const struct index *index, const struct indexed *row)
+{
+	return index->count &&
+	       bsearch(row, index->row, index->count, sizeof(*index->row), by_name);
+}
+
+/* A depmod that does not follow the room's links, as busybox's, sees no module, and says nothing of it. By names: a module
+ * that another replaces has its file, and no line any more. */
+static int check_output(const struct room *room, struct err *err)
+{
+	AUTO(index_free) struct index old = { 0 }, new = { 0 };
+	const char *first = NULL;
+	size_t lost = 0;
+
+	read_index(room->kernels, &old);
+	read_index(room->inside, &new);
+	for (size_t i = 0; i < old.count; i++) {
+		const struct indexed *row = &old.row[i];
+
+		if (has_name(&new, row) || !fs_exists(room->kernels, row->path))
+			continue;
+		first = first ? first : row->path;
+		lost++;
+	}
+	if (lost)
+		return err_set(err, ERR_INVALID,
+			       "depmod left out %zu modules that are there, such as %.128s: "
+			       "modules.dep stays as it was. Only the depmod of kmod will do; "
+			       "if it is that one, run depmod -a %s first",
+			       lost, first, room->kernel);
+	return 0;
+}
+
+/* A cut file is never renamed over a whole one, nor a poor one over a rich one. */
 static int take_output(const struct room *room, struct err *err)
 {
 	AUTO_NAMES struct fs_names names = { 0 };
 
+	if (check_output(room, err) < 0)
+		return -1;
 	if (syncfs(room->inside) < 0)
 		return err_errno(err, "sync");
 	if (fs_list(room->inside, ".", &names, err) < 0)

@@ -2,7 +2,9 @@
 that holds the module is made anew."""
 
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,48 @@ def test_there_and_back(tmp_path):
     (root / MODULES / "modules.dep").write_text("cut")
     good("larder-firstboot", "undo", "--sysroot", root)
     assert standing(root) == before
+
+
+def another_depmod(folder, text=None):
+    """Words that put another program in the place of kmod's depmod, for one program: busybox's, or a script."""
+    tool = Path(shutil.which("busybox"))
+    if text:
+        tool = folder / "depmod"
+        tool.write_text(text)
+        tool.chmod(0o755)
+    kmod = os.path.realpath(shutil.which("depmod"))
+    return (*own_mounts(), "sh", "-c", f'mount --bind {tool} {kmod} && exec "$0" "$@"')
+
+
+LAST = "for last; do :; done\n"
+POORER = {
+    "busybox": None, "empty": f'#!/bin/sh\n{LAST}: >"$3/lib/modules/$last/modules.dep"\n', "none": "#!/bin/sh\n",
+    "ours": f'#!/bin/sh\n{LAST}echo updates/larder/nic.ko: >"$3/lib/modules/$last/modules.dep"\n'}
+
+
+@pytest.mark.parametrize("kind", POORER)
+def test_a_depmod_that_loses_modules_changes_nothing(tmp_path, kind):
+    """The old index stays whole, and the machine is as it was; the next run, with kmod's, installs."""
+    root = make(tmp_path, with_aliases(3))
+    before = standing(root)
+    code, status = firstboot(root, prefix=another_depmod(tmp_path, POORER[kind]))
+    assert (code, status["reason"]) == (14, "step_failed") and status["remedy"], status
+    for words in ("left out 1 modules", "kernel/big.ko", "depmod of kmod", "what it had changed was put back"):
+        assert words in status["text"], status
+    assert standing(root) == before
+    assert firstboot(root)[0] == 0
+
+
+def test_a_module_that_is_replaced_is_not_lost(tmp_path):
+    """Of two files of one name the index names ours alone; and what is gone from the disk may go from the index."""
+    root = make(tmp_path, with_aliases(3))
+    for name in ("nic", "gone"):
+        (root / MODULES / f"kernel/{name}.ko").write_bytes(made_ko(KERNEL, {}, name))
+    subprocess.run(["depmod", "-b", root, KERNEL], check=True)
+    (root / MODULES / "kernel/gone.ko").unlink()
+    assert firstboot(root)[0] == 0
+    dep = (root / MODULES / "modules.dep").read_text()
+    assert sorted(dep.splitlines()) == ["kernel/big.ko:", "updates/larder/nic.ko:"]
 
 
 def test_a_full_disk_leaves_the_old_ones(tmp_path):
