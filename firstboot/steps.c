@@ -125,23 +125,27 @@ void steps_tell(const struct steps *steps, const char *event, const char *format
 		log_line(steps->log, "%s: %s", event, text);
 }
 
-/* The folder path, or the nearest above it that is there. */
+/* The folder path, or the nearest above it that is there, in which the next one could be made. */
 static int open_nearest(const struct machine *machine, const char *path, int *out_fd,
 			struct err *err)
 {
 	AUTO_FREE char *part = must_strdup(path);
+	const char *next = NULL;
 
 	for (;;) {
 		struct err why = { 0 };
 		char *last = strrchr(part, '/');
 
 		if (machine_open_dir(machine, part, out_fd, &why) == 0)
-			return 0;
+			return next && place_check(*out_fd, next, true, err) < 0
+				       ? err_wrap(err, "%s", part[0] ? part : "/")
+				       : 0;
 		if (why.kind != ERR_MISSING || !last || part[0] == '\0') {
 			*err = why;
 			return -1;
 		}
 		*last = '\0';
+		next = last + 1;
 	}
 }
 
@@ -164,7 +168,9 @@ int steps_need_exec(const struct steps *steps, const char *path, struct err *err
 		return -1;
 	if (fstatvfs(dir, &status) == 0 && (status.f_flag & ST_NOEXEC))
 		return err_set(err, ERR_REFUSED,
-			       "%s is mounted noexec: programs of this step lie there", path);
+			       "%s is mounted noexec, and programs of this step lie there: "
+			       "mount it exec",
+			       path);
 	return 0;
 }
 

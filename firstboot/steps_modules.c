@@ -131,7 +131,8 @@ static int check_places(const struct steps *steps, const struct record_step *ste
 	AUTO_CLOSE int to = -1;
 	struct err none = { 0 };
 
-	if (place_check(folder, "updates", true, err) < 0)
+	if (place_check(folder, "updates", true, err) < 0 ||
+	    place_check(folder, "modules.dep", false, err) < 0)
 		return err_wrap(err, FOLDER "/%s", steps->kernel);
 	if (machine_open_dir(steps->machine, path, &to, &none) < 0)
 		return 0;

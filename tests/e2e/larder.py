@@ -1,5 +1,6 @@
 """larder.py - what the end-to-end tests share: the programs, and a small driver family to bake."""
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -10,6 +11,8 @@ import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
+
+import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("LARDER_BUILD", "build")
@@ -43,6 +46,19 @@ def refused(text, program, *args, code=1, **options):
     assert done.returncode == code, (args, done.returncode, done.stdout, done.stderr)
     assert text in done.stderr, done.stderr
     return done
+
+
+@contextlib.contextmanager
+def immutable(path):
+    """A file or folder that nobody can change, by chattr."""
+    done = subprocess.run(["chattr", "+i", path], capture_output=True, text=True, check=False)
+    if "Operation not supported" in done.stderr or "Inappropriate ioctl" in done.stderr:
+        pytest.skip("this file system has no immutable files")
+    assert done.returncode == 0, done
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
 
 
 @functools.cache

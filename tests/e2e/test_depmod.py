@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from larder import BUILD, KERNEL, Workshop, good, own_mounts
+from larder import BUILD, KERNEL, Workshop, good, immutable, own_mounts
 from made_ko import made_ko
 from test_firstboot import firstboot, make_root
 from test_packages import make_tools
@@ -119,6 +119,17 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path):
         assert f"the old {name}\n" in done.stdout, done
     found = {line for line in done.stdout.splitlines() if line.startswith("..")}
     assert found == {f"../{KERNEL}/{name}" for name in [*names, "kernel/big.ko"]}, done
+
+
+def test_an_immutable_index_is_told_before_anything_changes(tmp_path):
+    root = make(tmp_path, with_aliases(3))
+    before = standing(root)
+    with immutable(root / MODULES / "modules.dep"):
+        code, status = firstboot(root)
+        assert (code, status["reason"]) == (14, "read_only") and status["remedy"], status
+        assert "modules.dep is immutable (chattr)" in status["text"], status
+        assert standing(root) == before
+    assert firstboot(root)[0] == 0
 
 
 MAKERS = {f"initrd.img-{KERNEL}": ("lsinitramfs", "update-initramfs", f"-u -k {KERNEL}"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from larder import Workshop, refused, run
+from larder import Workshop, own_mounts, refused, run
 from test_firstboot import firstboot, litter, make_root
 
 # One program under many names. It appends its words to /tmp/calls, its environment to /tmp/env; /tmp/NAME.exit and
@@ -248,6 +248,22 @@ def test_a_program_that_a_step_brings_is_not_asked_for_before(machine):
     made = machine({"do": "files", "files": ["bin/install"], "into": "/opt"}, {"do": "command", "argv": ["/opt/install"]})
     made.run()
     assert made.calls() == [["install"]]
+
+
+@pytest.mark.parametrize("argv, code", [("%{stage}/bin/install", 14), ("%{stage}/src/v/src/tools/install", 14),
+                                        ("/usr/sbin/uninstall", 0)])
+def test_a_command_on_a_noexec_var(machine, argv, code):
+    """What is staged cannot run there: known before anything is done. What the machine has itself can."""
+    made = machine({"do": "limits", "settings": {"memlock": "unlimited"}}, {"do": "command", "argv": [argv]})
+    before, var = everything(made.root), made.root / "var"
+    noexec = (*own_mounts(), "sh", "-c", f'mount --bind {var} {var} && mount -o remount,bind,noexec {var} && exec "$0" "$@"')
+    found, status = firstboot(made.root, prefix=noexec)
+    assert (found, status["reason"]) == (code, "step_failed" if code else "done"), status
+    assert len(made.calls()) == (0 if code else 1) and not litter(made.root)
+    if code:
+        assert everything(made.root) == before and status["remedy"], status
+        assert "/var/lib/larder/staging/00 is mounted noexec" in status["text"] and "mount it exec" in status["text"], status
+        made.run()
 
 
 # --- settings -----------------------------------------------------------------------------------------------

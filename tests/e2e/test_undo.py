@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from larder import Workshop, good, run, tar_gz
+from larder import Workshop, good, immutable, run, tar_gz
 from test_firstboot import ADDRESS, firstboot, litter, make_root
 
 OURS = ("run", "var/lib/larder", "var/log", "usr/lib/larder", "usr/libexec", "usr/sbin", "etc/larder", "sys", "proc",
@@ -279,6 +279,35 @@ def test_what_stands_in_the_way_is_told_before_anything_changes(tmp_path):
     assert code == 14 and "/opt/new/folder: nic.ko: something else stands there" in status["text"], status
     assert standing(root) == before and not (root / "var/lib/larder/undo").exists()
     assert not (root / "var/lib/larder/journal").exists() or journal(root) == []
+
+
+@pytest.mark.parametrize("place, text", [
+    ("etc/larder-test/nic.conf", "/etc/larder-test: nic.conf is immutable (chattr)"),
+    ("etc/larder-test", "/etc/larder-test: the folder is immutable (chattr)"),
+    ("opt", "/opt: the folder is immutable (chattr)")])
+def test_what_is_immutable_is_told_before_anything_changes(tmp_path, place, text):
+    """As often as it takes: it costs no try."""
+    _, root, _ = make(tmp_path, two_folders)
+    (root / "opt").mkdir()
+    before = standing(root)
+    with immutable(root / place):
+        for _ in range(4):
+            code, status = firstboot(root)
+            assert (code, status["reason"]) == (14, "read_only") and text in status["text"] and status["remedy"], status
+            assert standing(root) == before
+    assert firstboot(root)[0] == 0
+
+
+def test_what_became_immutable_is_put_back_once_it_is_not(tmp_path):
+    _, root, before = make(tmp_path, two_folders)
+    assert firstboot(root)[0] == 0
+    with immutable(root / "etc/larder-test/nic.conf"):
+        for _ in range(4):
+            document = json.loads(run("larder-firstboot", "undo", "--sysroot", root, "--json").stdout)
+            assert document["reason"] == "step_failed" and document["remedy"], document
+            assert "nic.conf" in document["text"] and "not permitted" in document["text"], document
+    good("larder-firstboot", "undo", "--sysroot", root)
+    assert standing(root) == before
 
 
 def test_reset_forgets_what_was_kept(tmp_path):
