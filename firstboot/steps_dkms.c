@@ -133,6 +133,20 @@ static int run_dkms(const struct dkms *dkms, const char *verb, const char *kerne
 	return 0;
 }
 
+/* An add that was cut leaves the module's folder without this link: dkms then knows nothing of it, neither to build nor to
+ * remove, and adds it again. */
+static int add(const struct dkms *dkms, struct err *err)
+{
+	AUTO_FREE char *path = built_path(dkms);
+	AUTO_CLOSE int dir = -1;
+	struct err none = { 0 };
+
+	if (machine_open_dir(dkms->steps->machine, path, &dir, &none) == 0 &&
+	    fs_exists(dir, "source"))
+		return 0;
+	return run_dkms(dkms, "add", NULL, err);
+}
+
 /* The folder of the modules that were built for a kernel: its parent is named for the architecture. */
 static int open_built(const struct dkms *dkms, const char *kernel, int *out_fd, struct err *err)
 {
@@ -328,12 +342,7 @@ static int put_source(const struct dkms *dkms, struct err *err)
 
 static int put(struct dkms *dkms, struct err *err)
 {
-	AUTO_FREE char *path = NULL;
-
-	if (keep_before(dkms, err) < 0 || put_source(dkms, err) < 0)
-		return -1;
-	path = built_path(dkms);
-	if (!has_folder(dkms->steps, path) && run_dkms(dkms, "add", NULL, err) < 0)
+	if (keep_before(dkms, err) < 0 || put_source(dkms, err) < 0 || add(dkms, err) < 0)
 		return -1;
 	return build_all(dkms, err);
 }
@@ -384,7 +393,8 @@ static int remove_modules(const struct dkms *dkms, struct err *err)
 	AUTO_FREE char *path = built_path(dkms);
 
 	names_of(dkms, dkms->steps->kernel, &modules);
-	if (has_folder(dkms->steps, path) && run_dkms(dkms, "remove", NULL, err) < 0)
+	if (has_folder(dkms->steps, path) &&
+	    (add(dkms, err) < 0 || run_dkms(dkms, "remove", NULL, err) < 0))
 		return -1;
 	if (has_folder(dkms->steps, path))
 		return err_set(err, ERR_INVALID, "dkms did not remove %s %s: see the log",
