@@ -228,6 +228,23 @@ static json_t *target_json(const struct flow *flow, struct choose_target *target
 	return value;
 }
 
+/* udev was slower than the early moment waits for it: a device without a bundle that has a driver by now needs none before the
+ * network. The main moment judges it again. */
+static void leave_bound(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.target_count && flow->moment == PLAN_EARLY; i++) {
+		struct choose_target *target = &flow->chosen.target[i];
+
+		detect_refresh(flow->machine, &target->device);
+		if (target->left || job_of(flow, target) || !target->device.driver[0])
+			continue;
+		target->left = true;
+		target->reason = REASON_DONE;
+		snprintf(target->text, sizeof(target->text), "%s by now",
+			 target->device.driver);
+	}
+}
+
 static void tell_devices(struct flow *flow)
 {
 	json_t *devices = json_array();
@@ -355,6 +372,7 @@ enum flow_verdict flow_record(struct flow *flow)
 		take_stop(flow);
 	if (flow->dry)
 		take_jobs(flow);
+	leave_bound(flow);
 	tell_devices(flow);
 	if (flow->reason == REASON_DONE)
 		sum_up(flow);

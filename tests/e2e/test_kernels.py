@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from larder import BUILD, KERNEL, Workshop, good, run
+from larder import BUILD, DEVICE, KERNEL, Workshop, good, run
 from made_ko import build_note, made_ko, symvers
-from test_firstboot import ADDRESS, firstboot, make_root
+from test_firstboot import ADDRESS, device, firstboot, make_root
 from test_loadable import NEEDS, put
 
 NEXT = "6.1.0-2-test"
@@ -283,14 +283,14 @@ exec /usr/sbin/load $1 new
 }
 
 
-@pytest.fixture
-def in_use(tmp_path):
+def make_in_use(tmp_path, early=False):
     """A machine whose own build of the driver has the device, and a cache with another build."""
     shop = Workshop(tmp_path / "shop", {"vendor/nic.ko": made_ko(KERNEL, NEEDS, build=b"new"), "vendor/nic.conf": b"x"})
 
     def with_load(document):
         two_kernels(document)
         document["bundles"][0]["install"].append({"do": "load", "modules": ["nic"]})
+        document["template"]["early"] = early
 
     shop.write_manifest(with_load)
     shop.bake()
@@ -306,6 +306,11 @@ def in_use(tmp_path):
     return root
 
 
+@pytest.fixture
+def in_use(tmp_path):
+    return make_in_use(tmp_path)
+
+
 def wait_for_call(root, name):
     """Until this program was started."""
     deadline = time.time() + 20
@@ -319,6 +324,18 @@ def loaded(root):
 
 def bound(root):
     return (root / "sys/devices/pci" / ADDRESS / "driver").exists()
+
+
+def test_a_device_that_udev_serves_meanwhile_is_no_failure(tmp_path):
+    """The early moment saw two devices without a driver: the one gets its bundle's, the other what the system has."""
+    root, other = make_in_use(tmp_path, early=True), "a1b2:00:04.0"
+    subprocess.run(["chroot", root, "/usr/sbin/rmmod", "nic"], check=True)
+    device(root, other, DEVICE.replace("d000010D3", "d000010D4"))
+    with open(root / "usr/sbin/load", "a") as script:
+        script.write(f"ln -s ../../../bus/pci/drivers/usual /sys/devices/pci/{other}/driver\n")
+    code, early = firstboot(root, "--early")
+    assert (code, early["reason"]) == (0, "done"), early
+    assert [row["driver"] for row in early["devices"]] == ["nic", "usual"] and "usual by now" in early["text"], early
 
 
 def test_a_build_in_use_is_replaced_where_nothing_needs_it(in_use):
