@@ -57,7 +57,7 @@ $(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/obj/verify/far_exec.
 
 $(BUILD)/larder-verify-registry: $(BUILD)/obj/verify/main.o $(BUILD)/obj/verify/far_net.o $(BUILD)/libverify.a \
 		$(BUILD)/libnet.a $(BUILD)/libcache.a
-	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ -lcurl $(AGENT_LIBS)
+	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ -lcurl -lssl $(AGENT_LIBS)
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
 	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)

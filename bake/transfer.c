@@ -10,7 +10,6 @@
 
 #define PROGRESS_BYTES 65536 /* more than this makes an attempt count as progress */
 #define RETRY_MS 1000
-#define RETRY_AFTER_MAX_SECONDS 30
 
 static const struct digest_size *expected_of(const struct transfer *transfer)
 {
@@ -141,22 +140,13 @@ void transfer_open(struct transfer *transfer, struct download_file *file,
 		check_content(transfer);
 }
 
-static const char *header_of(CURL *easy, const char *name)
-{
-	struct curl_header *header;
-
-	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
-		return NULL;
-	return header->value;
-}
-
 static struct response response_of(CURL *easy)
 {
 	struct response response = {
-		.etag = header_of(easy, "ETag"),
-		.last_modified = header_of(easy, "Last-Modified"),
-		.date = header_of(easy, "Date"),
-		.content_range = header_of(easy, "Content-Range"),
+		.etag = easy_header(easy, "ETag"),
+		.last_modified = easy_header(easy, "Last-Modified"),
+		.date = easy_header(easy, "Date"),
+		.content_range = easy_header(easy, "Content-Range"),
 		.length = -1,
 	};
 	curl_off_t length = -1;
@@ -282,7 +272,7 @@ void transfer_start(struct transfer *transfer)
 
 static void follow(struct transfer *transfer)
 {
-	const char *location = header_of(transfer->easy, "Location");
+	const char *location = easy_header(transfer->easy, "Location");
 	char *next = NULL;
 
 	if (transfer->redirects++ == DOWNLOAD_REDIRECTS_MAX) {
@@ -332,16 +322,6 @@ static void after_body(struct transfer *transfer)
 	check_content(transfer);
 }
 
-static uint64_t retry_after_ms(CURL *easy)
-{
-	curl_off_t seconds = 0;
-
-	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
-	if (seconds < 0 || seconds > RETRY_AFTER_MAX_SECONDS)
-		seconds = RETRY_AFTER_MAX_SECONDS;
-	return (uint64_t)seconds * 1000;
-}
-
 static void judge_end(struct transfer *transfer, CURLcode code)
 {
 	if (code == CURLE_OK && !transfer->begun && begin(transfer, &transfer->err) < 0) {
@@ -367,7 +347,7 @@ static void judge_end(struct transfer *transfer, CURLcode code)
 		start_anew(transfer);
 		break;
 	case RESPONSE_LATER:
-		try_later(transfer, retry_after_ms(transfer->easy));
+		try_later(transfer, easy_retry_after_ms(transfer->easy));
 		break;
 	case RESPONSE_FINAL:
 		fail(transfer);

@@ -1,8 +1,13 @@
 #include "cache/net/easy.h"
 
+#include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "cache/base/auto.h"
 #include "cache/base/version.h"
+#include "cache/net/reference.h"
 
 void easy_set_rules(CURL *easy, const struct easy_rules *rules)
 {
@@ -20,6 +25,65 @@ void easy_set_rules(CURL *easy, const struct easy_rules *rules)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, rules->error);
 	if (certificates && *certificates)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, certificates);
+}
+
+/* What goes to this machine itself goes through no proxy. */
+static bool is_near(const char *url)
+{
+	const char *host = strstr(url, "://");
+	AUTO_FREE char *authority = NULL;
+
+	if (!host)
+		return false;
+	authority = must_printf("%.*s", (int)strcspn(host + 3, "/?#"), host + 3);
+	return reference_is_loopback(authority);
+}
+
+/* A clock that begins anew at each boot would judge every certificate not to be valid yet. */
+static CURLcode set_time(CURL *easy, void *tls, void *least)
+{
+	time_t least_time = (time_t)(uintptr_t)least;
+
+	(void)easy;
+	if (time(NULL) < least_time)
+		X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(tls), least_time);
+	return CURLE_OK;
+}
+
+void easy_set_way(CURL *easy, const char *url, const struct http_way *way)
+{
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	if (is_near(url))
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	if (!way)
+		return;
+	if (way->ca_file)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, way->ca_file);
+	if (way->proxy)
+		curl_easy_setopt(easy, CURLOPT_PROXY, way->proxy);
+	if (!way->least_time)
+		return;
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_time);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, (void *)(uintptr_t)way->least_time);
+}
+
+const char *easy_header(CURL *easy, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+uint64_t easy_retry_after_ms(CURL *easy)
+{
+	curl_off_t seconds = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
+	if (seconds < 0 || seconds > EASY_RETRY_AFTER_MAX_SECONDS)
+		seconds = EASY_RETRY_AFTER_MAX_SECONDS;
+	return (uint64_t)seconds * 1000;
 }
 
 bool easy_is_tls_fault(CURLcode code)

@@ -5,10 +5,11 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 
-#include "cache/base/err.h"
+#include "cache/net/http.h"
 
 #define EASY_CONNECT_SECONDS 15
 #define EASY_SLOWEST_BYTES_PER_SECOND 1024L /* slower for the stall time is the end */
+#define EASY_RETRY_AFTER_MAX_SECONDS 30
 #define EASY_BUFFER_BYTES (256L * 1024)
 
 struct easy_rules {
@@ -19,6 +20,15 @@ struct easy_rules {
 
 /* Redirects are left to us; certificates come from SSL_CERT_FILE, where that is set. */
 void easy_set_rules(CURL *easy, const struct easy_rules *rules);
+
+/* Where a request goes, and by which way (NULL: the environment's). */
+void easy_set_way(CURL *easy, const char *url, const struct http_way *way);
+
+/* What follows a name in the header of the answer; NULL: no such line. Borrowed from the handle. */
+const char *easy_header(CURL *easy, const char *name);
+
+/* What the answer asks for in its Retry-After, at most EASY_RETRY_AFTER_MAX_SECONDS. */
+uint64_t easy_retry_after_ms(CURL *easy);
 
 bool easy_is_tls_fault(CURLcode code);
 

@@ -6,7 +6,7 @@
 #include "cache/base/log.h"
 #include "cache/digest.h"
 
-#define HAUL_MAX_SOURCES 32
+#define HAUL_MAX_SOURCES 64
 #define HAUL_MAX_CONNECTIONS 16
 #define HAUL_PARTIAL "partial" /* the folder of what is not whole yet */
 
@@ -33,6 +33,8 @@ struct haul_options {
 		deadline_ms; /* of fs_boot_ms; 0: none, and a source that cannot be reached is soon given up */
 	const char *proxy; /* URL; NULL: the environment's */
 	const char *ca_file; /* certificates, PEM; NULL: SSL_CERT_FILE's, or libcurl's own */
+	uint64_t
+		tls_time; /* seconds since 1970: certificates are judged at this time while the clock is behind it */
 	struct log *log; /* borrowed */
 	void (*progress)(void *context, uint64_t done, uint64_t total); /* bytes; or NULL */
 	void *context;
@@ -46,18 +48,20 @@ struct haul_counts {
 /* Brings blobs into dir/blobs/sha256/HEX, the first first. What is not whole lies in dir/partial/HEX, also
  * afterwards and after a crash; the next call checks it piece by piece, as it does with what it finds in blobs/, and
  * goes on. The folders are made. No two callers in one dir. No login is told to anyone: where a registry wants a token, an
- * anonymous one is asked for. The caller has called curl_global_init.
- * 0: all are there. -1: err is that of the first that is not; out is filled all the same. Kinds, of blobs too:
- * ERR_MISSING: no source has it. ERR_DAMAGED: what the sources have is something else. ERR_NETWORK: no source could be
- * reached, or none gave it whole. ERR_TIMEOUT: the deadline. ERR_REFUSED: TLS, or a redirect that may not be.
- * ERR_INVALID: no answer that can be used, or a bad source. ERR_SYSTEM: the disk; number ENOSPC: it is full. */
+ * anonymous one is asked for.
+ * It ends early where process_must_stop says so. 0: it ran, and each blob says how it ended. -1: what stops everything
+ * (ERR_SYSTEM: the disk, number ENOSPC: it is full; ERR_INVALID: a bad source, or a blob whose chunks do not fit its
+ * size); out and what came before are good all the same. Of a blob: ERR_MISSING: no source has it. ERR_DAMAGED: what
+ * the sources have is something else. ERR_NETWORK: no source could be reached, or none gave it whole. ERR_TIMEOUT:
+ * the deadline, or SIGTERM. ERR_REFUSED: TLS, or a redirect that may not be. ERR_INVALID: no answer that can be
+ * used. */
 MUST_USE int haul_blobs(int dir, struct haul_blob *blob, size_t count,
 			const struct haul_options *options, struct haul_counts *out,
 			struct err *err);
 
 /* Brings the top of a cache (index.json, index, cache manifest, envelope, trust chain) into dir, as a layout for
  * cache_open: unproven. Asks one source after the other, until one gave a whole one; index.json is replaced
- * last. out->brought is not counted. Errors as above, of the first source. */
+ * last. out->brought is not counted. -1: no source gave one; the first one's error, of the kinds above. */
 MUST_USE int haul_top(int dir, const struct haul_options *options, struct haul_counts *out,
 		      struct err *err);
 

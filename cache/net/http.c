@@ -9,19 +9,19 @@
 #include "cache/base/auto.h"
 #include "cache/net/easy.h"
 #include "cache/net/location.h"
-#include "cache/net/reference.h"
 
-#define RETRY_AFTER_MAX_SECONDS 30
 #define CHALLENGES_MAX 8 /* headers of that name */
 
 struct http {
 	CURL *easy;
+	const struct http_way *way; /* borrowed; or NULL */
 };
 
 /* One request on its way; curl holds its address. */
 struct exchange {
 	const struct http_request *request;
 	CURL *easy;
+	const struct http_way *way;
 	struct curl_slist *lines;
 	struct http_answer *answer;
 	struct err *err;
@@ -43,12 +43,13 @@ static const char *const header_names[HTTP_HEADERS] = {
 	[HTTP_CHUNK_MIN] = "OCI-Chunk-Min-Length",
 };
 
-struct http *http_new(void)
+struct http *http_new(const struct http_way *way)
 {
 	struct http *http = must_calloc(1, sizeof(*http));
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		abort();
+	http->way = way;
 	http->easy = curl_easy_init();
 	if (!http->easy)
 		abort();
@@ -108,16 +109,13 @@ static char *header_of(CURL *easy, const char *name)
 static void read_header(struct exchange *exchange)
 {
 	struct http_answer *answer = exchange->answer;
-	curl_off_t length = -1, seconds = 0;
+	curl_off_t length = -1;
 
 	exchange->begun = true;
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &answer->status);
 	curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-	curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &seconds);
-	if (seconds < 0 || seconds > RETRY_AFTER_MAX_SECONDS)
-		seconds = RETRY_AFTER_MAX_SECONDS;
 	answer->length = length;
-	answer->retry_after_ms = (uint64_t)seconds * 1000;
+	answer->retry_after_ms = easy_retry_after_ms(exchange->easy);
 	for (size_t i = 0; i < HTTP_HEADERS; i++)
 		answer->header[i] = header_of(exchange->easy, header_names[i]);
 }
@@ -284,19 +282,6 @@ static void set_method(struct exchange *exchange)
 	curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
 }
 
-/* What goes to this machine itself goes through no proxy. */
-static void set_proxy(CURL *easy, const char *url)
-{
-	const char *host = strstr(url, "://");
-	AUTO_FREE char *authority = NULL;
-
-	if (!host)
-		return;
-	authority = must_printf("%.*s", (int)strcspn(host + 3, "/?#"), host + 3);
-	if (reference_is_loopback(authority))
-		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-}
-
 static void set_options(struct exchange *exchange, const char *url)
 {
 	unsigned stall = exchange->request->stall_seconds;
@@ -309,12 +294,11 @@ static void set_options(struct exchange *exchange, const char *url)
 
 	curl_easy_reset(easy); /* connections stay */
 	easy_set_rules(easy, &rules);
-	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-	set_proxy(easy, url);
+	easy_set_way(easy, url, exchange->way);
 }
 
 /* --- one exchange, and where it leads ---------------------------------------------------------- */
@@ -380,9 +364,11 @@ int http_ask(struct http *http, const struct http_request *request,
 	for (unsigned count = 0;; count++) {
 		AUTO_ANSWER struct http_answer answer = { 0 };
 		struct err why = { 0 };
-		struct exchange exchange = {
-			.request = request, .easy = http->easy, .answer = &answer, .err = &why
-		};
+		struct exchange exchange = { .request = request,
+					     .easy = http->easy,
+					     .way = http->way,
+					     .answer = &answer,
+					     .err = &why };
 
 		if (exchange_once(&exchange, url, authorization) < 0) {
 			*err = why;

@@ -14,9 +14,18 @@
 #define HTTP_HEADER_MAX_BYTES (UINT32_C(64) << 10) /* all lines of an answer */
 #define HTTP_FAULT_MAX_BYTES (UINT32_C(16) << 10) /* kept of the body of a failure */
 
-/* Keeps connections between requests. */
+/* How to reach the world. */
+struct http_way {
+	/* A URL; NULL: the environment's. What goes to this machine itself goes through none. */
+	const char *proxy;
+	const char *ca_file; /* PEM; NULL: that of $SSL_CERT_FILE, or libcurl's own */
+	/* Seconds since 1970: certificates are judged at this time while the clock is behind it. */
+	uint64_t least_time;
+};
+
+/* Keeps connections between requests. way is borrowed; NULL: all NULL. */
 struct http;
-struct http *http_new(void);
+struct http *http_new(const struct http_way *way);
 void http_free(struct http **http);
 
 enum http_header {

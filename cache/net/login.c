@@ -158,7 +158,9 @@ int login_answer(const struct login *login, const char *challenge, struct http *
 
 	if (challenge_parse(challenge, &asked, err) < 0)
 		return -1;
-	if (credentials_find(login->reference, &basic, &none) == 0)
+	if (login->anonymous)
+		err_set(&none, ERR_MISSING, "it was asked without a login");
+	else if (credentials_find(login->reference, &basic, &none) == 0)
 		authorization = must_printf("Basic %s", basic);
 	*out_none = none;
 	if (asked.scheme == CHALLENGE_BEARER &&

@@ -14,6 +14,7 @@ struct login {
 	const struct reference *reference; /* borrowed: whose registry asks */
 	const char *registry; /* borrowed: its URL, without a path */
 	const char *scopes[2]; /* borrowed: "repository:NAME:pull"; NULL where there is none */
+	bool anonymous; /* the user's login files are not even opened */
 	unsigned stall_seconds; /* as in http.h */
 };
 

@@ -3,7 +3,7 @@
 #ifndef LARDER_REGISTRY_H
 #define LARDER_REGISTRY_H
 
-#include "cache/base/log.h"
+#include "cache/net/http.h"
 #include "cache/net/reference.h"
 
 #define REGISTRY_MANIFEST_MAX_BYTES (UINT32_C(4) << 20) /* what registries commonly accept */
@@ -20,6 +20,8 @@ struct registry;
 struct registry_options {
 	bool plain_http; /* http, not https; this machine's own registries are always asked so */
 	bool writes; /* asks for a token that may push */
+	bool anonymous; /* no login of the user's is looked for */
+	const struct http_way *way; /* borrowed; NULL: the environment's */
 	unsigned stall_seconds; /* 0: HTTP_STALL_SECONDS */
 	/* The bytes of the blob under way that are there, now and then; may fall. NULL: nobody asks. */
 	void (*progress)(void *context, uint64_t done);

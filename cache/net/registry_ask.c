@@ -19,7 +19,7 @@ int registry_open(const struct reference *reference, const struct registry_optio
 	if (options)
 		registry->options = *options;
 	registry->log = log;
-	registry->http = http_new();
+	registry->http = http_new(registry->options.way);
 	registry->origin =
 		must_printf("http%s://%s", plain ? "" : "s", registry->reference.host);
 	*out_registry = registry;
@@ -85,7 +85,7 @@ void registry_cover(struct registry *registry, const char *mount_from)
 		credentials_free(&registry->authorization);
 }
 
-static int log_in(struct registry *registry, const char *challenge, struct err *err)
+int registry_log_in(struct registry *registry, const char *challenge, struct err *err)
 {
 	AUTO_FREE char *own = must_printf("repository:%s:%s", registry->reference.name,
 					  registry->options.writes ? "pull,push" : "pull");
@@ -96,14 +96,19 @@ static int log_in(struct registry *registry, const char *challenge, struct err *
 		.reference = &registry->reference,
 		.registry = registry->origin,
 		.scopes = { own, other },
+		.anonymous = registry->options.anonymous,
 		.stall_seconds = registry->options.stall_seconds,
 	};
 
 	if (!challenge)
 		return err_set(err, ERR_INVALID, "wants a login, and does not say which kind");
 	credentials_free(&registry->authorization);
-	return login_answer(&login, challenge, registry->http, &registry->authorization,
-			    &registry->no_login, err);
+	if (login_answer(&login, challenge, registry->http, &registry->authorization,
+			 &registry->no_login, err) == 0)
+		return 0;
+	if (err->kind == ERR_MISSING)
+		err->kind = ERR_INVALID; /* a login, not a blob */
+	return err_wrap(err, "login");
 }
 
 /* The registry said no, even to the best that we have. */
@@ -143,14 +148,11 @@ int registry_ask(struct registry *registry, const struct http_request *request,
 	if (ask_with(registry, request, &answer, err) < 0)
 		return -1;
 	if (answer.status == 401 && location_same_origin(answer.url, registry->origin)) {
-		int result = log_in(registry, answer.header[HTTP_CHALLENGE], err);
+		int result = registry_log_in(registry, answer.header[HTTP_CHALLENGE], err);
 
 		http_answer_free(&answer);
-		if (result < 0) {
-			if (err->kind == ERR_MISSING)
-				err->kind = ERR_INVALID; /* a login, not a blob */
-			return err_wrap(err, "login");
-		}
+		if (result < 0)
+			return -1;
 		if (ask_with(registry, request, &answer, err) < 0)
 			return -1;
 	}

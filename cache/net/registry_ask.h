@@ -19,6 +19,9 @@ struct registry {
 /* "https://HOST/v2/NAME/KIND/WHAT"; the caller frees. */
 char *registry_url(const struct registry *registry, const char *kind, const char *what);
 
+/* Gets the authorization that a challenge (WWW-Authenticate; NULL: there was none) of the registry itself asks for. */
+MUST_USE int registry_log_in(struct registry *registry, const char *challenge, struct err *err);
+
 /* Asks once, with a login where the registry itself wants one. An answer other than 401 is no failure. */
 MUST_USE int registry_ask(struct registry *registry, const struct http_request *request,
 			  struct http_answer *out_answer, struct err *err);
