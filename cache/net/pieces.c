@@ -149,6 +149,7 @@ void pieces_good(struct pieces_plan *plan, size_t blob, size_t piece)
 		plan->missing--;
 	pieces->piece[piece].state = PIECE_GOOD;
 	pieces->good++;
+	plan->good += pieces_start(pieces, piece + 1) - pieces_start(pieces, piece);
 }
 
 static void give_back(struct pieces_plan *plan, struct piece *piece)

@@ -37,6 +37,7 @@ struct pieces_plan {
 	struct pieces *blob; /* owned */
 	size_t count;
 	size_t first; /* all blobs before it have ended */
+	uint64_t good; /* bytes of all good pieces */
 	uint64_t missing; /* pieces of all blobs that are neither taken nor good */
 	unsigned connections;
 	uint64_t alive; /* sources that were not given up */

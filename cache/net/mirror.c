@@ -1,0 +1,137 @@
+#include "cache/net/mirror.h"
+
+#include <string.h>
+
+#include "cache/base/auto.h"
+#include "cache/net/location.h"
+#include "cache/net/registry_ask.h"
+
+void mirror_close(struct mirror *mirror)
+{
+	free(mirror->base);
+	registry_close(&mirror->registry);
+	*mirror = (struct mirror) { 0 };
+}
+
+static int open_registry(const char *name, const struct mirror_options *options,
+			 struct mirror *mirror, struct err *err)
+{
+	const struct registry_options asked = {
+		.plain_http = options->plain_http,
+		.anonymous = true,
+		.stall_seconds = options->stall_seconds,
+		.way = options->way,
+	};
+	struct reference reference;
+
+	if (reference_parse(name, &reference, err) < 0)
+		return err_wrap(err, "source %s", name);
+	return registry_open(&reference, &asked, options->log, &mirror->registry, err);
+}
+
+int mirror_open(const char *name, const struct mirror_options *options, struct mirror *out,
+		struct err *err)
+{
+	AUTO_MIRROR struct mirror mirror = { .name = name, .ranges = true };
+	const char *fault = url_fault(name, URL_OF_SOURCE);
+	size_t length = strlen(name);
+
+	if (strncmp(name, "oci://", strlen("oci://")) == 0) {
+		if (open_registry(name, options, &mirror, err) < 0)
+			return -1;
+	} else if (fault) {
+		return err_set(err, ERR_INVALID, "source: %s", fault);
+	} else {
+		while (name[length - 1] == '/')
+			length--;
+		mirror.base = must_printf("%.*s/blobs/sha256/", (int)length, name);
+	}
+	*out = mirror;
+	mirror = (struct mirror) { 0 };
+	return 0;
+}
+
+char *mirror_url(const struct mirror *mirror, const struct digest *digest)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	if (mirror->registry)
+		return registry_url(mirror->registry, "blobs", digest_text(digest, text));
+	return must_printf("%s%s", mirror->base, digest_hex(digest, text));
+}
+
+const char *mirror_authorization(const struct mirror *mirror, const char *url)
+{
+	if (!mirror->registry || !location_same_origin(url, mirror->registry->origin))
+		return NULL;
+	return mirror->registry->authorization;
+}
+
+int mirror_log_in(struct mirror *mirror, const char *challenge, unsigned login, struct err *err)
+{
+	if (login != mirror->login)
+		return 0; /* another request was told the same, and there is a new one */
+	if (mirror->logins == MIRROR_LOGINS_MAX)
+		return err_set(err, ERR_INVALID, "its own tokens are not accepted");
+	if (registry_log_in(mirror->registry, challenge, err) < 0)
+		return -1;
+	mirror->logins++;
+	mirror->login++;
+	return 0;
+}
+
+static uint64_t pause_of(const struct mirror *mirror)
+{
+	uint64_t pause = MIRROR_PAUSE_MS;
+
+	for (unsigned i = 1; i < mirror->failures && pause < MIRROR_PAUSE_MAX_MS; i++)
+		pause *= 2;
+	return pause < MIRROR_PAUSE_MAX_MS ? pause : MIRROR_PAUSE_MAX_MS;
+}
+
+static void wait_until(struct mirror *mirror, uint64_t when_ms)
+{
+	if (mirror->not_before_ms < when_ms)
+		mirror->not_before_ms = when_ms;
+}
+
+void mirror_failed(struct mirror *mirror, const struct mirror_try *end, const struct err *err)
+{
+	mirror->reached |= end->reached;
+	wait_until(mirror, end->now_ms + end->retry_after_ms);
+	if (end->brought > MIRROR_PROGRESS_BYTES) {
+		mirror->failures = 0;
+		return;
+	}
+	mirror->err = *err;
+	if (mirror->failures && end->began_ms <= mirror->failed_ms)
+		return;
+	mirror->failures++;
+	mirror->failed_ms = end->now_ms;
+	wait_until(mirror, end->now_ms + pause_of(mirror));
+	if (mirror->failures > MIRROR_FAILURES_MAX && (end->reached || !end->patient))
+		mirror->out = true;
+}
+
+void mirror_wrong(struct mirror *mirror, bool alone)
+{
+	struct err err = { 0 };
+
+	if (++mirror->strikes < MIRROR_STRIKES_MAX || alone)
+		return;
+	err_set(&err, ERR_DAMAGED, "%u times in a row it gave other bytes than were asked for",
+		mirror->strikes);
+	mirror_give_up(mirror, &err);
+}
+
+void mirror_right(struct mirror *mirror)
+{
+	mirror->strikes = mirror->failures = mirror->logins = 0;
+	mirror->reached = true;
+}
+
+void mirror_give_up(struct mirror *mirror, const struct err *err)
+{
+	mirror->err = *err;
+	mirror->out = true;
+}
