@@ -271,29 +271,28 @@ static int read_first(const char *data, size_t size, struct digest_size *out, st
 	return first_descriptor(value, "manifests", out, err);
 }
 
-static int find_manifest_id(const struct layout *layout, struct digest_size *out,
+static int find_manifest_id(const struct layout *layout, struct layout_hints *hints,
 			    struct err *err)
 {
 	AUTO_FREE char *data = NULL;
-	struct digest_size id;
+	struct digest_size *id = &hints->index;
 
-	if (find_index(layout, &id, err) < 0)
+	if (find_index(layout, id, err) < 0)
 		return -1;
-	if (blob_read_manifest(&layout->blobs, &id, LAYOUT_INDEX_MAX_BYTES, &data, err) < 0 ||
-	    read_first(data, id.size, out, err) < 0)
+	if (blob_read_manifest(&layout->blobs, id, LAYOUT_INDEX_MAX_BYTES, &data, err) < 0 ||
+	    read_first(data, id->size, &hints->manifest, err) < 0)
 		return err_wrap(err, "index");
 	return 0;
 }
 
 /* The cache manifest, by way of the hints: index.json -> index -> manifest. One document at a time is in
  * memory, for nobody has signed them. */
-static int find_manifest(const struct layout *layout, json_t **out_manifest, struct err *err)
+static int find_manifest(const struct layout *layout, struct layout_hints *hints,
+			 json_t **out_manifest, struct err *err)
 {
-	struct digest_size id;
-
-	if (find_manifest_id(layout, &id, err) < 0)
+	if (find_manifest_id(layout, hints, err) < 0)
 		return -1;
-	if (read_manifest(layout, &id, out_manifest, err) < 0)
+	if (read_manifest(layout, &hints->manifest, out_manifest, err) < 0)
 		return err_wrap(err, "cache manifest");
 	return 0;
 }
@@ -341,7 +340,7 @@ int layout_read_hints(const struct layout *layout, struct layout_hints *out, str
 	AUTO_JSON json_t *manifest = NULL;
 	struct layout_hints hints = { .chain.count = 0 };
 
-	if (find_manifest(layout, &manifest, err) < 0)
+	if (find_manifest(layout, &hints, &manifest, err) < 0)
 		return leads_nowhere(err);
 	if (find_envelope(manifest, &hints.envelope, err) < 0 ||
 	    find_chain(manifest, &hints.chain, err) < 0)

@@ -62,6 +62,7 @@ struct layout_chain {
 
 /* Where the index says that the top of the cache is. */
 struct layout_hints {
+	struct digest_size index, manifest; /* the way there */
 	struct digest_size envelope;
 	struct layout_chain chain;
 };

@@ -316,6 +316,7 @@ static enum lane_end failed(struct lane *lane, CURLcode code)
 		.now_ms = fs_boot_ms(),
 		.brought = lane->brought,
 		.retry_after_ms = easy_retry_after_ms(lane->easy),
+		.stalled = code == CURLE_OPERATION_TIMEDOUT,
 		.reached = lane->begun || was_reached(lane, code),
 		.patient = lane->options->deadline_ms > 0,
 	};
@@ -360,7 +361,7 @@ static enum lane_end log_in(struct lane *lane)
 {
 	const char *challenge = easy_header(lane->easy, "WWW-Authenticate");
 
-	if (!lane->mirror->registry || lane->strayed) {
+	if (lane->strayed) {
 		err_set(&lane->err, ERR_INVALID, "the server answers with status 401");
 		return LANE_NEVER;
 	}

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/base/auto.h"
+#include "cache/base/fs.h"
 #include "cache/net/easy.h"
 #include "cache/net/location.h"
 
@@ -15,13 +15,14 @@
 struct http {
 	CURL *easy;
 	const struct http_way *way; /* borrowed; or NULL */
+	uint64_t fetched;
 };
 
 /* One request on its way; curl holds its address. */
 struct exchange {
 	const struct http_request *request;
 	CURL *easy;
-	const struct http_way *way;
+	struct http *http;
 	struct curl_slist *lines;
 	struct http_answer *answer;
 	struct err *err;
@@ -64,6 +65,11 @@ void http_free(struct http **http)
 	curl_global_cleanup();
 	free(*http);
 	*http = NULL;
+}
+
+uint64_t http_fetched(const struct http *http)
+{
+	return http->fetched;
 }
 
 void http_answer_free(struct http_answer *answer)
@@ -166,6 +172,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
 	int result = 0;
 
 	(void)one; /* always 1 */
+	exchange->http->fetched += size;
 	if (!exchange->begun)
 		result = begin(exchange);
 	if (result == 0)
@@ -282,6 +289,15 @@ static void set_method(struct exchange *exchange)
 	curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
 }
 
+static void set_deadline(CURL *easy, const struct http_way *way)
+{
+	uint64_t now = fs_boot_ms();
+
+	if (way && way->deadline_ms)
+		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+				 way->deadline_ms > now ? (long)(way->deadline_ms - now) : 1L);
+}
+
 static void set_options(struct exchange *exchange, const char *url)
 {
 	unsigned stall = exchange->request->stall_seconds;
@@ -298,7 +314,8 @@ static void set_options(struct exchange *exchange, const char *url)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-	easy_set_way(easy, url, exchange->way);
+	easy_set_way(easy, url, exchange->http->way);
+	set_deadline(easy, exchange->http->way);
 }
 
 /* --- one exchange, and where it leads ---------------------------------------------------------- */
@@ -366,7 +383,7 @@ int http_ask(struct http *http, const struct http_request *request,
 		struct err why = { 0 };
 		struct exchange exchange = { .request = request,
 					     .easy = http->easy,
-					     .way = http->way,
+					     .http = http,
 					     .answer = &answer,
 					     .err = &why };
 

@@ -21,12 +21,15 @@ struct http_way {
 	const char *ca_file; /* PEM; NULL: that of $SSL_CERT_FILE, or libcurl's own */
 	/* Seconds since 1970: certificates are judged at this time while the clock is behind it. */
 	uint64_t least_time;
+	uint64_t deadline_ms; /* of fs_boot_ms: no request lasts longer; 0: none */
 };
 
 /* Keeps connections between requests. way is borrowed; NULL: all NULL. */
 struct http;
 struct http *http_new(const struct http_way *way);
 void http_free(struct http **http);
+/* Bytes of bodies that came, of all answers. */
+uint64_t http_fetched(const struct http *http);
 
 enum http_header {
 	HTTP_LOCATION,

@@ -1,20 +1,18 @@
 #include "cache/net/mirror.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-#include "cache/base/auto.h"
 #include "cache/net/location.h"
 #include "cache/net/registry_ask.h"
 
 void mirror_close(struct mirror *mirror)
 {
-	free(mirror->base);
 	registry_close(&mirror->registry);
 	*mirror = (struct mirror) { 0 };
 }
 
-static int open_registry(const char *name, const struct mirror_options *options,
-			 struct mirror *mirror, struct err *err)
+int mirror_open(const char *name, const struct mirror_options *options, struct mirror *out,
+		struct err *err)
 {
 	const struct registry_options asked = {
 		.plain_http = options->plain_http,
@@ -22,32 +20,11 @@ static int open_registry(const char *name, const struct mirror_options *options,
 		.stall_seconds = options->stall_seconds,
 		.way = options->way,
 	};
-	struct reference reference;
+	struct mirror mirror = { .name = name, .ranges = true };
 
-	if (reference_parse(name, &reference, err) < 0)
-		return err_wrap(err, "source %s", name);
-	return registry_open(&reference, &asked, options->log, &mirror->registry, err);
-}
-
-int mirror_open(const char *name, const struct mirror_options *options, struct mirror *out,
-		struct err *err)
-{
-	AUTO_MIRROR struct mirror mirror = { .name = name, .ranges = true };
-	const char *fault = url_fault(name, URL_OF_SOURCE);
-	size_t length = strlen(name);
-
-	if (strncmp(name, "oci://", strlen("oci://")) == 0) {
-		if (open_registry(name, options, &mirror, err) < 0)
-			return -1;
-	} else if (fault) {
-		return err_set(err, ERR_INVALID, "source: %s", fault);
-	} else {
-		while (name[length - 1] == '/')
-			length--;
-		mirror.base = must_printf("%.*s/blobs/sha256/", (int)length, name);
-	}
+	if (registry_open_source(name, &asked, options->log, &mirror.registry, err) < 0)
+		return -1;
 	*out = mirror;
-	mirror = (struct mirror) { 0 };
 	return 0;
 }
 
@@ -55,20 +32,20 @@ char *mirror_url(const struct mirror *mirror, const struct digest *digest)
 {
 	char text[DIGEST_TEXT_MAX];
 
-	if (mirror->registry)
-		return registry_url(mirror->registry, "blobs", digest_text(digest, text));
-	return must_printf("%s%s", mirror->base, digest_hex(digest, text));
+	return registry_url(mirror->registry, "blobs", digest_text(digest, text));
 }
 
 const char *mirror_authorization(const struct mirror *mirror, const char *url)
 {
-	if (!mirror->registry || !location_same_origin(url, mirror->registry->origin))
+	if (!location_same_origin(url, mirror->registry->origin))
 		return NULL;
 	return mirror->registry->authorization;
 }
 
 int mirror_log_in(struct mirror *mirror, const char *challenge, unsigned login, struct err *err)
 {
+	if (mirror->registry->folder)
+		return err_set(err, ERR_INVALID, "wants a login, and is told none");
 	if (login != mirror->login)
 		return 0; /* another request was told the same, and there is a new one */
 	if (mirror->logins == MIRROR_LOGINS_MAX)
@@ -80,11 +57,11 @@ int mirror_log_in(struct mirror *mirror, const char *challenge, unsigned login, 
 	return 0;
 }
 
-static uint64_t pause_of(const struct mirror *mirror)
+static uint64_t pause_of(unsigned times)
 {
 	uint64_t pause = MIRROR_PAUSE_MS;
 
-	for (unsigned i = 1; i < mirror->failures && pause < MIRROR_PAUSE_MAX_MS; i++)
+	for (unsigned i = 1; i < times && pause < MIRROR_PAUSE_MAX_MS; i++)
 		pause *= 2;
 	return pause < MIRROR_PAUSE_MAX_MS ? pause : MIRROR_PAUSE_MAX_MS;
 }
@@ -99,6 +76,8 @@ void mirror_failed(struct mirror *mirror, const struct mirror_try *end, const st
 {
 	mirror->reached |= end->reached;
 	wait_until(mirror, end->now_ms + end->retry_after_ms);
+	if (end->stalled)
+		wait_until(mirror, end->now_ms + pause_of(++mirror->stalls));
 	if (end->brought > MIRROR_PROGRESS_BYTES) {
 		mirror->failures = 0;
 		return;
@@ -108,7 +87,7 @@ void mirror_failed(struct mirror *mirror, const struct mirror_try *end, const st
 		return;
 	mirror->failures++;
 	mirror->failed_ms = end->now_ms;
-	wait_until(mirror, end->now_ms + pause_of(mirror));
+	wait_until(mirror, end->now_ms + pause_of(mirror->failures));
 	if (mirror->failures > MIRROR_FAILURES_MAX && (end->reached || !end->patient))
 		mirror->out = true;
 }

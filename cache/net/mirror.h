@@ -14,13 +14,13 @@
 
 struct mirror {
 	const char *name; /* borrowed: as the user calls it */
-	char *base; /* owned: "https://HOST/PATH/blobs/sha256/"; NULL for a registry */
-	struct registry *registry; /* owned; NULL for a folder on the web */
+	struct registry *registry; /* owned */
 
 	bool ranges; /* until it answers a Range with the whole */
 	bool reached; /* it answered at least once */
 	bool out; /* given up; err says why */
 	unsigned failures, strikes, logins; /* in a row */
+	unsigned stalls; /* tries that fell silent, in all */
 	unsigned login; /* how often it was logged in: which authorization a request told */
 	uint64_t failed_ms; /* when the last failure was counted */
 	uint64_t not_before_ms;
@@ -57,6 +57,7 @@ struct mirror_try {
 	uint64_t brought; /* bytes, good for all that is known */
 	uint64_t retry_after_ms; /* that was asked for */
 	bool reached; /* there was an answer, or a part of one */
+	bool stalled; /* it fell silent: another source may be quicker */
 	bool patient; /* what cannot be reached now is worth waiting for */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/base/auto.h"
+#include "cache/layout_tar.h"
 #include "cache/net/registry_ask.h"
 
 #define MANIFEST_TYPES                                                                         \
@@ -58,6 +59,33 @@ int registry_resolve(struct registry *registry, struct digest_size *out_id, char
 		     struct err *err)
 {
 	return registry_named(registry, resolve(registry, out_id, out_data, err), err);
+}
+
+static int get_top(struct registry *registry, size_t limit, struct http_answer *out_answer,
+		   struct err *err)
+{
+	AUTO_FREE char *url = must_printf("%s/" LAYOUT_TOP_NAME, registry->folder);
+	const struct http_request request = { .method = "GET", .url = url, .limit = limit };
+
+	if (registry_ask_good(registry, &request, out_answer, err) < 0)
+		return err_wrap(err, LAYOUT_TOP_NAME);
+	if (out_answer->status != 200 || !out_answer->body)
+		return err_set(err, ERR_INVALID,
+			       LAYOUT_TOP_NAME ": answered with status %ld and %zu bytes",
+			       out_answer->status, out_answer->size);
+	return 0;
+}
+
+int registry_get_top(struct registry *registry, size_t limit, char **out_data, size_t *out_size,
+		     struct err *err)
+{
+	AUTO_ANSWER struct http_answer answer = { 0 };
+
+	if (get_top(registry, limit, &answer, err) < 0)
+		return registry_named(registry, -1, err);
+	*out_size = answer.size;
+	*out_data = take_ptr(&answer.body);
+	return 0;
 }
 
 static int get_manifest(struct registry *registry, const struct digest_size *id,

@@ -30,16 +30,29 @@ struct registry_options {
 
 #define AUTO_REGISTRY __attribute__((cleanup(registry_close)))
 
+/* Bytes of bodies that came, of all answers. */
+uint64_t registry_fetched(const struct registry *registry);
+
 /* Asks nothing yet. options (NULL: all zero) is copied; log is borrowed. */
 MUST_USE int registry_open(const struct reference *reference,
 			   const struct registry_options *options, struct log *log,
 			   struct registry **out_registry, struct err *err);
+/* The same by its name: oci://HOST/NAME[:TAG]; or a cache's folder on the web, https://HOST/PATH or http://HOST/PATH: all
+ * here that gets and looks works there too, no login is told, and registry_get_top leads in. */
+MUST_USE int registry_open_source(const char *name, const struct registry_options *options,
+				  struct log *log, struct registry **out_registry,
+				  struct err *err);
 void registry_close(struct registry **registry);
+bool registry_is_folder(const struct registry *registry);
 
 /* What the reference leads to: the bytes of an index or a manifest, to free, and what they are. Behind a tag
  * nothing is proven: it is the registry that says so. */
 MUST_USE int registry_resolve(struct registry *registry, struct digest_size *out_id,
 			      char **out_data, struct err *err);
+
+/* The bytes of index.json in a folder on the web, at most so many; the caller frees. */
+MUST_USE int registry_get_top(struct registry *registry, size_t limit, char **out_data,
+			      size_t *out_size, struct err *err);
 
 /* An index or a manifest with this digest and size. The caller frees; a NUL follows. */
 MUST_USE int registry_get_manifest(struct registry *registry, const struct digest_size *id,

@@ -26,12 +26,47 @@ int registry_open(const struct reference *reference, const struct registry_optio
 	return 0;
 }
 
+static int open_folder(const char *name, const struct registry_options *options,
+		       struct log *log, struct registry **out_registry, struct err *err)
+{
+	const char *fault = url_fault(name, URL_OF_SOURCE);
+	size_t length = strlen(name);
+	struct registry *registry;
+
+	if (fault)
+		return err_set(err, ERR_INVALID, "%s", fault);
+	while (name[length - 1] == '/')
+		length--;
+	registry = must_calloc(1, sizeof(*registry));
+	if (options)
+		registry->options = *options;
+	registry->log = log;
+	registry->http = http_new(registry->options.way);
+	registry->folder = must_printf("%.*s", (int)length, name);
+	registry->origin = must_strdup("");
+	*out_registry = registry;
+	return 0;
+}
+
+int registry_open_source(const char *name, const struct registry_options *options,
+			 struct log *log, struct registry **out_registry, struct err *err)
+{
+	struct reference reference;
+
+	if (strncmp(name, "oci://", strlen("oci://")) != 0)
+		return open_folder(name, options, log, out_registry, err);
+	if (reference_parse(name, &reference, err) < 0)
+		return err_wrap(err, "%s", name);
+	return registry_open(&reference, options, log, out_registry, err);
+}
+
 void registry_close(struct registry **registry)
 {
 	if (!*registry)
 		return;
 	credentials_free(&(*registry)->authorization);
 	http_free(&(*registry)->http);
+	free((*registry)->folder);
 	free((*registry)->origin);
 	free((*registry)->mount_from);
 	free(*registry);
@@ -40,8 +75,21 @@ void registry_close(struct registry **registry)
 
 char *registry_url(const struct registry *registry, const char *kind, const char *what)
 {
+	if (registry->folder)
+		return must_printf("%s/blobs/sha256/%s", registry->folder,
+				   strncmp(what, "sha256:", 7) == 0 ? what + 7 : what);
 	return must_printf("%s/v2/%s/%s/%s", registry->origin, registry->reference.name, kind,
 			   what);
+}
+
+bool registry_is_folder(const struct registry *registry)
+{
+	return registry->folder != NULL;
+}
+
+uint64_t registry_fetched(const struct registry *registry)
+{
+	return http_fetched(registry->http);
 }
 
 void registry_progress(const struct registry *registry, uint64_t done)
@@ -52,7 +100,9 @@ void registry_progress(const struct registry *registry, uint64_t done)
 
 int registry_named(const struct registry *registry, int result, struct err *err)
 {
-	if (result < 0)
+	if (result < 0 && registry->folder)
+		err_wrap(err, "%s", registry->folder);
+	else if (result < 0)
 		err_wrap(err, "oci://%s/%s", registry->reference.host,
 			 registry->reference.name);
 	return result;

@@ -10,13 +10,14 @@ struct registry {
 	struct registry_options options;
 	struct log *log; /* borrowed */
 	struct http *http;
-	char *origin; /* "https://HOST" */
+	char *folder; /* "https://HOST/PATH": no registry, but a cache's folder on the web; or NULL */
+	char *origin; /* "https://HOST"; "" where folder is set: it is told nothing */
 	char *authorization; /* secret; NULL: none was asked for yet */
 	char *mount_from; /* a repository that the token has to cover, too; or NULL */
 	struct err no_login; /* why none was used */
 };
 
-/* "https://HOST/v2/NAME/KIND/WHAT"; the caller frees. */
+/* "https://HOST/v2/NAME/KIND/WHAT"; of a folder where the digest WHAT lies. The caller frees. */
 char *registry_url(const struct registry *registry, const char *kind, const char *what);
 
 /* Gets the authorization that a challenge (WWW-Authenticate; NULL: there was none) of the registry itself asks for. */

@@ -135,6 +135,18 @@ static char *top_text(const struct digest_size *index, size_t *out_size)
 	return json_text(top, out_size);
 }
 
+/* A folder on the web has an index.json; a registry has what the reference leads to. */
+static int find_top(struct remote *remote, struct layout *layout, struct err *err)
+{
+	if (registry_is_folder(remote->registry))
+		return registry_get_top(remote->registry, LAYOUT_TOP_MAX_BYTES, &layout->top,
+					&layout->top_size, err);
+	if (registry_resolve(remote->registry, &remote->index, &remote->index_data, err) < 0)
+		return -1;
+	layout->top = top_text(&remote->index, &layout->top_size);
+	return 0;
+}
+
 int remote_open(struct registry *registry, struct layout *out_layout, struct err *err)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
@@ -145,9 +157,8 @@ int remote_open(struct registry *registry, struct layout *out_layout, struct err
 		abort();
 	layout.blobs.kind = &remote_kind;
 	layout.blobs.state = remote;
-	if (registry_resolve(registry, &remote->index, &remote->index_data, err) < 0)
+	if (find_top(remote, &layout, err) < 0)
 		return -1;
-	layout.top = top_text(&remote->index, &layout.top_size);
 	*out_layout = layout;
 	layout = (struct layout)LAYOUT_NONE;
 	return 0;
