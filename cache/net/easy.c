@@ -1,8 +1,10 @@
 #include "cache/net/easy.h"
 
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "cache/base/auto.h"
@@ -65,6 +67,44 @@ void easy_set_way(CURL *easy, const char *url, const struct http_way *way)
 		return;
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_time);
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, (void *)(uintptr_t)way->least_time);
+}
+
+static bool is_neighbour(const struct sockaddr *address)
+{
+	const struct sockaddr_in *four = (const void *)address;
+	const struct sockaddr_in6 *six = (const void *)address;
+	const uint8_t *byte = six->sin6_addr.s6_addr;
+
+	if (address->sa_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> 16 == 0xa9fe; /* RFC 3927 */
+	if (address->sa_family != AF_INET6)
+		return false;
+	return IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && byte[12] == 0xa9 && byte[13] == 0xfe);
+}
+
+static curl_socket_t open_socket(void *context, curlsocktype purpose,
+				 struct curl_sockaddr *address)
+{
+	bool *refused = context;
+
+	(void)purpose;
+	if (is_neighbour(&address->addr)) {
+		*refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype, address->protocol);
+}
+
+void easy_keep_from_neighbours(CURL *easy, bool *out_refused)
+{
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, out_refused);
+}
+
+int easy_explain_neighbour(struct err *err)
+{
+	return err_set(err, ERR_REFUSED, "leads to a link-local address, and no such is asked");
 }
 
 const char *easy_header(CURL *easy, const char *name)

@@ -24,6 +24,12 @@ void easy_set_rules(CURL *easy, const struct easy_rules *rules);
 /* Where a request goes, and by which way (NULL: the environment's). */
 void easy_set_way(CURL *easy, const char *url, const struct http_way *way);
 
+/* Lets no connection go to a link-local address, by whatever name; *out_refused is set when one would have. A machine's
+ * neighbours are no sources. */
+void easy_keep_from_neighbours(CURL *easy, bool *out_refused);
+/* ERR_REFUSED; returns -1. */
+int easy_explain_neighbour(struct err *err);
+
 /* What follows a name in the header of the answer; NULL: no such line. Borrowed from the handle. */
 const char *easy_header(CURL *easy, const char *name);
 

@@ -28,6 +28,7 @@ struct haul {
 	size_t left; /* blobs that have not ended */
 	size_t brought;
 	uint64_t total; /* bytes of all blobs */
+	uint64_t weak; /* sources that are asked last */
 };
 
 /* --- what the caller gave ----------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ static void look_at_mirrors(struct haul *haul)
 {
 	uint64_t now = fs_boot_ms();
 
-	haul->plan.usable = 0;
+	haul->plan.usable = haul->weak = 0;
 	for (unsigned i = 0; i < haul->mirror_count; i++) {
 		const struct mirror *mirror = &haul->mirror[i];
 
@@ -210,6 +211,8 @@ static void look_at_mirrors(struct haul *haul)
 			drop_source(haul, i);
 		else if (!mirror->out && mirror->not_before_ms <= now)
 			haul->plan.usable |= pieces_bit(i);
+		if (mirror_is_weak(mirror))
+			haul->weak |= pieces_bit(i);
 	}
 }
 
@@ -287,7 +290,8 @@ static int find_run(struct haul *haul, struct lane *lane, struct err *err)
 	bool taken = false;
 
 	while (set && !taken) {
-		unsigned source = choose(haul, set);
+		uint64_t better = set & ~haul->weak;
+		unsigned source = choose(haul, better ? better : set);
 
 		if (take_from(haul, lane, source, &taken, err) < 0)
 			return -1;
@@ -343,8 +347,7 @@ static void fail_if_hopeless(struct haul *haul, size_t at)
 		fail_blob(haul, at);
 }
 
-static void say_failure(const struct haul *haul, const struct mirror *mirror,
-			const struct err *why)
+static void say(const struct haul *haul, const struct mirror *mirror, const struct err *why)
 {
 	char shown[LOCATION_SHOWN_MAX];
 
@@ -365,7 +368,7 @@ static int take_end(struct haul *haul, struct lane *lane, CURLcode code, struct 
 		return 0;
 	case LANE_CUT:
 		if (lane->mirror->failed_ms != failed_ms)
-			say_failure(haul, lane->mirror, &why);
+			say(haul, lane->mirror, &why);
 		return 0;
 	case LANE_FATAL:
 		*err = why;
@@ -378,6 +381,8 @@ static int take_end(struct haul *haul, struct lane *lane, CURLcode code, struct 
 	case LANE_NEVER:
 		if (end == LANE_NEVER)
 			haul->plan.blob[at].without |= pieces_bit(lane->source);
+		else if (!mirror_is_weak(lane->mirror))
+			say(haul, lane->mirror, &why);
 		note(&haul->want[at], lane->mirror, &why);
 		lane_drop(lane);
 		fail_if_hopeless(haul, at);

@@ -73,13 +73,35 @@ static struct pieces *blob_of(const struct lane *lane)
 	return &lane->plan->blob[lane->run.blob];
 }
 
-/* Moves over what is not this lane's. False: nothing is left. */
+static bool is_own(const struct lane *lane, size_t at)
+{
+	const struct piece *piece = &blob_of(lane)->piece[at];
+
+	return piece->state == PIECE_TAKEN && piece->owner == lane->number;
+}
+
+static bool has_own(const struct lane *lane)
+{
+	for (size_t i = lane->piece; i < lane->run.end; i++) {
+		if (is_own(lane, i))
+			return true;
+	}
+	return false;
+}
+
+/* Moves on to the next piece that may be taken. A stream passes by all of them: what another lane has given back until
+ * then is taken, too. False: nothing is left. */
 static bool find_piece(struct lane *lane)
 {
 	for (; lane->piece < lane->run.end; lane->piece++, lane->have = 0) {
-		const struct piece *piece = &blob_of(lane)->piece[lane->piece];
-
-		if (piece->state == PIECE_TAKEN && piece->owner == lane->number)
+		if (is_own(lane, lane->piece))
+			return true;
+		if (!pieces_is_streamer(blob_of(lane), lane->number))
+			continue;
+		if (pieces_start(blob_of(lane), lane->piece) > lane->at)
+			return true;
+		if (pieces_adopt(lane->plan, lane->run.blob, lane->piece, lane->source,
+				 lane->number))
 			return true;
 	}
 	return false;
@@ -114,7 +136,7 @@ static bool piece_fits(struct lane *lane)
 		return true;
 	}
 	pieces_wrong(lane->plan, lane->run.blob, lane->piece, lane->source);
-	mirror_wrong(lane->mirror, (lane->plan->alive & ~pieces_bit(lane->source)) == 0);
+	mirror_wrong(lane->mirror);
 	err_set(&lane->err, ERR_DAMAGED, "gave other bytes than the digest says");
 	return false;
 }
@@ -257,12 +279,25 @@ static void set_range(struct lane *lane)
 	curl_easy_setopt(lane->easy, CURLOPT_RANGE, range);
 }
 
+/* A silent source may not eat the time of the others. */
+static unsigned stall_seconds(const struct lane *lane)
+{
+	const struct haul_options *options = lane->options;
+	unsigned stall = options->stall_seconds ? options->stall_seconds : HTTP_STALL_SECONDS;
+	uint64_t sources = (uint64_t)__builtin_popcountll(lane->plan->alive);
+	uint64_t share;
+
+	if (options->deadline_ms <= lane->began_ms)
+		return stall;
+	share = (options->deadline_ms - lane->began_ms) / 1000 / (sources ? sources : 1) + 1;
+	return share < stall ? (unsigned)share : stall;
+}
+
 static void set_options(struct lane *lane)
 {
-	const unsigned stall = lane->options->stall_seconds;
 	const struct easy_rules rules = {
 		.protocols = "https,http",
-		.stall_seconds = stall ? stall : HTTP_STALL_SECONDS,
+		.stall_seconds = stall_seconds(lane),
 		.error = lane->curl_text,
 	};
 	CURL *easy = lane->easy;
@@ -270,6 +305,9 @@ static void set_options(struct lane *lane)
 	curl_easy_reset(easy);
 	easy_set_rules(easy, &rules);
 	easy_set_way(easy, lane->url, lane->way);
+	easy_keep_from_neighbours(easy, &lane->neighbour);
+	if (rules.stall_seconds < EASY_CONNECT_SECONDS)
+		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)rules.stall_seconds);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* waits for no name server */
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -281,10 +319,11 @@ static void set_options(struct lane *lane)
 
 void lane_start(struct lane *lane)
 {
+	lane->at = 0;
 	find_piece(lane);
 	if (!lane->url)
 		lane->url = mirror_url(lane->mirror, &blob_of(lane)->want->id.digest);
-	lane->begun = lane->over = false;
+	lane->begun = lane->over = lane->neighbour = false;
 	lane->brought = 0;
 	lane->heard = lane->idle = 0;
 	lane->err = (struct err) { 0 };
@@ -374,7 +413,7 @@ static enum lane_end log_in(struct lane *lane)
 
 static enum lane_end after_body(struct lane *lane, CURLcode code)
 {
-	if (!find_piece(lane))
+	if (!has_own(lane))
 		return LANE_DONE;
 	if (code != CURLE_OK)
 		return broken(lane, code);
@@ -388,6 +427,10 @@ static enum lane_end judge_end(struct lane *lane, CURLcode code)
 		begin(lane);
 	if (lane->over)
 		return lane->end;
+	if (code == CURLE_COULDNT_CONNECT && lane->neighbour) {
+		easy_explain_neighbour(&lane->err);
+		return LANE_NEVER;
+	}
 	if (!lane->begun)
 		return broken(lane, code);
 	switch (lane->verdict) {

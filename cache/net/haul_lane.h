@@ -56,6 +56,7 @@ struct lane {
 	uint64_t at; /* of the blob: the body's next byte */
 	uint64_t brought; /* bytes of the body that counted */
 	size_t heard, idle; /* bytes of header lines, and of a body that nobody wants */
+	bool neighbour; /* it led to a link-local address */
 	bool over; /* we ended it: */
 	enum lane_end end;
 	struct err err;

@@ -32,6 +32,7 @@ struct exchange {
 	bool begun; /* the answer's header was read */
 	bool enough; /* we cut the connection, and it is no failure */
 	bool failed; /* err says why we cut it */
+	bool neighbour; /* it led to a link-local address */
 	char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -315,6 +316,7 @@ static void set_options(struct exchange *exchange, const char *url)
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
 	easy_set_way(easy, url, exchange->http->way);
+	easy_keep_from_neighbours(easy, &exchange->neighbour);
 	set_deadline(easy, exchange->http->way);
 }
 
@@ -343,6 +345,8 @@ static int exchange_once(struct exchange *exchange, const char *url, const char 
 		return 0;
 	if (exchange->failed)
 		return -1;
+	if (code == CURLE_COULDNT_CONNECT && exchange->neighbour)
+		return easy_explain_neighbour(exchange->err);
 	if (!exchange->begun && code == CURLE_OK)
 		return begin(exchange);
 	if (!exchange->begun)

@@ -92,15 +92,14 @@ void mirror_failed(struct mirror *mirror, const struct mirror_try *end, const st
 		mirror->out = true;
 }
 
-void mirror_wrong(struct mirror *mirror, bool alone)
+void mirror_wrong(struct mirror *mirror)
 {
-	struct err err = { 0 };
+	mirror->strikes++;
+}
 
-	if (++mirror->strikes < MIRROR_STRIKES_MAX || alone)
-		return;
-	err_set(&err, ERR_DAMAGED, "%u times in a row it gave other bytes than were asked for",
-		mirror->strikes);
-	mirror_give_up(mirror, &err);
+bool mirror_is_weak(const struct mirror *mirror)
+{
+	return mirror->strikes >= MIRROR_STRIKES_MAX;
 }
 
 void mirror_right(struct mirror *mirror)

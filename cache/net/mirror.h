@@ -6,7 +6,7 @@
 #include "cache/net/registry.h"
 
 #define MIRROR_FAILURES_MAX 5 /* in a row, that brought nothing */
-#define MIRROR_STRIKES_MAX 3 /* wrong pieces in a row, where there are other sources */
+#define MIRROR_STRIKES_MAX 3 /* wrong pieces in a row */
 #define MIRROR_LOGINS_MAX 2 /* in a row, without a good answer in between */
 #define MIRROR_PAUSE_MS 250 /* after the first failure; twice that after the next */
 #define MIRROR_PAUSE_MAX_MS 15000
@@ -63,10 +63,12 @@ struct mirror_try {
 
 /* Pure. Counts a failure, once for all that went on at the same time; a try that brought something is none. */
 void mirror_failed(struct mirror *mirror, const struct mirror_try *end, const struct err *err);
-/* A piece had the wrong bytes. alone: there is no other source. */
-void mirror_wrong(struct mirror *mirror, bool alone);
+/* A piece had the wrong bytes. */
+void mirror_wrong(struct mirror *mirror);
 /* A piece had the right ones. */
 void mirror_right(struct mirror *mirror);
+/* Others are asked before it. */
+bool mirror_is_weak(const struct mirror *mirror);
 /* No more of it: err says why. */
 void mirror_give_up(struct mirror *mirror, const struct err *err);
 

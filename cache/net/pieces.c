@@ -196,6 +196,20 @@ bool pieces_stream(struct pieces_plan *plan, unsigned lane, struct pieces_run *r
 	return true;
 }
 
+bool pieces_is_streamer(const struct pieces *blob, unsigned lane)
+{
+	return blob->streamed && blob->streamer == lane;
+}
+
+bool pieces_adopt(struct pieces_plan *plan, size_t blob, size_t piece, unsigned source,
+		  unsigned lane)
+{
+	if (!may_give(plan, &plan->blob[blob], piece, source))
+		return false;
+	take(plan, &plan->blob[blob].piece[piece], lane);
+	return true;
+}
+
 bool pieces_hopeless(const struct pieces_plan *plan, const struct pieces *blob)
 {
 	uint64_t left = plan->alive & ~blob->without;

@@ -78,6 +78,11 @@ void pieces_release(struct pieces_plan *plan, const struct pieces_run *run, unsi
 /* The source began to send all of the blob: the lane takes what is missing. False: another lane does. */
 bool pieces_stream(struct pieces_plan *plan, unsigned lane, struct pieces_run *run);
 
+bool pieces_is_streamer(const struct pieces *blob, unsigned lane);
+/* It passes by a piece, and takes it if it is missing and its source may give it. */
+bool pieces_adopt(struct pieces_plan *plan, size_t blob, size_t piece, unsigned source,
+		  unsigned lane);
+
 /* Can no source that is left give all of it? */
 bool pieces_hopeless(const struct pieces_plan *plan, const struct pieces *blob);
 void pieces_end(struct pieces_plan *plan, size_t blob);

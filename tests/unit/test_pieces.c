@@ -170,7 +170,11 @@ static void test_without_ranges(void **state)
 	assert_int_equal(plan.blob[0].piece[other.first].owner, 1);
 	assert_int_equal(plan.blob[0].piece[CHUNKS - 1].owner, 0);
 	assert_false(pieces_stream(&plan, 1, &other));
+	assert_false(pieces_adopt(&plan, 0, other.first, 1, 0));
 	pieces_release(&plan, &other, 1);
+	assert_true(pieces_is_streamer(&plan.blob[0], 0));
+	assert_true(pieces_adopt(&plan, 0, other.first, 1, 0));
+	assert_int_equal(plan.blob[0].piece[other.first].owner, 0);
 	assert_int_equal(pieces_next(&plan, 1, false, 1, &other), PIECES_RUN);
 	assert_int_equal(other.blob, 1);
 	pieces_release(&plan, &run, 0);
