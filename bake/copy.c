@@ -76,6 +76,11 @@ static int check_target(const struct job *job, struct err *err)
 	struct stat status;
 	bool exists = stat(to, &status) == 0;
 
+	if (!place_is_registry(to) && place_is_far(to))
+		return err_set(err, ERR_USAGE,
+			       "%s: nothing can be put on the web: expected a folder, a tar or "
+			       "a registry",
+			       to);
 	if (job->target != TARGET_FOLDER || (exists && S_ISDIR(status.st_mode)) ||
 	    (!exists && !names_a_file(to)))
 		return 0;
@@ -182,7 +187,7 @@ static int open_source(struct job *job, struct err *err)
 	struct place_options options = options_of(job, NULL);
 	const char *from = job->inputs->from;
 
-	if (place_is_registry(from))
+	if (place_is_far(from))
 		return place_open(from, &options, &job->from, err);
 	if (layout_open(AT_FDCWD, from, &layout, err) < 0)
 		return -1;

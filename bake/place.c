@@ -18,6 +18,12 @@ bool place_is_registry(const char *word)
 	return strncmp(word, "oci://", strlen("oci://")) == 0;
 }
 
+bool place_is_far(const char *word)
+{
+	return place_is_registry(word) || strncmp(word, "https://", strlen("https://")) == 0 ||
+	       strncmp(word, "http://", strlen("http://")) == 0;
+}
+
 static int open_remote(const char *word, const struct place_options *options,
 		       struct place *place, struct layout *out_layout, struct err *err)
 {
@@ -26,9 +32,9 @@ static int open_remote(const char *word, const struct place_options *options,
 									: NULL,
 					  .context = options->progress };
 
-	if (reference_parse(word, &place->reference, err) < 0)
+	if (place_is_registry(word) && reference_parse(word, &place->reference, err) < 0)
 		return err_wrap(err, "%s", word);
-	if (registry_open(&place->reference, &asked, options->log, &place->registry, err) < 0)
+	if (registry_open_source(word, &asked, options->log, &place->registry, err) < 0)
 		return -1;
 	return remote_open(place->registry, out_layout, err);
 }
@@ -36,7 +42,7 @@ static int open_remote(const char *word, const struct place_options *options,
 static int open_layout(const char *word, const struct place_options *options,
 		       struct place *place, struct layout *out_layout, struct err *err)
 {
-	if (place_is_registry(word))
+	if (place_is_far(word))
 		return open_remote(word, options, place, out_layout, err);
 	return layout_open(AT_FDCWD, word, out_layout, err);
 }

@@ -1,4 +1,4 @@
-/* place.h - what a user calls a cache: a folder, X.tar, or oci://HOST/NAME:TAG; and the cache in it. */
+/* place.h - what a user calls a cache: a folder, X.tar, oci://HOST/NAME:TAG or https://HOST/PATH; and the cache in it. */
 #ifndef LARDER_PLACE_H
 #define LARDER_PLACE_H
 
@@ -20,8 +20,8 @@ struct place_options {
 struct place {
 	struct cache cache;
 	struct inventory inventory;
-	struct registry *registry; /* owned; NULL: it is in none */
-	struct reference reference; /* where registry is set */
+	struct registry *registry; /* owned; NULL: it is near */
+	struct reference reference; /* of a registry; else zero */
 };
 #define PLACE_NONE                                                                             \
 	{                                                                                      \
@@ -31,6 +31,8 @@ struct place {
 void place_close(struct place *place);
 
 bool place_is_registry(const char *word);
+/* A registry, or the folder of a cache on the web, which is for reading alone. */
+bool place_is_far(const char *word);
 
 /* place owns what was opened even on failure; it does not move afterwards. ERR_USAGE: standard input, or parts:
  * they are read once. ERR_REFUSED: a delta, without next. Errors else as cache_open and registry.h. */

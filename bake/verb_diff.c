@@ -86,7 +86,8 @@ const struct cli_verb verb_diff = {
 	.most = 2,
 	.summary = "say how two caches differ: exit 0 the same, 3 they differ",
 	.details =
-		"Each is a folder, a tar or oci://HOST[:PORT]/NAME[:TAG]. They are the same "
+		"Each is a folder, a tar, oci://HOST[:PORT]/NAME[:TAG] or https://HOST/PATH. "
+		"They are the same "
 		"where both offer the same bundles and carry the same of them, whatever "
 		"their serials and creation times. Signatures are not checked: larder-verify "
 		"does that.",

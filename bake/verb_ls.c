@@ -118,7 +118,8 @@ const struct cli_verb verb_ls = {
 	.least = 1,
 	.most = 1,
 	.summary = "list the bundles of a cache, and which of them are carried",
-	.details = "CACHE is a folder, a tar or oci://HOST[:PORT]/NAME[:TAG]. Signatures are "
+	.details = "CACHE is a folder, a tar, oci://HOST[:PORT]/NAME[:TAG] or "
+		   "https://HOST/PATH. Signatures are "
 		   "not checked: larder-verify does that. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct ls_args),

@@ -152,7 +152,8 @@ const struct cli_verb verb_show = {
 	.most = 2,
 	.summary = "show what a cache says, or a bundle of it; or a manifest, written out",
 	.details =
-		"CACHE is a folder, a tar or oci://HOST[:PORT]/NAME[:TAG]. Signatures are not "
+		"CACHE is a folder, a tar, oci://HOST[:PORT]/NAME[:TAG] or https://HOST/PATH. "
+		"Signatures are not "
 		"checked: larder-verify does that. With --expand, CACHE is a manifest: its "
 		"template, sets and variables are replaced and every field is checked; the "
 		"one JSON document that this gives, and nothing else of the manifest, is "

@@ -1,5 +1,5 @@
-/* far.h - caches in registries. Two programs have one main: larder-verify, which starts quickly and holds no line of
- * HTTP or TLS, and larder-verify-registry, which it starts for an oci:// name. far_net.c is in the one, far_exec.c
+/* far.h - caches in registries and on the web. Two programs have one main: larder-verify, which starts quickly and holds no line of
+ * HTTP or TLS, and larder-verify-registry, which it starts for a name with oci://, https:// or http://. far_net.c is in the one, far_exec.c
  * in the other. */
 #ifndef LARDER_VERIFY_FAR_H
 #define LARDER_VERIFY_FAR_H
@@ -9,12 +9,13 @@
 #include "cache/base/log.h"
 #include "cache/layout.h"
 
-#define FAR_PREFIX "oci://"
 #define FAR_PROGRAM "larder-verify-registry"
 
 static inline bool far_is(const char *path)
 {
-	return strncmp(path, FAR_PREFIX, strlen(FAR_PREFIX)) == 0;
+	return strncmp(path, "oci://", strlen("oci://")) == 0 ||
+	       strncmp(path, "https://", strlen("https://")) == 0 ||
+	       strncmp(path, "http://", strlen("http://")) == 0;
 }
 
 /* Before all else. */

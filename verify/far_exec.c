@@ -12,8 +12,11 @@ int far_hand_over(char *const *argv, struct err *err)
 	AUTO_FREE char *program = NULL;
 	bool far = false;
 
-	for (size_t i = 1; argv[i]; i++)
-		far = far || far_is(argv[i]) || strstr(argv[i], "=" FAR_PREFIX);
+	for (size_t i = 1; argv[i]; i++) {
+		const char *value = strchr(argv[i], '=');
+
+		far = far || far_is(argv[i]) || (value && far_is(value + 1));
+	}
 	if (!far)
 		return 0;
 	program = process_beside(FAR_PROGRAM);

@@ -59,11 +59,8 @@ static int open_layout(struct outer *outer, const char *path, bool plain_http, s
 		       struct layout *out_layout, struct err *err)
 {
 	const struct registry_options options = { .plain_http = plain_http };
-	struct reference reference;
 
-	if (reference_parse(path, &reference, err) < 0)
-		return err_wrap(err, "%s", path);
-	if (registry_open(&reference, &options, log, &outer->registry, err) < 0)
+	if (registry_open_source(path, &options, log, &outer->registry, err) < 0)
 		return -1;
 	return remote_open(outer->registry, out_layout, err);
 }

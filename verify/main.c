@@ -41,9 +41,9 @@ static const struct cli_option options[] = {
 };
 
 static const char details[] =
-	"CACHE is a folder, a tar that larder copy wrote, or oci://HOST[:PORT]/NAME[:TAG]. Of "
-	"a "
-	"delta, what is there is checked; --base names the cache that has the rest.\n"
+	"CACHE is a folder, a tar that larder copy wrote, oci://HOST[:PORT]/NAME[:TAG], or the "
+	"folder of a cache on the web, https://HOST/PATH. Of a delta, what is there is "
+	"checked; --base names the cache that has the rest.\n"
 	"The layout around what is signed is looked at as well: files that nothing leads to, "
 	"documents other than larder writes. What is odd there is said; it changes the exit "
 	"code only with --layout (missing: 5, all else: 3).\n"

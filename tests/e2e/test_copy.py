@@ -1,12 +1,15 @@
-"""larder copy and ls: folder, tar, parts, delta, stream, registry; each is the same cache with the same bytes."""
+"""larder copy and ls: folder, tar, parts, delta, stream, registry, web; each is the same cache with the same bytes."""
 
+import functools
 import hashlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -698,6 +701,53 @@ def test_registry_round_trip(family, registry, tmp_path):
     assert tree(tmp_path / "c") == tree(family.cache)
     assert "3 carried" in good("larder", "ls", where)
     assert run("larder", "diff", where, family.cache).returncode == 0
+
+
+@pytest.fixture
+def web(family):
+    """The folder of the cache, on a web server that knows no ranges."""
+    handler = functools.partial(QuietHandler, directory=family.cache.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{family.cache.name}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_web(family, web, tmp_path):
+    report = copy(web + "/", tmp_path / "b", "--trust", family.trust)
+    assert report["carried"] == 3 and tree(tmp_path / "b") == tree(family.cache)
+    assert "3 carried" in good("larder", "ls", web)
+    assert run("larder", "diff", web, family.cache).returncode == 0
+    clean(web, family.trust)
+    copy(web, tmp_path / "c.tar", "--nic", "cx5")
+    clean(tmp_path / "c.tar", family.trust)
+
+
+def test_web_is_for_reading(family, web):
+    before = tree(family.cache)
+    done = run("larder", "copy", family.cache, web)
+    assert done.returncode == 2 and "nothing can be put on the web" in done.stderr
+    assert tree(family.cache) == before
+
+
+def test_web_damaged(family, web, tmp_path):
+    blob = max((family.cache / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
+    blob.write_bytes(b"x" * blob.stat().st_size)
+    done = run("larder", "copy", web, tmp_path / "b")
+    assert done.returncode == 1 and blob.name[:12] in done.stderr
+    assert run("larder-verify", web, "--trust", family.trust).returncode == 3
+
+
+def test_web_that_is_not_there(family, tmp_path):
+    done = run("larder", "copy", "http://127.0.0.1:9/cache", tmp_path / "b")
+    assert done.returncode == 1 and "http://127.0.0.1:9/cache" in done.stderr
+    done = run("larder", "ls", "https://user:secret@m.lan/cache")
+    assert done.returncode == 1 and "secret" not in done.stderr
 
 
 def test_registry_slice(family, registry, tmp_path):
