@@ -139,24 +139,6 @@ static void end_blob(struct haul *haul, size_t at)
 	haul->left--;
 }
 
-static void fail_blob(struct haul *haul, size_t at)
-{
-	struct haul_blob *want = &haul->want[at];
-	const struct pieces *blob = &haul->plan.blob[at];
-	char name[DIGEST_HEX_MAX];
-
-	for (size_t i = 0; i < haul->mirror_count; i++) {
-		if (!(blob->without & pieces_bit((unsigned)i)))
-			note(want, &haul->mirror[i], &haul->mirror[i].err);
-	}
-	if (want->err.kind == ERR_NONE)
-		err_set(&want->err, ERR_NETWORK, "no source gave it");
-	err_wrap(&want->err, "blob %.12s", digest_hex(&want->id.digest, name));
-	if (blob->piece && blob->good == 0)
-		haul_store_drop(&haul->store, &want->id.digest);
-	end_blob(haul, at);
-}
-
 static int finish_blob(struct haul *haul, size_t at, bool there, struct err *err)
 {
 	struct haul_blob *want = &haul->want[at];
@@ -168,6 +150,46 @@ static int finish_blob(struct haul *haul, size_t at, bool there, struct err *err
 	haul->brought += !there;
 	end_blob(haul, at);
 	return 0;
+}
+
+static int look_at_blob(struct haul *haul, size_t at, struct err *err)
+{
+	const struct pieces *blob = &haul->plan.blob[at];
+	char name[DIGEST_HEX_MAX];
+	bool there;
+
+	if (haul_store_look(&haul->store, &haul->plan, at, &there, err) < 0)
+		return -1;
+	if (blob->good == blob->count)
+		return finish_blob(haul, at, there, err);
+	if (haul->want[at].id.size > 0)
+		return 0;
+	err_set(&haul->want[at].err, ERR_DAMAGED, "blob %.12s: no blob without bytes is that",
+		digest_hex(&haul->want[at].id.digest, name));
+	haul_store_drop(&haul->store, &haul->want[at].id.digest);
+	end_blob(haul, at);
+	return 0;
+}
+
+static void fail_blob(struct haul *haul, size_t at)
+{
+	struct haul_blob *want = &haul->want[at];
+	const struct pieces *blob = &haul->plan.blob[at];
+	char name[DIGEST_HEX_MAX];
+	struct err none = { 0 };
+
+	if (!blob->piece && look_at_blob(haul, at, &none) == 0 && blob->ended)
+		return; /* it was here all the time */
+	for (size_t i = 0; i < haul->mirror_count; i++) {
+		if (!(blob->without & pieces_bit((unsigned)i)))
+			note(want, &haul->mirror[i], &haul->mirror[i].err);
+	}
+	if (want->err.kind == ERR_NONE)
+		err_set(&want->err, ERR_NETWORK, "no source gave it");
+	err_wrap(&want->err, "blob %.12s", digest_hex(&want->id.digest, name));
+	if (blob->piece && blob->good == 0)
+		haul_store_drop(&haul->store, &want->id.digest);
+	end_blob(haul, at);
 }
 
 /* What no source that is left can give. */
@@ -214,25 +236,6 @@ static void look_at_mirrors(struct haul *haul)
 		if (mirror_is_weak(mirror))
 			haul->weak |= pieces_bit(i);
 	}
-}
-
-static int look_at_blob(struct haul *haul, size_t at, struct err *err)
-{
-	const struct pieces *blob = &haul->plan.blob[at];
-	char name[DIGEST_HEX_MAX];
-	bool there;
-
-	if (haul_store_look(&haul->store, &haul->plan, at, &there, err) < 0)
-		return -1;
-	if (blob->good == blob->count)
-		return finish_blob(haul, at, there, err);
-	if (haul->want[at].id.size > 0)
-		return 0;
-	err_set(&haul->want[at].err, ERR_DAMAGED, "blob %.12s: no blob without bytes is that",
-		digest_hex(&haul->want[at].id.digest, name));
-	haul_store_drop(&haul->store, &haul->want[at].id.digest);
-	end_blob(haul, at);
-	return 0;
 }
 
 /* *out_taken: the lane has a run of this source. */
