@@ -6,6 +6,7 @@
 #include "bake/inlet.h"
 #include "bake/intake.h"
 #include "bake/place.h"
+#include "bake/prefetch.h"
 #include "bake/sink.h"
 #include "cache/layout_tar.h"
 #include "cache/layout_word.h"
@@ -110,6 +111,12 @@ static int check(const struct job *job, struct err *err)
 	return check_same(inputs, err);
 }
 
+/* From afar into a folder: several blobs at once. */
+static bool is_prefetched(const struct job *job)
+{
+	return job->target == TARGET_FOLDER && place_is_far(job->inputs->from);
+}
+
 static struct place_options options_of(struct job *job, const struct blobs *next)
 {
 	const struct copy_inputs *inputs = job->inputs;
@@ -117,6 +124,7 @@ static struct place_options options_of(struct job *job, const struct blobs *next
 	return (struct place_options) { .trust = inputs->trust,
 					.floor = inputs->floor,
 					.plain_http = inputs->plain_http,
+					.records = is_prefetched(job),
 					.next = next,
 					.progress = &job->progress,
 					.log = inputs->log };
@@ -255,6 +263,23 @@ static int go(struct job *job, struct sink *sink, struct err *err)
 	return code;
 }
 
+/* The sink finds what was fetched, proves it once more, and asks for what did not come. */
+static int from_afar(struct job *job, const struct layout *to, struct err *err)
+{
+	const struct prefetch_source from = { .name = job->inputs->from,
+					      .plain_http = job->inputs->plain_http,
+					      .progress = &job->progress };
+	AUTO_SINK struct sink sink = sink_folder(to);
+	struct haul_counts counts;
+
+	if (prefetch(&job->plan, &from, to, &counts, err) < 0 || go(job, &sink, err) < 0)
+		return -1;
+	job->result.counts.present -= counts.brought;
+	job->result.counts.written += counts.brought;
+	job->result.counts.bytes += counts.bytes;
+	return prefetch_clean(to, err);
+}
+
 static int into_folder(struct job *job, struct err *err)
 {
 	AUTO_LAYOUT struct layout to = LAYOUT_NONE;
@@ -262,6 +287,8 @@ static int into_folder(struct job *job, struct err *err)
 
 	if (layout_create(AT_FDCWD, job->inputs->to, &to, err) < 0)
 		return -1;
+	if (is_prefetched(job))
+		return from_afar(job, &to, err);
 	sink = sink_folder(&to);
 	return go(job, &sink, err);
 }

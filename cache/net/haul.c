@@ -26,7 +26,7 @@ struct haul {
 	unsigned lane_count;
 	CURLM *multi;
 	size_t left; /* blobs that have not ended */
-	size_t brought;
+	struct haul_counts counts;
 	uint64_t total; /* bytes of all blobs */
 	uint64_t weak; /* sources that are asked last */
 };
@@ -52,6 +52,7 @@ static int open_mirrors(struct haul *haul, struct err *err)
 {
 	const struct haul_options *options = haul->options;
 	const struct mirror_options how = { .plain_http = options->plain_http,
+					    .logins = options->logins,
 					    .stall_seconds = options->stall_seconds,
 					    .way = &haul->way,
 					    .log = options->log };
@@ -147,7 +148,8 @@ static int finish_blob(struct haul *haul, size_t at, bool there, struct err *err
 		return -1;
 	want->done = true;
 	want->err.kind = ERR_NONE;
-	haul->brought += !there;
+	haul->counts.brought += !there;
+	haul->counts.bytes += there ? 0 : want->id.size;
 	end_blob(haul, at);
 	return 0;
 }
@@ -523,7 +525,7 @@ int haul_blobs(int dir, struct haul_blob *blob, size_t count,
 					.ca_file = options->ca_file,
 					.least_time = options->tls_time };
 	result = go(haul, dir, count, err);
-	*out = (struct haul_counts) { .brought = haul->brought };
+	*out = haul->counts;
 	for (unsigned i = 0; i < haul->lane_count; i++)
 		out->fetched += haul->lane[i].fetched;
 	close_all(haul);

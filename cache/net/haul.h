@@ -27,6 +27,7 @@ struct haul_options {
 	size_t source_count; /* at most HAUL_MAX_SOURCES */
 	bool race; /* all at once; else the next only for what those before it cannot give now */
 	bool plain_http; /* registries are asked without TLS; those of this machine always are */
+	bool logins; /* the user's login files are looked at */
 	unsigned connections; /* at most HAUL_MAX_CONNECTIONS; 0: 4 */
 	unsigned stall_seconds; /* less than 1 kB/s for so long ends a try; 0: 30 */
 	uint64_t
@@ -43,11 +44,12 @@ struct haul_options {
 struct haul_counts {
 	uint64_t fetched; /* bytes of bodies that came over the network, the wrong ones too */
 	size_t brought; /* blobs that are there and were not before */
+	uint64_t bytes; /* of those */
 };
 
 /* Brings blobs into dir/blobs/sha256/HEX, the first first. What is not whole lies in dir/partial/HEX, also
  * afterwards and after a crash; the next call checks it piece by piece, as it does with what it finds in blobs/, and
- * goes on. The folders are made. No two callers in one dir. No login is told to anyone: where a registry wants a token, an
+ * goes on. The folders are made. No two callers in one dir. Without logins none is told to anyone: where a registry wants a token, an
  * anonymous one is asked for.
  * It ends early where process_must_stop says so. 0: it ran, and each blob says how it ended. -1: what stops everything
  * (ERR_SYSTEM: the disk, number ENOSPC: it is full; ERR_INVALID: a bad source, or a blob whose chunks do not fit its

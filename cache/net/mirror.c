@@ -16,7 +16,7 @@ int mirror_open(const char *name, const struct mirror_options *options, struct m
 {
 	const struct registry_options asked = {
 		.plain_http = options->plain_http,
-		.anonymous = true,
+		.anonymous = !options->logins,
 		.stall_seconds = options->stall_seconds,
 		.way = options->way,
 	};

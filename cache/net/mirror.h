@@ -31,6 +31,7 @@ void mirror_close(struct mirror *mirror);
 
 struct mirror_options {
 	bool plain_http;
+	bool logins; /* as struct haul_options has them */
 	unsigned stall_seconds;
 	const struct http_way *way; /* borrowed */
 	struct log *log; /* borrowed */

@@ -786,6 +786,25 @@ def test_registry_mounts(family, tmp_path):
     assert tree(tmp_path / "b") == tree(family.cache)
 
 
+def test_registry_over_several_connections(family, tmp_path):
+    target = tmp_path / "b"
+    with Registry() as registry:
+        where = registry.reference("x")
+        copy(family.cache, where)
+        report = copy(where, target)
+        assert report["blobs"] == {"written": 11, "present": 0, "mounted": 0}
+        assert len({one.port for one in registry.seen("GET", "/blobs/")}) > 2
+        assert tree(target) == tree(family.cache) and not (target / "partial").exists()
+        # What an earlier copy began is gone on with.
+        name = hashlib.sha256(family.files["cx5"].read_bytes()).hexdigest()
+        (target / "partial").mkdir()
+        (target / "blobs/sha256" / name).rename(target / "partial" / name)
+        before = len(registry.seen("GET", name))
+        report = copy(where, target)
+        assert report["blobs"]["written"] == 1 and len(registry.seen("GET", name)) == before
+    assert tree(target) == tree(family.cache) and not (target / "partial").exists()
+
+
 def test_registry_login(family, tmp_path):
     with DockerRegistry(tmp_path, login="ann:secret") as registry:
         where = registry.reference("hpc/drivers", "7")
