@@ -6,7 +6,6 @@
 #include "cache/envelope.h"
 #include "cache/layout_tar.h"
 #include "cache/net/haul.h"
-#include "cache/net/location.h"
 #include "cache/net/remote.h"
 
 #define PAUSE_MS 1000 /* after the first round in vain; twice that after the next */
@@ -90,7 +89,6 @@ static int top_of(const char *source, const struct haul_options *options,
 static int ask_all(const struct haul_options *options, const struct layout *to,
 		   uint64_t *fetched, bool *out_later, struct err *err)
 {
-	char shown[LOCATION_SHOWN_MAX];
 	struct err first = { 0 };
 
 	*out_later = false;
@@ -103,8 +101,7 @@ static int ask_all(const struct haul_options *options, const struct layout *to,
 			*err = why;
 			return -1;
 		}
-		log_line(options->log, "%s: %s", location_shown(options->source[i], shown),
-			 why.text);
+		log_line(options->log, "%s", why.text);
 		*out_later |= why.kind == ERR_NETWORK || why.kind == ERR_TIMEOUT;
 		if (first.kind == ERR_NONE)
 			first = why;
