@@ -203,6 +203,7 @@ static void begin(struct lane *lane)
 	long status = 0;
 
 	lane->begun = true;
+	lane->mirror->reached = true;
 	curl_easy_getinfo(lane->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(lane->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	lane->verdict = haul_judge(status, length, easy_header(lane->easy, "Content-Range"),
@@ -289,7 +290,7 @@ static unsigned stall_seconds(const struct lane *lane)
 
 	if (options->deadline_ms <= lane->began_ms)
 		return stall;
-	share = (options->deadline_ms - lane->began_ms) / 1000 / (sources ? sources : 1) + 1;
+	share = (options->deadline_ms - lane->began_ms) / 1000 / (2 * sources + !sources) + 1;
 	return share < stall ? (unsigned)share : stall;
 }
 
@@ -443,6 +444,7 @@ static enum lane_end judge_end(struct lane *lane, CURLcode code)
 	case HAUL_LATER:
 		return failed(lane, code);
 	case HAUL_NEVER:
+		lane->mirror->stalls += code == CURLE_OPERATION_TIMEDOUT;
 		return LANE_NEVER;
 	}
 	abort();

@@ -85,13 +85,13 @@ static int top_of(const char *source, const struct haul_options *options,
 	return result;
 }
 
-/* Each source once. *out_later: one of them may be reached later. */
+/* Each source once. *out_later: none was reached; it may be later. */
 static int ask_all(const struct haul_options *options, const struct layout *to,
 		   uint64_t *fetched, bool *out_later, struct err *err)
 {
 	struct err first = { 0 };
 
-	*out_later = false;
+	*out_later = true;
 	for (size_t i = 0; i < options->source_count; i++) {
 		struct err why = { 0 };
 
@@ -102,7 +102,7 @@ static int ask_all(const struct haul_options *options, const struct layout *to,
 			return -1;
 		}
 		log_line(options->log, "%s", why.text);
-		*out_later |= why.kind == ERR_NETWORK || why.kind == ERR_TIMEOUT;
+		*out_later &= why.kind == ERR_NETWORK || why.kind == ERR_TIMEOUT;
 		if (first.kind == ERR_NONE)
 			first = why;
 	}

@@ -99,7 +99,7 @@ void mirror_wrong(struct mirror *mirror)
 
 bool mirror_is_weak(const struct mirror *mirror)
 {
-	return mirror->strikes >= MIRROR_STRIKES_MAX;
+	return mirror->strikes >= MIRROR_STRIKES_MAX || mirror->stalls > 0;
 }
 
 void mirror_right(struct mirror *mirror)
