@@ -93,9 +93,12 @@ static bool has_own(const struct lane *lane)
  * then is taken, too. False: nothing is left. */
 static bool find_piece(struct lane *lane)
 {
-	for (; lane->piece < lane->run.end; lane->piece++, lane->have = 0) {
+	for (; lane->piece < lane->run.end; lane->piece++) {
 		if (is_own(lane, lane->piece))
 			return true;
+		if (lane->have > 0) /* another lane took it */
+			digest_stream_reset(lane->stream);
+		lane->have = 0;
 		if (!pieces_is_streamer(blob_of(lane), lane->number))
 			continue;
 		if (pieces_start(blob_of(lane), lane->piece) > lane->at)
@@ -187,7 +190,7 @@ static size_t take_body(struct lane *lane, const char *data, size_t size)
 static void get_stream(struct lane *lane)
 {
 	lane->mirror->ranges = false;
-	if (!pieces_stream(lane->plan, lane->number, &lane->run)) {
+	if (!pieces_stream(lane->plan, lane->source, lane->number, &lane->run)) {
 		end_it(lane, LANE_YIELD);
 		return;
 	}

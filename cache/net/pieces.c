@@ -63,11 +63,12 @@ static size_t run_limit(const struct pieces_plan *plan)
 	return share < PIECES_RUN_MAX ? (size_t)share : PIECES_RUN_MAX;
 }
 
-static void take(struct pieces_plan *plan, struct piece *piece, unsigned lane)
+static void take(struct pieces_plan *plan, struct piece *piece, unsigned source, unsigned lane)
 {
+	plan->missing -= piece->state == PIECE_MISSING;
 	piece->state = PIECE_TAKEN;
 	piece->owner = lane;
-	plan->missing--;
+	piece->source = source;
 }
 
 static bool find_run(struct pieces_plan *plan, size_t at, unsigned source, unsigned lane,
@@ -84,7 +85,7 @@ static bool find_run(struct pieces_plan *plan, size_t at, unsigned source, unsig
 	for (end = first;
 	     end < blob->count && end - first < limit && may_give(plan, blob, end, source);
 	     end++)
-		take(plan, &blob->piece[end], lane);
+		take(plan, &blob->piece[end], source, lane);
 	*out = (struct pieces_run) { .blob = at, .first = first, .end = end };
 	return true;
 }
@@ -101,7 +102,7 @@ static bool find_stream(struct pieces_plan *plan, size_t at, unsigned source, un
 	for (size_t i = 0; i < blob->count; i++) {
 		if (!may_give(plan, blob, i, source))
 			continue;
-		take(plan, &blob->piece[i], lane);
+		take(plan, &blob->piece[i], source, lane);
 		if (run.end == 0)
 			run.first = i;
 		run.end = i + 1;
@@ -179,7 +180,8 @@ void pieces_release(struct pieces_plan *plan, const struct pieces_run *run, unsi
 		blob->streamed = false;
 }
 
-bool pieces_stream(struct pieces_plan *plan, unsigned lane, struct pieces_run *run)
+bool pieces_stream(struct pieces_plan *plan, unsigned source, unsigned lane,
+		   struct pieces_run *run)
 {
 	struct pieces *blob = &plan->blob[run->blob];
 
@@ -188,8 +190,11 @@ bool pieces_stream(struct pieces_plan *plan, unsigned lane, struct pieces_run *r
 	blob->streamed = true;
 	blob->streamer = lane;
 	for (size_t i = 0; i < blob->count; i++) {
-		if (blob->piece[i].state == PIECE_MISSING)
-			take(plan, &blob->piece[i], lane);
+		struct piece *piece = &blob->piece[i];
+
+		if (piece->state == PIECE_MISSING ||
+		    (piece->state == PIECE_TAKEN && piece->source == source))
+			take(plan, piece, source, lane);
 	}
 	run->first = 0;
 	run->end = blob->count;
@@ -206,7 +211,7 @@ bool pieces_adopt(struct pieces_plan *plan, size_t blob, size_t piece, unsigned 
 {
 	if (!may_give(plan, &plan->blob[blob], piece, source))
 		return false;
-	take(plan, &plan->blob[blob].piece[piece], lane);
+	take(plan, &plan->blob[blob].piece[piece], source, lane);
 	return true;
 }
 

@@ -20,6 +20,7 @@ struct piece {
 	uint64_t wrong, wrong_again; /* sources that gave other bytes once, and twice */
 	enum piece_state state;
 	unsigned owner; /* the lane that has TAKEN it */
+	unsigned source; /* and of whom it is asked */
 };
 
 /* A blob on its way. What it is, is borrowed from want. */
@@ -75,8 +76,10 @@ void pieces_good(struct pieces_plan *plan, size_t blob, size_t piece);
 void pieces_wrong(struct pieces_plan *plan, size_t blob, size_t piece, unsigned source);
 /* The lane is through with its run: what it has not brought is missing again. */
 void pieces_release(struct pieces_plan *plan, const struct pieces_run *run, unsigned lane);
-/* The source began to send all of the blob: the lane takes what is missing. False: another lane does. */
-bool pieces_stream(struct pieces_plan *plan, unsigned lane, struct pieces_run *run);
+/* The source began to send all of the blob: the lane takes what is missing, and what other lanes asked of that source, who
+ * will get no part either. False: another lane does. */
+bool pieces_stream(struct pieces_plan *plan, unsigned source, unsigned lane,
+		   struct pieces_run *run);
 
 bool pieces_is_streamer(const struct pieces *blob, unsigned lane);
 /* It passes by a piece, and takes it if it is missing and its source may give it. */

@@ -164,12 +164,12 @@ static void test_without_ranges(void **state)
 	open_plan(want, &plan);
 	assert_int_equal(pieces_next(&plan, 0, true, 1, &other), PIECES_RUN);
 	assert_int_equal(pieces_next(&plan, 1, true, 0, &run), PIECES_RUN);
-	assert_true(pieces_stream(&plan, 0, &run));
+	assert_true(pieces_stream(&plan, 1, 0, &run));
 	assert_int_equal(run.first, 0);
 	assert_int_equal(run.end, CHUNKS);
 	assert_int_equal(plan.blob[0].piece[other.first].owner, 1);
 	assert_int_equal(plan.blob[0].piece[CHUNKS - 1].owner, 0);
-	assert_false(pieces_stream(&plan, 1, &other));
+	assert_false(pieces_stream(&plan, 0, 1, &other));
 	assert_false(pieces_adopt(&plan, 0, other.first, 1, 0));
 	pieces_release(&plan, &other, 1);
 	assert_true(pieces_is_streamer(&plan.blob[0], 0));
@@ -184,6 +184,27 @@ static void test_without_ranges(void **state)
 	pieces_close(&plan);
 }
 
+/* Who asked the same source will get no part either; who asked another one keeps his. */
+static void test_stream_takes_over(void **state)
+{
+	struct haul_blob want[2];
+	struct pieces_plan plan;
+	struct pieces_run run, same, other;
+
+	(void)state;
+	open_plan(want, &plan);
+	assert_int_equal(pieces_next(&plan, 1, true, 0, &same), PIECES_RUN);
+	assert_int_equal(pieces_next(&plan, 2, true, 1, &other), PIECES_RUN);
+	assert_int_equal(pieces_next(&plan, 1, true, 2, &run), PIECES_RUN);
+	assert_true(pieces_stream(&plan, 1, 2, &run));
+	assert_int_equal(plan.blob[0].piece[same.first].owner, 2);
+	assert_int_equal(plan.blob[0].piece[other.first].owner, 1);
+	assert_int_equal(plan.missing, 1);
+	pieces_release(&plan, &same, 0);
+	assert_int_equal(plan.missing, 1);
+	pieces_close(&plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_pieces),
 		cmocka_unit_test(test_sources_without_it),
 		cmocka_unit_test(test_without_ranges),
+		cmocka_unit_test(test_stream_takes_over),
 	};
 
 	return cmocka_run_group_tests_name("pieces", tests, NULL, NULL);
