@@ -140,6 +140,30 @@ bool name_glob_match(const char *glob, const char *text)
 	return *glob == '\0';
 }
 
+bool name_is_plain_url(const char *url)
+{
+	size_t length = strlen(url);
+
+	for (size_t i = 0; i < length; i++) {
+		if (url[i] <= ' ' || url[i] >= 0x7f)
+			return false;
+	}
+	return strstr(url, "://") && length <= NAME_TEXT_MAX_BYTES;
+}
+
+bool name_is_time(const char *text)
+{
+	const char *shape = "0000-00-00T00:00:00Z";
+
+	for (size_t i = 0; i <= NAME_TIME_LENGTH; i++) {
+		bool digit = text[i] >= '0' && text[i] <= '9';
+
+		if (shape[i] == '0' ? !digit : text[i] != shape[i])
+			return false;
+	}
+	return true;
+}
+
 /* Letters before other signs, '~' before everything, the end included. */
 static int sign_order(char sign)
 {

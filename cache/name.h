@@ -40,6 +40,14 @@ bool name_is_glob(const char *glob);
 /* Does text match a glob in which only '*' is special? Linear in text and stars. */
 bool name_glob_match(const char *glob, const char *text);
 
+/* A URL that is printed and passed on: "://" in it, ASCII without white space and controls. What it may lead to
+ * is for whoever asks it. */
+bool name_is_plain_url(const char *url);
+
+/* YYYY-MM-DDTHH:MM:SSZ, in digits; not each of them is a date. */
+#define NAME_TIME_LENGTH 20
+bool name_is_time(const char *text);
+
 /* Order of versions as dpkg compares upstream versions: digits as numbers, '~' before the end. */
 int name_version_compare(const char *left, const char *right);
 

@@ -7,7 +7,6 @@
 
 #define STATEMENT_TYPE "https://in-toto.io/Statement/v1"
 #define PREDICATE_TYPE "urn:larder:driver-cache:v1"
-#define CREATED_LENGTH 20 /* 2026-11-21T00:00:00Z */
 
 void statement_free(struct statement *statement)
 {
@@ -32,18 +31,6 @@ static bool subject_is_good(const char *name)
 	return strncmp(os, "/any/", 5) == 0 || (dash && dash + 1 < arch);
 }
 
-/* ASCII without white space and controls: a source is printed, and passed on. */
-static bool url_is_plain(const char *url)
-{
-	size_t length = strlen(url);
-
-	for (size_t i = 0; i < length; i++) {
-		if (url[i] <= ' ' || url[i] >= 0x7f)
-			return false;
-	}
-	return strstr(url, "://") && length <= NAME_TEXT_MAX_BYTES;
-}
-
 static bool withdrawal_is_good(const char *text)
 {
 	const char *at = strchr(text, '@');
@@ -54,19 +41,6 @@ static bool withdrawal_is_good(const char *text)
 	memcpy(name, text, (size_t)(at - text));
 	name[at - text] = '\0';
 	return name_is_safe(name) && name_is_safe(at + 1);
-}
-
-static bool created_is_good(const char *text)
-{
-	const char *shape = "0000-00-00T00:00:00Z";
-
-	for (size_t i = 0; i <= CREATED_LENGTH; i++) {
-		bool digit = text[i] >= '0' && text[i] <= '9';
-
-		if (shape[i] == '0' ? !digit : text[i] != shape[i])
-			return false;
-	}
-	return true;
 }
 
 static int parse_subject(const json_t *value, size_t i, struct statement_table *table,
@@ -132,16 +106,16 @@ static int parse_predicate(const json_t *predicate, const json_t *subjects,
 	const json_t *tables;
 
 	statement->serial = json_need_number(&reader, "serial", STATEMENT_MAX_SERIAL);
-	statement->created = json_need_string(&reader, "created", CREATED_LENGTH);
+	statement->created = json_need_string(&reader, "created", NAME_TIME_LENGTH);
 	statement->name = json_need_string(&reader, "name", NAME_MAX_BYTES);
 	tables = json_need_array(&reader, "tables", STATEMENT_MAX_TABLES);
 	statement->sources = json_need_strings(&reader, "sources", STATEMENT_MAX_SOURCES,
-					       url_is_plain, "a URL");
+					       name_is_plain_url, "a URL");
 	statement->withdrawn = json_need_strings(&reader, "withdrawn", STATEMENT_MAX_WITHDRAWN,
 						 withdrawal_is_good, "name@version");
 	if (statement->name && !name_is_safe(statement->name))
 		json_bad(&reader, "name", "expected a name of letters, digits and ._+~-");
-	if (statement->created && !created_is_good(statement->created))
+	if (statement->created && !name_is_time(statement->created))
 		json_bad(&reader, "created", "expected YYYY-MM-DDTHH:MM:SSZ");
 	if (!reader.bad && statement->serial == 0)
 		json_bad(&reader, "serial", "expected at least 1");

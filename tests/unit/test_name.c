@@ -421,9 +421,53 @@ static void test_versions_are_dpkg_s(void **state)
 	}
 }
 
+static void test_url(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} rows[] = {
+		{ "https://m.lan/larder", true },
+		{ "oci://r.lan/hpc/drivers:7", true },
+		{ "://", true },
+		{ "m.lan", false },
+		{ "", false },
+		{ "http://a b", false },
+		{ "http://a\tb", false },
+		{ "http://a\177", false },
+		{ "http://\303\244", false },
+	};
+	AUTO_FREE char *longest = must_printf("http://%0*d", NAME_TEXT_MAX_BYTES - 7, 0);
+	AUTO_FREE char *longer = must_printf("%s0", longest);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		CHECK(name_is_plain_url(rows[i].text) == rows[i].good, "%s", rows[i].text);
+	assert_true(name_is_plain_url(longest));
+	assert_false(name_is_plain_url(longer));
+}
+
+static void test_time(void **state)
+{
+	static const char good[] = "2026-11-21T00:00:00Z";
+	char text[sizeof(good) + 1];
+
+	(void)state;
+	assert_true(name_is_time(good));
+	for (size_t i = 0; i < sizeof(good); i++) {
+		memcpy(text, good, sizeof(good));
+		text[sizeof(good)] = '\0';
+		text[i] = 'x';
+		CHECK(!name_is_time(text), "%s", text);
+		text[i] = '\0';
+		CHECK(!name_is_time(text) == (i < NAME_TIME_LENGTH), "%s", text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_url),	   cmocka_unit_test(test_time),
 		cmocka_unit_test(test_names),	   cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_lengths),	   cmocka_unit_test(test_device_globs),
 		cmocka_unit_test(test_glob_match), cmocka_unit_test(test_glob_cost),
