@@ -24,6 +24,8 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARN
 	$(CFLAGS) $(EXTRA)
 
 HOST_LIBS = -lcurl -larchive -lseccomp -lext2fs -lcom_err -lblkid -lssl -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
+CURL_LIB = build/static/libcurl.a
+DOWNLOAD_LIBS = $(CURL_LIB) -lssl -lcrypto -ljansson -lpthread
 AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
 
 sources = $(wildcard $(1)/*.c)
@@ -32,9 +34,10 @@ CACHE_OBJECTS = $(call objects,cache/base) $(call objects,cache)
 NET_OBJECTS = $(call objects,cache/net)
 BAKE_OBJECTS = $(filter-out %/main.o,$(call objects,bake))
 VERIFY_OBJECTS = $(filter-out %/main.o %/far_net.o %/far_exec.o,$(call objects,verify))
-FIRSTBOOT_OBJECTS = $(filter-out %/main.o,$(call objects,firstboot))
+FIRSTBOOT_OBJECTS = $(filter-out %/main.o %/download_main.o,$(call objects,firstboot))
 UNITS = $(sort $(wildcard firstboot/units/*))
-PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-verify-registry $(BUILD)/larder-firstboot
+PROGRAMS = $(BUILD)/larder $(BUILD)/larder-verify $(BUILD)/larder-verify-registry $(BUILD)/larder-firstboot \
+	$(BUILD)/larder-download
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all programs man deps deps-build deps-demo deps-unit deps-lint deps-check deps-fuzz deps-bench bench demo check \
@@ -61,6 +64,12 @@ $(BUILD)/larder-verify-registry: $(BUILD)/obj/verify/main.o $(BUILD)/obj/verify/
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
 	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
+	@strip -o $@ $@.full
+
+$(BUILD)/larder-download: $(BUILD)/obj/firstboot/download_main.o $(BUILD)/libfirstboot.a $(BUILD)/libnet.a $(BUILD)/libcache.a \
+		$(filter %.a,$(CURL_LIB))
+	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full \
+		$(filter-out $(CURL_LIB),$^) $(DOWNLOAD_LIBS)
 	@strip -o $@ $@.full
 
 $(BUILD)/libcache.a: $(CACHE_OBJECTS)
@@ -94,6 +103,43 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/obj/verify/far_exec.o $(BUILD)/libbake.
 	@mkdir -p $(@D)
 	$(call say,TEST)$(CC) $(ALL_CFLAGS) -MMD -MP $(HARDENING_LINK) -o $@ $(filter %.c %.o %.a,$^) -lcmocka $(HOST_LIBS)
 
+# --- libcurl for a static program -----------------------------------------------------------------
+# The distribution's libcurl.a wants Kerberos and LDAP; this one, from its source package, has http and https alone. All
+# builds share it, and once build/static has the source nothing is asked of the network. apt judges what it fetches by the
+# machine's own sources, wherever their lines are deb alone; no source goes unchecked, even where the machine trusts it.
+
+CURL_CONFIGURE = --disable-shared --enable-static --with-openssl --without-ca-bundle --without-ca-path \
+	--disable-openssl-auto-load-config \
+	$(addprefix --without-,zlib brotli zstd libpsl libidn2 nghttp2 nghttp3 ngtcp2 libssh2 librtmp gssapi) \
+	$(addprefix --disable-,ldap ldaps ftp file rtsp dict telnet tftp pop3 imap smb smtp gopher mqtt manual ntlm ntlm-wb \
+	tls-srp alt-svc doh netrc cookies unix-sockets libcurl-option hsts ares)
+
+build/static/source/.whole:
+	@rm -rf $(@D) && mkdir -p $(@D)
+	$(call say,FETCH)private=$$(mktemp -d) && trap 'rm -rf $$private' EXIT && chmod 755 $$private && \
+	mkdir -p $$private/parts $$private/lists/partial $$private/cache/archives/partial && cd /etc/apt && \
+	for file in sources.list sources.list.d/*.list; do \
+		[ ! -e $$file ] || sed -n '/trusted\|allow-/Id; s/^deb\(-src\)\?[[:space:]]/deb-src /p' $$file; \
+	done > $$private/sources.list && \
+	for file in sources.list.d/*.sources; do \
+		[ ! -e $$file ] || sed '/^\(Trusted\|Allow-.*\):/Id; s/^Types:.*/Types: deb-src/I' $$file \
+			> $$private/parts/$${file##*/}; \
+	done && cd $(CURDIR)/$(@D) && \
+	apt() { apt-get -qq -o Dir::Etc::SourceList=$$private/sources.list -o Dir::Etc::SourceParts=$$private/parts \
+		-o Dir::State::Lists=$$private/lists -o Dir::Cache=$$private/cache -o APT::Get::AllowUnauthenticated=false \
+		-o Acquire::AllowInsecureRepositories=false -o Acquire::AllowWeakRepositories=false "$$@"; } && \
+	{ apt update && apt source --download-only curl; } >../fetch.log 2>&1 </dev/null || { cat ../fetch.log >&2; exit 1; }
+	@touch $@
+
+# Debian's patches change what autotools would make anew; the order of times says that it is made.
+$(CURL_LIB): build/static/source/.whole
+	@rm -rf build/static/tree
+	$(call say,CURL)cd build/static && { dpkg-source --no-copy -x source/curl_*.dsc tree && cd tree && \
+	touch aclocal.m4 && touch configure && find . -name Makefile.in -o -name '*.h.in' | xargs touch && \
+	./configure $(CURL_CONFIGURE) CC=gcc CFLAGS="$(HARDENING) -fPIE -ffunction-sections -fdata-sections" && \
+	$(MAKE) -C lib -j2; } >curl.log 2>&1 </dev/null || { tail -20 curl.log >&2; exit 1; }
+	@mv build/static/tree/lib/.libs/libcurl.a $@ && rm -rf build/static/tree
+
 unit: deps-unit
 	@$(MAKE) --no-print-directory run-unit
 
@@ -103,7 +149,7 @@ run-unit: $(UNIT_TESTS)
 # --- packages -----------------------------------------------------------------------------------
 # Debian 12 and later; Ubuntu 22.04 and later have the same names (not tested).
 
-DEPS_build = gcc libc6-dev binutils libcurl4-openssl-dev libarchive-dev libseccomp-dev libssl-dev libzstd-dev \
+DEPS_build = gcc libc6-dev binutils dpkg-dev libcurl4-openssl-dev libarchive-dev libseccomp-dev libssl-dev libzstd-dev \
 	libjansson-dev libelf-dev zlib1g-dev liblzma-dev libext2fs-dev libblkid-dev
 DEPS_demo = qemu-system-x86 mmdebstrap busybox-static cpio e2fsprogs gdisk xz-utils kmod python3 \
 	openssl jq
@@ -178,14 +224,16 @@ run-vm-check: programs
 vm: all deps-check
 	$(PYTEST) tests/vm
 
-# Arrows point down only: base <- cache <- net <- the programs, which do not know each other; the agent has no network.
+# Arrows point down only: base <- cache <- net <- the programs, which do not know each other; the agent has no network:
+# that is larder-download's.
 layers:
 	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/net/\|cache/[a-z0-9_]*\.h\)' cache/base/*.[ch]
 	@! grep -n '#include "\(bake\|verify\|firstboot\|cache/net\)/' cache/*.[ch]
 	@! grep -n '#include "\(bake\|verify\|firstboot\)/' cache/net/*.[ch]
 	@! grep -n '#include "\(verify\|firstboot\)/' bake/*.[ch]
 	@! grep -n '#include "\(bake\|firstboot\)/' verify/*.[ch]
-	@! grep -n '#include "\(bake\|verify\|cache/net\)/' firstboot/*.[ch]
+	@! grep -n '#include "\(bake\|verify\)/' firstboot/*.[ch]
+	@! grep -n '#include "\(cache/net/\|firstboot/download_[^r]\)' $(filter-out firstboot/download_%,$(wildcard firstboot/*.[ch]))
 	@echo "layers: ok"
 
 lint werror: deps-lint
@@ -202,7 +250,7 @@ run-werror: $(BUILD)/gen/units.h
 	@echo "werror: ok"
 
 # Dynamic builds: the sanitizers do not link statically.
-SANITIZE = BUILD=$(BUILD)/sanitize STATIC=-pie \
+SANITIZE = BUILD=$(BUILD)/sanitize STATIC=-pie CURL_LIB=-lcurl \
 	HARDENING="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 sanitize: all deps-check
 	$(MAKE) --no-print-directory -s -j2 programs $(SANITIZE)
@@ -247,6 +295,7 @@ install: man
 	install -D -m 755 $(BUILD)/larder-verify $(DESTDIR)$(PREFIX)/bin/larder-verify
 	install -D -m 755 $(BUILD)/larder-verify-registry $(DESTDIR)$(PREFIX)/libexec/larder/larder-verify-registry
 	install -D -m 755 $(BUILD)/larder-firstboot $(DESTDIR)$(PREFIX)/libexec/larder/larder-firstboot
+	install -D -m 755 $(BUILD)/larder-download $(DESTDIR)$(PREFIX)/libexec/larder/larder-download
 	for page in $(BUILD)/man/*.1; do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page); done
 

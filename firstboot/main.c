@@ -1,6 +1,4 @@
 /* larder-firstboot: puts the right driver in place, offline. */
-#include <netdb.h>
-#include <nss.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -236,21 +234,13 @@ static const struct cli_program program = {
 		 "done.",
 };
 
-/* A static program must not load what the guest's nsswitch.conf and openssl.cnf name (T27). */
-static void pin_libraries(void)
-{
-	__nss_configure_lookup("hosts", "files dns");
-	__nss_configure_lookup("passwd", "files");
-	__nss_configure_lookup("group", "files");
-	key_prepare();
-}
-
 int main(int argc, char **argv)
 {
 	int code;
 
 	process_open_streams();
-	pin_libraries();
+	process_pin_lookups();
+	key_prepare(); /* without the guest's openssl.cnf */
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	code = cli_main(&program, argc, argv);

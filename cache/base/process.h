@@ -11,6 +11,9 @@
  * opened later is taken for a standard stream. */
 void process_open_streams(void);
 
+/* For a static program: names of hosts and users are looked up in /etc and DNS, whatever modules nsswitch.conf names. */
+void process_pin_lookups(void);
+
 /* The program of this name that belongs to ours: beside it, as in a build folder, or in ../libexec/larder, as it is
  * installed; found in neither, what PROCESS_INSTALLED has. The caller frees. */
 #define PROCESS_INSTALLED "/usr/libexec/larder"

@@ -267,12 +267,12 @@ class Registry(Base):
         headers = {"Docker-Content-Digest": what}
         status, whole = 200, len(data)
         if asked and knobs.ranges:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-            start = start if knobs.start is None else knobs.start
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start = int(first) if knobs.start is None else knobs.start
             if start >= whole:
                 return call.reply(416)
-            status, data = 206, data[start:]
-            headers["Content-Range"] = knobs.content_range or f"bytes {start}-{whole - 1}/{whole}"
+            status, data = 206, data[start : int(last) + 1 if last else whole]
+            headers["Content-Range"] = knobs.content_range or f"bytes {start}-{start + len(data) - 1}/{whole}"
         length = len(data) if knobs.length is None else knobs.length
         if knobs.endless:
             return self.send_endless(call, headers)

@@ -76,22 +76,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.plain(request, status, answer.headers)
         if answer.redirect:
             return self.plain(request, 302, {"Location": answer.redirect})
-        start = self.start_of(answer)
+        start, end = self.range_of(answer)
         if start is not None and start >= len(answer.data):
             return self.plain(request, 416)
-        return self.body(request, answer, start)
+        return self.body(request, answer, start, end)
 
-    def start_of(self, answer):
-        asked = self.headers.get("Range")
+    def range_of(self, answer):
+        """The first byte, or None: the whole file; and the one behind the last."""
+        asked, size = self.headers.get("Range"), len(answer.data)
         if not asked or not answer.ranges:
-            return None
+            return None, size
         condition = self.headers.get("If-Range")
         if answer.obey_if_range and condition and condition not in (answer.etag, answer.modified):
-            return None
-        return int(asked.removeprefix("bytes=").rstrip("-"))
+            return None, size
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(first), min(int(last) + 1, size) if last else size
 
-    def body(self, request, answer, start):
-        data = answer.data[start or 0 :]
+    def body(self, request, answer, start, end):
+        data = answer.data[start or 0 : end]
         length = len(data) if answer.length is None else answer.length
         request.status = 200 if start is None else 206
         self.send_response(request.status)
@@ -101,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.close_connection = True
         if start is not None:
-            whole = f"bytes {start}-{len(answer.data) - 1}/{len(answer.data)}"
+            whole = f"bytes {start}-{end - 1}/{len(answer.data)}"
             self.send_header("Content-Range", answer.content_range or whole)
         if answer.etag:
             self.send_header("ETag", answer.etag)
