@@ -11,6 +11,8 @@
 #define AGENT_MAX_BYTES (UINT32_C(64) << 20)
 #define FLOOR_MAX_BYTES 32
 #define UNIT_DIR "usr/lib/systemd/system"
+#define PROGRAM_DIR "usr/libexec/larder"
+#define DOWNLOAD "larder-download"
 
 static const char default_conf[] =
 	"# larder-firstboot: KEY=VALUE. Files in conf.d/*.conf and larder.KEY=VALUE on the "
@@ -82,17 +84,44 @@ static int put_link(struct job *job, const char *folder, const char *name, const
 	return 0;
 }
 
-static int put_agent(struct job *job, struct err *err)
+/* What an earlier embed put there, and this one leaves out. */
+static int remove_file(struct job *job, const char *folder, const char *name, struct err *err)
+{
+	AUTO_CLOSE int dir = -1;
+	struct err why = { 0 };
+
+	if (fs_open_dir_in_root(job->root, folder, false, &dir, &why) < 0) {
+		*err = why;
+		return why.kind == ERR_MISSING ? 0 : -1;
+	}
+	if (unlinkat(dir, name, 0) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, "/%s/%s", folder, name);
+	job->result.files_written++;
+	return 0;
+}
+
+static int put_program(struct job *job, const char *path, const char *name, const char *option,
+		       struct err *err)
 {
 	AUTO_FREE char *data = NULL;
 	size_t size;
 
-	if (fs_read_at(AT_FDCWD, job->inputs->agent, AGENT_MAX_BYTES, &data, &size, err) < 0)
-		return err_wrap(err, "agent (--agent)");
+	if (fs_read_at(AT_FDCWD, path, AGENT_MAX_BYTES, &data, &size, err) < 0)
+		return err_wrap(err, "%s (%s)", name, option);
 	if (size < 4 || memcmp(data, "\177ELF", 4) != 0)
-		return err_set(err, ERR_INVALID, "%s: not a program (--agent)",
-			       job->inputs->agent);
-	if (put_file(job, "usr/libexec/larder", "larder-firstboot", data, size, 0755, err) < 0)
+		return err_set(err, ERR_INVALID, "%s: not a program (%s)", path, option);
+	return put_file(job, PROGRAM_DIR, name, data, size, 0755, err);
+}
+
+static int put_programs(struct job *job, struct err *err)
+{
+	const struct embed_inputs *inputs = job->inputs;
+
+	if (put_program(job, inputs->agent, "larder-firstboot", "--agent", err) < 0)
+		return -1;
+	if (inputs->download
+		    ? put_program(job, inputs->download, DOWNLOAD, "--no-download", err) < 0
+		    : remove_file(job, PROGRAM_DIR, DOWNLOAD, err) < 0)
 		return -1;
 	return put_link(job, "usr/sbin", "larder-firstboot",
 			"../libexec/larder/larder-firstboot", err);
@@ -117,31 +146,57 @@ static const char *hook_folder(const char *name)
 	return NULL;
 }
 
-/* Enables a unit as systemctl would, by the link that its WantedBy= asks for. */
-static int enable_unit(struct job *job, const struct unit *unit, struct err *err)
+/* The folder of the link that enables a unit, as systemctl would make it: the one that its WantedBy= asks for. */
+static bool wants_folder(const struct unit *unit, char out[FS_NAME_MAX])
 {
 	const char *line = strstr(unit->text, "\nWantedBy=");
-	char folder[FS_NAME_MAX], target[FS_NAME_MAX];
 	int length;
 
 	if (!line)
-		return 0;
+		return false;
 	line += strlen("\nWantedBy=");
 	length = (int)strcspn(line, "\n");
-	snprintf(folder, sizeof(folder), "etc/systemd/system/%.*s.wants", length, line);
+	snprintf(out, FS_NAME_MAX, "etc/systemd/system/%.*s.wants", length, line);
+	return true;
+}
+
+static int put_unit(struct job *job, const struct unit *unit, struct err *err)
+{
+	const char *hook = hook_folder(unit->name);
+	char folder[FS_NAME_MAX], target[FS_NAME_MAX];
+
+	if (put_file(job, hook ? hook : UNIT_DIR, unit->name, unit->text, strlen(unit->text),
+		     hook ? 0755 : 0644, err) < 0)
+		return -1;
+	if (!wants_folder(unit, folder))
+		return 0;
 	snprintf(target, sizeof(target), "/" UNIT_DIR "/%s", unit->name);
 	return put_link(job, folder, unit->name, target, err);
+}
+
+static int remove_unit(struct job *job, const struct unit *unit, struct err *err)
+{
+	char folder[FS_NAME_MAX];
+
+	if (wants_folder(unit, folder) && remove_file(job, folder, unit->name, err) < 0)
+		return -1;
+	return remove_file(job, UNIT_DIR, unit->name, err);
+}
+
+/* Without larder-download they would do nothing. */
+static bool is_of_download(const struct unit *unit)
+{
+	return strncmp(unit->name, "larder-download.", 16) == 0 ||
+	       strncmp(unit->name, "larder-net.", 11) == 0;
 }
 
 static int put_units(struct job *job, struct err *err)
 {
 	for (size_t i = 0; i < COUNT_OF(units); i++) {
-		const char *hook = hook_folder(units[i].name);
+		bool left_out = !job->inputs->download && is_of_download(&units[i]);
 
-		if (put_file(job, hook ? hook : UNIT_DIR, units[i].name, units[i].text,
-			     strlen(units[i].text), hook ? 0755 : 0644, err) < 0)
-			return -1;
-		if (enable_unit(job, &units[i], err) < 0)
+		if ((left_out ? remove_unit(job, &units[i], err)
+			      : put_unit(job, &units[i], err)) < 0)
 			return -1;
 	}
 	return 0;
@@ -243,7 +298,7 @@ static int embed_with(struct job *job, struct err *err)
 		return -1;
 	if (check_floor(job, err) < 0)
 		return -1;
-	if (put_cache(job, err) < 0 || put_agent(job, err) < 0 || put_units(job, err) < 0)
+	if (put_cache(job, err) < 0 || put_programs(job, err) < 0 || put_units(job, err) < 0)
 		return -1;
 	return put_trust(job, err);
 }

@@ -12,6 +12,8 @@ struct embed_inputs {
 	const char *trust; /* trust.json; what it does not prove is not embedded */
 	const char *root; /* a chroot, a mounted image, or / */
 	const char *agent; /* the static larder-firstboot for the machine */
+	const char *
+		download; /* the static larder-download; NULL: the image has none, and nothing that starts it */
 	const struct select *select; /* what of it goes into the image */
 	struct log *log;
 };

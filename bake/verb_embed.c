@@ -9,7 +9,7 @@
 struct embed_args {
 	const char *trust, *root, *agent, *progress;
 	struct select_lists select;
-	bool json;
+	bool no_download, json;
 };
 
 static const struct cli_option options[] = {
@@ -20,6 +20,8 @@ static const struct cli_option options[] = {
 	{ "agent", "FILE",
 	  "larder-firstboot for the machine (default: beside larder, or ../libexec/larder)",
 	  offsetof(struct embed_args, agent), CLI_TEXT },
+	{ "no-download", NULL, "leave out larder-download: the machine takes what it carries",
+	  offsetof(struct embed_args, no_download), CLI_TEXT },
 	SELECT_OPTIONS(struct embed_args, select),
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct embed_args, progress),
 	  CLI_TEXT },
@@ -50,6 +52,22 @@ static void report(const struct embed_args *args, const struct embed_result *res
 	fputs(text, stdout);
 }
 
+/* Beside the agent, or NULL. The caller frees. */
+static char *find_download(const struct embed_args *args, const char *agent, struct log *log)
+{
+	const char *slash = strrchr(agent, '/');
+	AUTO_FREE char *path =
+		must_printf("%.*slarder-download", slash ? (int)(slash + 1 - agent) : 0, agent);
+
+	if (args->no_download)
+		return NULL;
+	if (access(path, F_OK) == 0)
+		return take_ptr(&path);
+	log_line(log, "no larder-download beside the agent: machines will take what the image "
+		      "carries, and download nothing");
+	return NULL;
+}
+
 static int run_embed(const void *arguments, const struct cli_operands *operands,
 		     struct err *err)
 {
@@ -59,6 +77,7 @@ static int run_embed(const void *arguments, const struct cli_operands *operands,
 	AUTO(select_lists_free) struct select_lists lists = args->select;
 	AUTO_SELECT struct select select = { 0 };
 	struct log log = { 0 };
+	AUTO_FREE char *download = NULL;
 	struct embed_inputs inputs = { .cache = operands->item[0],
 				       .trust = args->trust,
 				       .root = args->root,
@@ -72,6 +91,8 @@ static int run_embed(const void *arguments, const struct cli_operands *operands,
 	if (select_from_lists(&lists, &select, err) < 0 ||
 	    log_open(&log, stderr, "larder", args->progress, err) < 0)
 		return -1;
+	download = find_download(args, agent, &log);
+	inputs.download = download;
 	if (embed(&inputs, &result, err) < 0)
 		return -1;
 	report(args, &result);
@@ -84,12 +105,16 @@ const struct cli_verb verb_embed = {
 	.least = 1,
 	.most = 1,
 	.summary = "put a cache, the first-boot agent and the trust root into an image",
-	.details = "Checks the cache with the trust root first. Configuration in /etc/larder "
-		   "is kept, the "
-		   "floor is raised to the serial of the cache, units are enabled. CACHE is a "
-		   "folder or a tar. With --os, --arch, --kernel, --nic or --size only what is "
-		   "selected goes into the image; the signed statement stays "
-		   "whole. " SELECT_DETAILS,
+	.details =
+		"Checks the cache with the trust root first. Configuration in /etc/larder "
+		"is kept, the "
+		"floor is raised to the serial of the cache, units are enabled. "
+		"larder-download comes from beside the agent; "
+		"it is started after a miss alone, for a cache whose statement, or a machine "
+		"whose configuration, names sources. CACHE is a "
+		"folder or a tar. With --os, --arch, --kernel, --nic or --size only what is "
+		"selected goes into the image; the signed statement stays "
+		"whole. " SELECT_DETAILS,
 	.options = options,
 	.args_size = sizeof(struct embed_args),
 	.run = run_embed,

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -520,7 +521,8 @@ def test_a_blob_that_a_slice_lacks_is_no_finding(baked):
 def test_embed_lays_down_everything_once(baked, tmp_path):
     root = tmp_path / "root"
     baked.embed(root)
-    for name, mode in {"usr/libexec/larder/larder-firstboot": 0o755, "etc/larder/trust.json": 0o644,
+    for name, mode in {"usr/libexec/larder/larder-firstboot": 0o755, "usr/libexec/larder/larder-download": 0o755,
+                       "usr/lib/systemd/system/larder-download.service": 0o644, "etc/larder/trust.json": 0o644,
                        "etc/larder/floor": 0o644, "etc/larder/firstboot.conf": 0o644,
                        "usr/lib/systemd/system/larder-early.service": 0o644,
                        "usr/lib/larder/cache/index.json": 0o644}.items():
@@ -533,6 +535,32 @@ def test_embed_lays_down_everything_once(baked, tmp_path):
     before = tree(root)
     assert "nothing to write" in baked.embed(root)
     assert tree(root) == before
+
+
+def test_embed_without_the_downloader(baked, tmp_path):
+    """It can be left out, and what an earlier embed put there goes, its units too; nothing else does."""
+    root, other = tmp_path / "root", tmp_path / "other"
+    baked.embed(root)
+    other.mkdir()
+    words = ("embed", baked.cache, "--trust", baked.trust, "--no-download", "--root")
+    assert "written" in good("larder", *words, root)
+    assert "nothing to write" in good("larder", *words, root)
+    good("larder", *words, other)
+    assert tree(other).keys() == tree(root).keys()
+    assert not [path for path in root.rglob("*") if re.match("larder-(download|net)", path.name)]
+    baked.embed(root)
+    assert (root / "usr/libexec/larder/larder-download").exists()
+
+
+def test_embed_says_that_there_is_no_downloader(baked, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(BUILD / "larder-firstboot", alone)
+    root = tmp_path / "root"
+    root.mkdir()
+    done = run("larder", "embed", baked.cache, "--trust", baked.trust, "--root", root, "--agent", alone / "larder-firstboot")
+    assert done.returncode == 0 and "no larder-download beside the agent" in done.stderr, done
+    assert not (root / "usr/lib/systemd/system/larder-download.service").exists()
 
 
 def test_embed_keeps_configuration_and_repairs_blobs(baked, tmp_path):

@@ -28,7 +28,7 @@ def installed(tmp_path):
     """The programs as make install PREFIX=... puts them; the ones that stand in /usr must not be found."""
     prefix = tmp_path / "opt"
     for name, folder in {"larder": "bin", "larder-verify": "bin", "larder-verify-registry": "libexec/larder",
-                         "larder-firstboot": "libexec/larder"}.items():
+                         "larder-firstboot": "libexec/larder", "larder-download": "libexec/larder"}.items():
         (prefix / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(BUILD / name, prefix / folder)
     return prefix
@@ -41,8 +41,8 @@ def test_any_prefix(installed, tmp_path):
     root.mkdir()
     subprocess.run([installed / "bin/larder", "embed", shop.cache, "--trust", shop.trust, "--root", root], check=True,
                    capture_output=True)
-    agent = (root / "usr/libexec/larder/larder-firstboot").read_bytes()
-    assert agent == (BUILD / "larder-firstboot").read_bytes()
+    for name in ("larder-firstboot", "larder-download"):
+        assert (root / "usr/libexec/larder" / name).read_bytes() == (BUILD / name).read_bytes()
     done = subprocess.run([installed / "bin/larder-verify", "oci://127.0.0.1:1/x:1", "--trust", shop.trust],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "onnect" in done.stdout + done.stderr, done  # it was asked, and is not there
