@@ -15,9 +15,13 @@ WARNINGS = -Wall -Wextra -Wshadow -Wformat=2 -Wconversion -Wno-sign-conversion -
 HARDENING = -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
 HARDENING_LINK = -pie -Wl,-z,relro,-z,now
 STATIC = -static-pie
-# libcrypto has code that looks up hosts; nothing here calls it, and the linker need not warn of it.
-comma = ,
-STATIC += $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comma)--no-warnings)
+# A static program that looks up hosts is warned of; process.h pins how it does. ld --no-warnings would let undefined symbols
+# pass as well.
+define link_static
+$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $(1) 2>$@.log || \
+	{ cat $@.log >&2; exit 1; }
+@strip -o $@ $@.full
+endef
 CFLAGS = -g
 EXTRA =
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARNINGS) $(HARDENING) -fPIE \
@@ -55,22 +59,18 @@ $(BUILD)/larder: $(BUILD)/obj/bake/main.o $(BUILD)/libbake.a $(BUILD)/libnet.a $
 
 # The same main twice: the one is static, has no HTTP in it, and starts in a third of the time.
 $(BUILD)/larder-verify: $(BUILD)/obj/verify/main.o $(BUILD)/obj/verify/far_exec.o $(BUILD)/libverify.a $(BUILD)/libcache.a
-	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
-	@strip -o $@ $@.full
+	$(call link_static,$^ $(AGENT_LIBS))
 
 $(BUILD)/larder-verify-registry: $(BUILD)/obj/verify/main.o $(BUILD)/obj/verify/far_net.o $(BUILD)/libverify.a \
 		$(BUILD)/libnet.a $(BUILD)/libcache.a
 	$(call say,LINK)$(CC) $(HARDENING) $(HARDENING_LINK) $(EXTRA) -o $@ $^ -lcurl -lssl $(AGENT_LIBS)
 
 $(BUILD)/larder-firstboot: $(BUILD)/obj/firstboot/main.o $(BUILD)/libfirstboot.a $(BUILD)/libcache.a
-	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full $^ $(AGENT_LIBS)
-	@strip -o $@ $@.full
+	$(call link_static,$^ $(AGENT_LIBS))
 
 $(BUILD)/larder-download: $(BUILD)/obj/firstboot/download_main.o $(BUILD)/libfirstboot.a $(BUILD)/libnet.a $(BUILD)/libcache.a \
 		$(filter %.a,$(CURL_LIB))
-	$(call say,LINK)$(CC) $(HARDENING) $(STATIC) -Wl,-z,relro,-z,now -Wl,--gc-sections $(EXTRA) -o $@.full \
-		$(filter-out $(CURL_LIB),$^) $(DOWNLOAD_LIBS)
-	@strip -o $@ $@.full
+	$(call link_static,$(filter-out $(CURL_LIB),$^) $(DOWNLOAD_LIBS))
 
 $(BUILD)/libcache.a: $(CACHE_OBJECTS)
 $(BUILD)/libnet.a: $(NET_OBJECTS)
