@@ -16,6 +16,7 @@
 
 #include "cache/base/auto.h"
 #include "cache/base/fs.h"
+#include "cache/base/process.h"
 
 #define NOBODY 65534
 #define MEMORY_MAX (UINT64_C(1) << 30)
@@ -23,17 +24,6 @@
 #define DESCRIPTORS_MAX 16
 #define PIPE_BYTES (1 << 20)
 #define SILENCE_MAX_MS (10 * 60 * 1000) /* to skip a huge part takes a while */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static void limit(int resource, uint64_t most)
 {
@@ -65,7 +55,7 @@ static void drop_privileges(void)
 	/* After the ids: a change of them clears the second. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(1);
-	if (!SANITIZED)
+	if (!PROCESS_SANITIZED)
 		limit(RLIMIT_AS, inherited + MEMORY_MAX);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_CORE, 0);
@@ -117,7 +107,7 @@ void confined_enter(int fd, int out)
 	signal(SIGPIPE, SIG_DFL);
 	keep_only(fd, out);
 	drop_privileges();
-	if (!SANITIZED)
+	if (!PROCESS_SANITIZED)
 		allow_only_reading();
 }
 

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "cache/base/auto.h"
+#include "cache/base/process.h"
 #include "cache/record.h"
 
 #define FOLDER_MODE 0700
@@ -65,6 +66,8 @@ static int set_limits(struct err *err)
 	for (size_t i = 0; i < COUNT_OF(limits); i++) {
 		const struct rlimit limit = { limits[i].most, limits[i].most };
 
+		if (limits[i].resource == RLIMIT_DATA && PROCESS_SANITIZED)
+			continue;
 		if (setrlimit(limits[i].resource, &limit) < 0)
 			return err_errno(err, "setrlimit");
 	}

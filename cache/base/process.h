@@ -7,6 +7,18 @@
 
 #include "cache/base/err.h"
 
+/* Is it built with AddressSanitizer, which takes more memory than any limit allows? */
+#if defined(__SANITIZE_ADDRESS__)
+#define PROCESS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PROCESS_SANITIZED 1
+#endif
+#endif
+#ifndef PROCESS_SANITIZED
+#define PROCESS_SANITIZED 0
+#endif
+
 /* First of all in every main(): /dev/null where 0, 1 or 2 is closed, so that no folder or file that is
  * opened later is taken for a standard stream. */
 void process_open_streams(void);
