@@ -29,7 +29,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -I$(BUILD) $(WARN
 
 HOST_LIBS = -lcurl -larchive -lseccomp -lext2fs -lcom_err -lblkid -lssl -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
 CURL_LIB = build/static/libcurl.a
-DOWNLOAD_LIBS = $(CURL_LIB) -lssl -lcrypto -ljansson -lpthread
+DOWNLOAD_LIBS = $(CURL_LIB) -lssl $(AGENT_LIBS)
 AGENT_LIBS = -lcrypto -lzstd -ljansson -lelf -lz -llzma -lpthread
 
 sources = $(wildcard $(1)/*.c)
@@ -128,7 +128,7 @@ build/static/source/.whole:
 	apt() { apt-get -qq -o Dir::Etc::SourceList=$$private/sources.list -o Dir::Etc::SourceParts=$$private/parts \
 		-o Dir::State::Lists=$$private/lists -o Dir::Cache=$$private/cache -o APT::Get::AllowUnauthenticated=false \
 		-o Acquire::AllowInsecureRepositories=false -o Acquire::AllowWeakRepositories=false "$$@"; } && \
-	{ apt update && apt source --download-only curl; } >../fetch.log 2>&1 </dev/null || { cat ../fetch.log >&2; exit 1; }
+	{ apt update; apt source --download-only curl; } >../fetch.log 2>&1 </dev/null || { cat ../fetch.log >&2; exit 1; }
 	@touch $@
 
 # Debian's patches change what autotools would make anew; the order of times says that it is made.
