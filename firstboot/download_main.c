@@ -160,12 +160,14 @@ static void fetch(struct download *run)
 	struct haul_counts top = { 0 }, counts = { 0 };
 	struct err err = { 0 };
 
-	if (want->top && haul_top(run->dir, &how, &top, &err) < 0)
-		fail(run, download_reason(&err), &err);
 	if (want->count > 0 && haul_blobs(run->dir, blob, want->count, &how, &counts, &err) < 0)
 		fail(run, download_reason(&err), &err);
 	else
 		judge(run, blob);
+	/* What is known to be missing comes first: a source without a top may cost time. */
+	if (want->top && haul_top(run->dir, &how, &top, &err) < 0 &&
+	    run->report.reason == REASON_DONE)
+		fail(run, download_reason(&err), &err);
 	run->report.fetched = top.fetched + counts.fetched;
 	run->report.brought = counts.brought;
 }

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from larder import BUILD, own_mounts, run
+from larder import BUILD, Workshop, own_mounts, run
 from registry_server import DockerRegistry, Registry, TokenServer
 from roots import unpack
 from server import Answer, Handler, Server
@@ -150,6 +150,34 @@ def test_the_next_source_has_what_the_first_lacks(machine):
     with Server() as first, Server() as second:
         sources = [f"http://127.0.0.1:{free_port()}/x", served(first, BLOBS[:2]), served(second, BLOBS)]
         check_good(machine, machine.fetch(want_of(sources, BLOBS)), BLOBS)
+
+
+def test_the_top_of_a_cache(machine, tmp_path):
+    """Index, manifest and envelope, as a layout; no table, no record, no blob that was not asked for."""
+    shop = Workshop(tmp_path / "shop")
+    shop.bake()
+    with Server() as server:
+        for path in shop.cache.rglob("*"):
+            if path.is_file():
+                server.answers[f"/larder/{path.relative_to(shop.cache)}"] = Answer(path.read_bytes())
+        served(server, BLOBS[:1])
+        assert machine.fetch(want_of([server.url("/larder")], BLOBS[:1], top=True))[0] == "done"
+    brought, whole = machine.brought(), shop.blobs()
+    assert brought.pop(hex_of(BLOBS[0])) == BLOBS[0]
+    assert brought.items() <= whole.items() and shop.envelope_path().name in brought
+    assert not any(b'"rows"' in data or b'"install"' in data for data in brought.values())
+    for name in ("index.json", "oci-layout"):
+        assert (machine.into / name).stat().st_uid == USER
+    done = run("larder-verify", machine.into, "--trust", shop.trust)
+    assert done.returncode == 5 and "untrusted" not in done.stdout, done
+
+
+def test_a_source_without_a_top(machine):
+    """What it has is brought all the same, and the reason says what is not there."""
+    with Server() as server:
+        reason, report = machine.fetch(want_of([served(server, BLOBS[:2])], BLOBS[:2], top=True))
+    assert reason == "unreachable" and report["brought"] == 2 and "index.json" in report["text"], report
+    assert set(machine.brought().values()) == set(BLOBS[:2])
 
 
 # --- certificates ----------------------------------------------------------------------------------------
