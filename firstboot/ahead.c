@@ -71,7 +71,7 @@ static int look_at_blobs(const struct ahead *ahead, struct ahead_bundle *bundle,
 	return stage_bundle(ahead->machine, cache, &bundle->record, i, 0, &bundle->staged, err);
 }
 
-static void judge_bundle(const struct ahead *ahead, struct ahead_bundle *bundle, size_t i)
+static void judge_bundle(struct ahead *ahead, struct ahead_bundle *bundle, size_t i)
 {
 	const struct steps steps = { .machine = ahead->machine,
 				     .kernel = ahead->kernel,
@@ -130,6 +130,7 @@ int ahead_open(struct ahead *ahead, struct err *err)
 	config_load(ahead->machine, &ahead->config, ahead->log);
 	ahead->installed =
 		module_open_folder(ahead->machine, ahead->kernel, &folder, &why) == 0;
+	ahead->source.repair = ahead->config.repair;
 	ahead->reason = source_open(ahead->machine, &ahead->facts, &ahead->source, &why);
 	if (ahead->reason != REASON_DONE) {
 		snprintf(ahead->text, sizeof(ahead->text), "%.511s", why.text);

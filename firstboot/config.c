@@ -2,16 +2,28 @@
 
 #include <string.h>
 
+#include "cache/name.h"
+#include "firstboot/want.h"
+
 #define WHERE_COMMAND_LINE "the kernel command line"
 #define COMMAND_LINE_MAX 65536
 #define SAFE_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 
+/* One of two words. */
+static int set_word(bool *field, const char *value, const char *yes, const char *no,
+		    struct err *err)
+{
+	if (strcmp(value, yes) != 0 && strcmp(value, no) != 0)
+		return err_set(err, ERR_INVALID, "expected %s or %s", yes, no);
+	*field = strcmp(value, yes) == 0;
+	return 0;
+}
+
 static int set_enabled(struct config *config, const char *value, const char *where,
 		       struct err *err)
 {
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return err_set(err, ERR_INVALID, "expected yes or no");
-	config->enabled = strcmp(value, "yes") == 0;
+	if (set_word(&config->enabled, value, "yes", "no", err) < 0)
+		return -1;
 	snprintf(config->enabled_where, sizeof(config->enabled_where), "%s", where);
 	return 0;
 }
@@ -89,10 +101,7 @@ static int set_reload(struct config *config, const char *value, const char *wher
 		      struct err *err)
 {
 	(void)where;
-	if (strcmp(value, "auto") != 0 && strcmp(value, "never") != 0)
-		return err_set(err, ERR_INVALID, "expected auto or never");
-	config->reload = strcmp(value, "auto") == 0;
-	return 0;
+	return set_word(&config->reload, value, "auto", "never", err);
 }
 
 static int set_dependents(struct config *config, const char *value, const char *where,
@@ -130,6 +139,137 @@ static int set_metrics(struct config *config, const char *value, const char *whe
 	return 0;
 }
 
+/* --- what is missing, and from where it may come ------------------------------------------------- */
+
+static int set_download(struct config *config, const char *value, const char *where,
+			struct err *err)
+{
+	(void)where;
+	return set_word(&config->download, value, "yes", "no", err);
+}
+
+static int set_newer(struct config *config, const char *value, const char *where,
+		     struct err *err)
+{
+	(void)where;
+	return set_word(&config->newer, value, "yes", "no", err);
+}
+
+static int set_race(struct config *config, const char *value, const char *where,
+		    struct err *err)
+{
+	(void)where;
+	return set_word(&config->race, value, "yes", "no", err);
+}
+
+static int set_on_refused(struct config *config, const char *value, const char *where,
+			  struct err *err)
+{
+	(void)where;
+	return set_word(&config->repair, value, "download", "fail", err);
+}
+
+/* What the URL leads to is judged by the downloader; no secret is repeated here. */
+static bool source_is_good(const char *url)
+{
+	static const char *const schemes[] = { "https://", "http://", "oci://" };
+
+	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+			return name_is_plain_url(url) && url[strlen(schemes[i])] != '\0';
+	}
+	return false;
+}
+
+size_t config_sources(const struct config *config, char text[CONFIG_SOURCES_MAX],
+		      const char *out_source[CONFIG_MAX_SOURCES])
+{
+	size_t count = 0;
+	char *rest = text;
+
+	memcpy(text, config->sources, CONFIG_SOURCES_MAX);
+	for (char *word = strsep(&rest, ","); word && *word && count < CONFIG_MAX_SOURCES;
+	     word = strsep(&rest, ","))
+		out_source[count++] = word;
+	return count;
+}
+
+static int set_sources(struct config *config, const char *value, const char *where,
+		       struct err *err)
+{
+	char copy[CONFIG_SOURCES_MAX];
+	char *rest = copy;
+	size_t count = 0;
+
+	(void)where;
+	if (strlen(value) >= sizeof(copy))
+		return err_set(err, ERR_INVALID, "too long");
+	strcpy(copy, value);
+	for (char *word = strsep(&rest, ","); word && *value; word = strsep(&rest, ",")) {
+		if (!source_is_good(word))
+			return err_set(err, ERR_INVALID,
+				       "expected https://, http:// or oci:// URLs, commas "
+				       "between them");
+		if (++count > CONFIG_MAX_SOURCES)
+			return err_set(err, ERR_INVALID, "more than %d", CONFIG_MAX_SOURCES);
+	}
+	memset(config->sources, 0, sizeof(config->sources));
+	strcpy(config->sources, value);
+	return 0;
+}
+
+static int set_net_budget(struct config *config, const char *value, const char *where,
+			  struct err *err)
+{
+	(void)where;
+	return set_seconds(&config->net_budget_s, value, 1, CONFIG_MAX_NET_BUDGET_S, err);
+}
+
+static int set_count(uint64_t *field, const char *value, uint64_t most, struct err *err)
+{
+	uint64_t number = strtoull(value, NULL, 10);
+
+	if (strspn(value, "0123456789") != strlen(value) || strlen(value) > 3 || number < 1 ||
+	    number > most)
+		return err_set(err, ERR_INVALID, "expected 1 to %d", (int)most);
+	*field = number;
+	return 0;
+}
+
+static int set_connections(struct config *config, const char *value, const char *where,
+			   struct err *err)
+{
+	(void)where;
+	return set_count(&config->connections, value, WANT_MAX_CONNECTIONS, err);
+}
+
+static int set_keep(struct config *config, const char *value, const char *where,
+		    struct err *err)
+{
+	(void)where;
+	return set_count(&config->keep, value, CONFIG_MAX_KEEP, err);
+}
+
+static int set_proxy(struct config *config, const char *value, const char *where,
+		     struct err *err)
+{
+	(void)where;
+	if (*value && (!name_is_plain_url(value) || strlen(value) >= sizeof(config->proxy)))
+		return err_set(err, ERR_INVALID, "expected a URL");
+	snprintf(config->proxy, sizeof(config->proxy), "%s", value);
+	return 0;
+}
+
+static int set_ca(struct config *config, const char *value, const char *where, struct err *err)
+{
+	(void)where;
+	if (value[0] != '/' || strspn(value, SAFE_BYTES "/") != strlen(value) ||
+	    strlen(value) >= sizeof(config->ca))
+		return err_set(err, ERR_INVALID, "expected an absolute path");
+	snprintf(config->ca, sizeof(config->ca), "%s", value);
+	return 0;
+}
+
 static const struct {
 	const char *key;
 	int (*set)(struct config *config, const char *value, const char *where,
@@ -144,6 +284,16 @@ static const struct {
 	{ "metrics", set_metrics },
 	{ "reload", set_reload },
 	{ "dependents", set_dependents },
+	{ "download", set_download },
+	{ "sources", set_sources },
+	{ "on_refused", set_on_refused },
+	{ "newer", set_newer },
+	{ "net_budget_s", set_net_budget },
+	{ "race", set_race },
+	{ "connections", set_connections },
+	{ "proxy", set_proxy },
+	{ "ca", set_ca },
+	{ "keep", set_keep },
 };
 
 struct config config_defaults(void)
@@ -153,7 +303,12 @@ struct config config_defaults(void)
 				 .step_timeout_s = 600,
 				 .early_budget_s = 100,
 				 .budget_s = 840,
-				 .reload = true };
+				 .reload = true,
+				 .download = true,
+				 .newer = true,
+				 .net_budget_s = 600,
+				 .connections = 4,
+				 .keep = 2 };
 
 	for (size_t kind = 0; kind < COUNT_OF(config.step); kind++)
 		config.step[kind] = true;

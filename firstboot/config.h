@@ -12,6 +12,11 @@
 #define CONFIG_MIN_BUDGET_S 5
 #define CONFIG_WHERE_MAX 128
 #define CONFIG_PATH_MAX 256
+#define CONFIG_URL_MAX 512
+#define CONFIG_SOURCES_MAX 4096 /* all of them in one line */
+#define CONFIG_MAX_SOURCES 16
+#define CONFIG_MAX_NET_BUDGET_S 86400
+#define CONFIG_MAX_KEEP 16
 
 /* What becomes of modules of others that build on what is replaced. */
 enum config_dependents {
@@ -31,6 +36,19 @@ struct config {
 		[CONFIG_PATH_MAX]; /* where a scraper looks, absolute; "": the usual place */
 	bool reload; /* may a driver in use be replaced without a reboot, where that is safe? */
 	enum config_dependents dependents;
+	bool download; /* may what is missing be fetched? */
+	char sources
+		[CONFIG_SOURCES_MAX]; /* URLs, commas between them: asked before those of the
+					   * statement; "": none */
+	bool repair; /* is what was refused fetched anew? Else it ends the run */
+	bool newer; /* may a newer statement be looked for where this one has no bundle? */
+	uint64_t net_budget_s; /* of one round of fetching */
+	bool race;
+	uint64_t connections;
+	char proxy[CONFIG_URL_MAX]; /* "": the environment's */
+	char ca[CONFIG_PATH_MAX]; /* "": the distribution's */
+	uint64_t
+		keep; /* how many sets of chosen bundles keep their fetched blobs, today's too */
 	char steps_where[CONFIG_WHERE_MAX]; /* who forbade a step last: for people */
 	char enabled_where[CONFIG_WHERE_MAX];
 };
@@ -55,6 +73,10 @@ void config_load(const struct machine *machine, struct config *out_config, struc
 /* May every step of the record be done? ERR_REFUSED: no; the text says who forbade it. */
 MUST_USE int config_check_steps(const struct config *config, const struct record *record,
 				struct err *err);
+
+/* The sources as a list; items are borrowed from text, which takes a copy and is changed. Returns their number. */
+size_t config_sources(const struct config *config, char text[CONFIG_SOURCES_MAX],
+		      const char *out_source[CONFIG_MAX_SOURCES]);
 
 /* Is the agent switched on? ERR_REFUSED: no; the text says by whom. */
 MUST_USE int config_check_enabled(const struct config *config, struct err *err);

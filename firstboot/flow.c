@@ -85,6 +85,7 @@ void flow_run(struct flow *flow)
 
 	flow->source = (struct source)SOURCE_NONE;
 	clear_staging(flow);
+	flow_net_begin(flow);
 	while (step != END) {
 		step = next_step(step, act(flow, step));
 		if (step != IDLE && step != END)
@@ -103,6 +104,7 @@ void flow_free(struct flow *flow)
 	free(flow->job);
 	chosen_free(&flow->chosen);
 	source_close(&flow->source);
+	lack_free(&flow->lack);
 	stamp_free(&flow->stamp);
 	facts_free(&flow->facts);
 }

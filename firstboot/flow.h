@@ -4,7 +4,9 @@
 
 #include "firstboot/choose.h"
 #include "firstboot/config.h"
+#include "firstboot/download_report.h"
 #include "firstboot/journal.h"
+#include "firstboot/lack.h"
 #include "firstboot/prove.h"
 #include "firstboot/source.h"
 #include "firstboot/stamp.h"
@@ -26,6 +28,14 @@ struct flow_job {
 	char text[PLAN_TEXT_MAX];
 };
 
+/* Where an owner brings something newer from. */
+struct flow_from {
+	const char *path; /* a folder or a tar; NULL: none */
+	const struct blobs *blobs; /* borrowed: what lies there */
+	const char *url; /* the only source; NULL: none */
+	bool answered; /* out: a top came from there, and is proven */
+};
+
 struct flow {
 	const struct machine *machine; /* borrowed */
 	const struct config *config; /* borrowed */
@@ -34,17 +44,25 @@ struct flow {
 	enum plan_moment moment;
 	uint64_t deadline_ms; /* since boot: then the run ends, whatever is left to do */
 	bool again; /* the owner asks: nothing is idle, and what was given up or taken off may be begun again */
+	bool net; /* the moment behind a download: nothing is idle */
+	struct flow_from *from; /* borrowed; NULL: the sources of statement and configuration */
 	bool dry; /* up to the first change: what would come is told, and nothing is kept */
 
 	struct facts facts;
 	struct stamp_inputs inputs;
 	struct stamp stamp;
 	struct journal journal;
+	struct lack lack;
+	uint64_t round; /* of the download that is over; 0: none is */
+	bool is_reported; /* report is filled */
+	struct download_report report;
+	bool is_newer; /* a newer statement was brought, and is proven */
 	struct source source;
 	bool remembered; /* all that is to be stored of the statement is: else the next run tries again */
 	struct chosen chosen;
 	struct flow_job *job; /* one for each chosen->row */
 
+	bool pending; /* a download was asked for: what it brings decides */
 	const char *state; /* for status_end */
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
@@ -76,6 +94,21 @@ enum flow_verdict flow_idle(struct flow *flow);
 void flow_load_journal(struct flow *flow, const struct digest *envelope);
 enum flow_verdict flow_open(struct flow *flow);
 enum flow_verdict flow_plan(struct flow *flow);
+
+/* flow_net.c: what is missing. begin: before anything else. take_offer: before the source is opened; judge_offer: behind it.
+ * supply: before a bundle is staged, what of it is not here is taken or noted. mend: where its bytes are not what was signed; true: it is
+ * worth another look. ask: when all else was tried; sets pending, or says in the reasons what the download came to. tell_refused: at
+ * the end, what was refused on the way. ask_top: of a flow that was never run, for what from->url offers. */
+void flow_net_begin(struct flow *flow);
+enum flow_verdict flow_take_offer(struct flow *flow);
+enum flow_verdict flow_judge_offer(struct flow *flow);
+void flow_supply(struct flow *flow, const struct record *record);
+bool flow_mend(struct flow *flow, const struct record *record);
+void flow_ask(struct flow *flow);
+void flow_tell_refused(struct flow *flow);
+MUST_USE int flow_ask_top(const struct flow *flow, struct err *err);
+#define FLOW_UPDATE_WANT                                                                       \
+	"update" /* in the run folder: what an update asks for; no unit waits for it */
 
 /* flow_install.c: the jobs themselves. */
 enum flow_verdict flow_stage(struct flow *flow);

@@ -167,7 +167,7 @@ enum flow_verdict flow_idle(struct flow *flow)
 		return nothing(flow, "done", err.text);
 	if (flow->moment == PLAN_EARLY && wait_for_udev(flow) != FLOW_GO)
 		return FLOW_STOP;
-	if (!flow->again && stamp_fits(moment, &flow->inputs, &flow->facts) &&
+	if (!flow->again && !flow->net && stamp_fits(moment, &flow->inputs, &flow->facts) &&
 	    stamp_files_stand(moment, flow->machine)) {
 		tell_devices(flow);
 		return nothing(flow, "idle", "nothing changed since the last good run");

@@ -192,17 +192,38 @@ static void roll_all_back(struct flow *flow)
 	}
 }
 
+/* Where bytes are not what was signed, another place may have them. */
+static int stage(struct flow *flow, struct flow_job *job, size_t number, struct err *err)
+{
+	const struct cache *cache = &flow->source.cache;
+
+	if (stage_bundle(flow->machine, cache, &job->record, number, flow->deadline_ms,
+			 &job->staged, err) == 0)
+		return 0;
+	if (err->kind != ERR_DAMAGED || !flow_mend(flow, &job->record))
+		return -1;
+	return stage_bundle(flow->machine, cache, &job->record, number, flow->deadline_ms,
+			    &job->staged, err);
+}
+
+static void supply(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->chosen.row_count; i++) {
+		if (is_waiting(&flow->job[i]))
+			flow_supply(flow, &flow->job[i].record);
+	}
+}
+
 /* A damaged cache ends the run, for every bundle, before anything is installed: bytes that were changed
  * are said first, and never worked around. */
 enum flow_verdict flow_stage(struct flow *flow)
 {
+	supply(flow);
 	for (size_t i = 0; i < flow->chosen.row_count; i++) {
 		struct flow_job *job = &flow->job[i];
 		struct err err = { 0 };
 
-		if (is_waiting(job) &&
-		    stage_bundle(flow->machine, &flow->source.cache, &job->record, i,
-				 flow->deadline_ms, &job->staged, &err) < 0)
+		if (is_waiting(job) && stage(flow, job, i, &err) < 0)
 			fail(flow, job, reason_of_err(&err), err.text);
 		else if (is_waiting(job))
 			status_about(flow->status, job->name, NULL, "bundle staged", "%s",

@@ -2,6 +2,8 @@
 
 #include "firstboot/flow.h"
 #include "firstboot/identity.h"
+#include "firstboot/offer.h"
+#include "firstboot/sets.h"
 #include "firstboot/stored.h"
 #include "firstboot/undo.h"
 
@@ -42,9 +44,10 @@ static void remember(struct flow *flow)
 		err_set(&err, ERR_MISSING, "the one that is stored is needed for an undo");
 	flow->remembered = !err.text[0] && source_remember(flow->machine, &flow->source,
 							   &flow->facts, &err) == 0;
+	if (flow->remembered && flow->source.is_offered && offer_drop(flow->machine, &err) < 0)
+		log_line(flow->log, "warning: %s", err.text);
 	if (!flow->remembered)
 		status_event(flow->status, "statement not stored", "%s", err.text);
-	take_note(flow, source_tidy(flow->machine, &flow->source, &flow->facts, &err), &err);
 }
 
 enum flow_verdict flow_open(struct flow *flow)
@@ -52,8 +55,11 @@ enum flow_verdict flow_open(struct flow *flow)
 	const struct cache *cache = &flow->source.cache;
 	char text[PLAN_TEXT_MAX];
 	struct err err = { 0 };
-	enum reason reason = source_open(flow->machine, &flow->facts, &flow->source, &err);
+	enum reason reason;
 
+	if (flow_take_offer(flow) == FLOW_STOP)
+		return FLOW_STOP;
+	reason = source_open(flow->machine, &flow->facts, &flow->source, &err);
 	if (flow->source.note[0])
 		status_event(flow->status, "other statement", "%s", flow->source.note);
 	if (reason != REASON_DONE) {
@@ -62,6 +68,8 @@ enum flow_verdict flow_open(struct flow *flow)
 			(void)flow_undo_stored(flow, true);
 		return flow_stop(flow, reason, err.text);
 	}
+	if (flow_judge_offer(flow) == FLOW_STOP)
+		return FLOW_STOP;
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);
@@ -236,6 +244,42 @@ static void keep_records(struct flow *flow)
 	}
 }
 
+/* What this machine chose lately keeps what was fetched for it, and the rest of that goes: but nothing goes while something
+ * is missing. */
+static void tidy(struct flow *flow)
+{
+	const struct chosen *chosen = &flow->chosen;
+	AUTO_FREE struct digest *records = must_calloc(chosen->row_count, sizeof(*records));
+	AUTO_REACH struct stored_reach reach = { 0 };
+	AUTO_SETS struct sets sets = { 0 };
+	struct stored_tidied tidied;
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < chosen->row_count; i++)
+		records[i] = chosen->row[i]->record.digest;
+	sets_load(flow->machine->state, &sets);
+	if (flow->moment == PLAN_MAIN)
+		take_note(flow,
+			  sets_note(flow->machine->state, &sets, records, chosen->row_count,
+				    flow->config->keep, &err),
+			  &err);
+	if (flow->lack.count)
+		return;
+	for (size_t i = 0; i < chosen->row_count; i++)
+		stored_reach_add(&reach, &records[i]);
+	for (size_t i = 0; i < sets.count; i++) {
+		for (size_t j = 0; j < sets.set[i].count; j++)
+			stored_reach_add(&reach, &sets.set[i].record[j]);
+	}
+	take_note(
+		flow,
+		source_tidy(flow->machine, &flow->source, &flow->facts, &reach, &tidied, &err),
+		&err);
+	if (tidied.count)
+		status_event(flow->status, "old blobs removed", "%zu, %llu bytes", tidied.count,
+			     (unsigned long long)tidied.bytes);
+}
+
 static void tell_plan(const struct flow *flow)
 {
 	status_set_gaps(flow->status, flow->chosen.gap, flow->chosen.gap_count);
@@ -272,8 +316,10 @@ enum flow_verdict flow_plan(struct flow *flow)
 	if (!flow->dry)
 		keep_records(flow);
 	forget_others(flow);
-	if (!flow->dry)
+	if (!flow->dry) {
 		forget_undo(flow);
+		tidy(flow);
+	}
 	tell_plan(flow);
 	if (chosen->target_count == 0)
 		return flow_stop(flow, chosen->reason, chosen->text);

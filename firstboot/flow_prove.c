@@ -373,10 +373,14 @@ enum flow_verdict flow_record(struct flow *flow)
 	if (flow->dry)
 		take_jobs(flow);
 	leave_bound(flow);
+	flow_ask(flow);
 	tell_devices(flow);
 	if (flow->reason == REASON_DONE)
 		sum_up(flow);
 	flow->state = reason_exit(flow->reason) == 0 ? "done" : "failed";
+	if (flow->pending)
+		flow->state = STATUS_PENDING;
+	flow_tell_refused(flow);
 	if (flow->dry)
 		flow->state = "dry";
 	else

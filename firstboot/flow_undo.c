@@ -169,8 +169,8 @@ static const struct table_row *find_row(const struct source *source,
 }
 
 /* What is done to a machine is derived from a signed record alone: where there is none any more, nothing is (T28). */
-static int begin(const struct source *source, const struct journal_entry *entry,
-		 struct going *going, struct err *err)
+static int begin(struct source *source, const struct journal_entry *entry, struct going *going,
+		 struct err *err)
 {
 	going->entry = *entry;
 	going->asked = entry->state == JOURNAL_REMOVING;
@@ -242,8 +242,7 @@ static bool may_run_now(const struct flow *flow, const struct record *record)
 	return true;
 }
 
-static void finish(struct flow *flow, const struct source *source,
-		   const struct journal_entry *entry)
+static void finish(struct flow *flow, struct source *source, const struct journal_entry *entry)
 {
 	AUTO(going_free) struct going going = { 0 };
 	struct err err = { 0 };
@@ -379,6 +378,7 @@ static void drop_stamps(struct flow *flow)
 void flow_take_off(struct flow *flow, const char *bundle)
 {
 	flow->state = "failed";
+	flow->source = (struct source)SOURCE_NONE;
 	if (flow_detect(flow) != FLOW_GO || flow_open(flow) != FLOW_GO)
 		return;
 	/* First of all: whatever comes between, the next run is not idle. */

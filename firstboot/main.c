@@ -37,6 +37,9 @@
 static const struct cli_option run_options[] = {
 	{ "early", NULL, "before the network is configured: dead network devices only",
 	  offsetof(struct run_args, early), CLI_TEXT },
+	{ "net", NULL,
+	  "behind a download: take in what was brought, and go on where the main moment ended",
+	  offsetof(struct run_args, net), CLI_TEXT },
 	{ "again", NULL, "begin again what was given up, or taken off by undo",
 	  offsetof(struct run_args, again), CLI_TEXT },
 	{ "dry-run", NULL, "up to the first change: say, step by step, what would be done",
@@ -51,6 +54,21 @@ static const struct cli_option run_options[] = {
 static const struct cli_option undo_options[] = {
 	{ "bundle", "NAME", "only this bundle, and what needs it; default all",
 	  offsetof(struct run_args, bundle), CLI_TEXT },
+	SYSROOT(run_args),
+	STATUS_JSON(run_args),
+	RUN_REPORT,
+	REBOOT_EXIT,
+	{ 0 },
+};
+
+static const struct cli_option update_options[] = {
+	{ "from", "PATH|URL", "a cache: a folder, a tar, or https://, http:// or oci://",
+	  offsetof(struct run_args, from), CLI_TEXT },
+	{ "dry-run", NULL, "say what would be taken and done, and do nothing of it",
+	  offsetof(struct run_args, dry), CLI_TEXT },
+	{ "downloader", "FILE",
+	  "the program that fetches; default larder-download beside this one",
+	  offsetof(struct run_args, downloader), CLI_TEXT },
 	SYSROOT(run_args),
 	STATUS_JSON(run_args),
 	RUN_REPORT,
@@ -122,8 +140,17 @@ static const struct cli_verb verbs[] = {
 		  "reboot where nothing needs its devices; dependents=warn|refuse|rebuild, "
 		  "for modules of others that build on what is replaced; "
 		  "metrics=/PATH/NAME.prom, where a scraper looks, instead of "
-		  "/var/lib/prometheus/node-exporter/larder.prom. A key that is not known is "
-		  "said, and has no effect.\n\n"
+		  "/var/lib/prometheus/node-exporter/larder.prom. What is missing is fetched, "
+		  "where the boot has ended, by larder-download: download=yes|no; "
+		  "sources=URL,... (https, http, oci), which are asked before those of the "
+		  "signed statement; newer=yes|no, whether a newer statement is looked for "
+		  "where this one has nothing for the machine's kernel or OS version; "
+		  "on_refused=fail|download, whether bytes that were refused are fetched anew; "
+		  "net_budget_s (1 to 86400, default 600) for each round; race=yes|no, from "
+		  "all "
+		  "sources at once; connections (1 to 16, default 4); proxy=URL; ca=/PATH; "
+		  "keep (1 to 16, default 2), for how many sets of bundles what was fetched "
+		  "stays. A key that is not known is said, and has no effect.\n\n"
 		  "With --dry-run blobs are staged and judged as in a run, with the same "
 		  "reasons and exit codes; then the steps are told, and nothing is "
 		  "installed, stored or written down.",
@@ -190,6 +217,21 @@ static const struct cli_verb verbs[] = {
 	  .options = unstage_options,
 	  .args_size = sizeof(struct kernel_args),
 	  .run = verb_unstage },
+	{ .name = "update",
+	  .operands = "",
+	  .summary = "Take a newer statement, with what this machine needs of it, and install "
+		     "that.",
+	  .details =
+		  "For machines that run. The statement is judged as any other: by its "
+		  "signatures and its serial. One that is older than what this machine has is "
+		  "refused (serial); where there is nothing newer that is said, and what is "
+		  "missing of the same is brought. From a folder or a tar what is needed is "
+		  "copied; from a URL larder-download fetches it, a few blobs of tables and "
+		  "records first. Then all goes as in run: a driver in use is not taken from "
+		  "under anybody. With --dry-run from a URL only the statement is fetched.",
+	  .options = update_options,
+	  .args_size = sizeof(struct run_args),
+	  .run = verb_update },
 	{ .name = "undo",
 	  .operands = "",
 	  .summary = "Take off what was installed, and put back what was there before.",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "firstboot/kept.h"
-#include "firstboot/stored.h"
+#include "firstboot/offer.h"
 
 #define TRUST_PATH "/" MACHINE_ETC "/trust.json"
 #define FLOOR_PATH "/" MACHINE_ETC "/floor"
@@ -18,6 +18,8 @@ void source_close(struct source *source)
 		table_free(&source->table[i]);
 	cache_close(&source->cache);
 	layout_close(&source->carried);
+	layout_close(&source->offered);
+	stored_reach_free(&source->offer_reach);
 	*source = (struct source)SOURCE_NONE;
 }
 
@@ -161,6 +163,23 @@ static bool may_serve(const struct candidate *candidate)
 	return candidate->why.kind == ERR_NONE;
 }
 
+/* Was it proven, whatever its age? */
+static bool is_proven(const struct candidate *candidate)
+{
+	return may_serve(candidate) || candidate->why.kind == ERR_STALE;
+}
+
+/* Its statement is out. Its blobs serve whoever signs for them. */
+static void pass_over(const struct machine *machine, struct source *source,
+		      struct candidate *carried)
+{
+	AUTO_FREE char *path = NULL;
+	struct err none = { 0 };
+
+	snprintf(source->refused, sizeof(source->refused), "%.511s", carried->why.text);
+	(void)!source_find(machine, &path, &carried->cache.layout, &none);
+}
+
 /* -1: what is carried is refused, and nothing else is looked at. */
 static int look_at_carried(const struct machine *machine, struct source *source,
 			   const struct trust *known, struct candidate *carried,
@@ -173,7 +192,10 @@ static int look_at_carried(const struct machine *machine, struct source *source,
 		if (carried->why.kind == ERR_MISSING)
 			return 0;
 		*err = carried->why;
-		return -1;
+		if (!source->repair || (err->kind != ERR_REFUSED && err->kind != ERR_DAMAGED))
+			return -1;
+		pass_over(machine, source, carried);
+		return 0;
 	}
 	source->carried_envelope = cache->envelope;
 	source->serial.carried = cache->statement.serial;
@@ -207,12 +229,87 @@ static int look_at_stored(const struct machine *machine, struct source *source,
 	return 0;
 }
 
-/* Age is the reason wherever it shut a candidate out. */
-static int none_serves(const struct candidate *carried, const struct candidate *stored,
-		       struct err *err)
+/* --- what is missing ------------------------------------------------------------------------------- */
+
+void source_use_kept(struct source *source)
 {
-	*err = stored->why.kind == ERR_STALE && carried->why.kind != ERR_STALE ? stored->why
-									       : carried->why;
+	struct blobs *blobs = &source->cache.layout.blobs;
+	const struct blobs *next = blobs->next;
+	struct err none = { 0 };
+	int folder;
+
+	if (blobs->kind || stored_open_blobs(source->machine, false, &folder, &none) < 0)
+		return;
+	*blobs = blobs_in_folder(folder);
+	blobs->next = next;
+}
+
+/* A table or a record, of which no chunks are known. */
+static int get(struct source *source, const struct digest_size *id, struct err *err)
+{
+	const struct want_blob blob = { .id = *id };
+
+	if (lack_get(source->lack, &blob, err) < 0)
+		return -1;
+	source_use_kept(source);
+	return 0;
+}
+
+/* --- an offered one -------------------------------------------------------------------------------- */
+
+static bool is_here(const struct blobs *blobs, const struct digest_size *id)
+{
+	struct err none = { 0 };
+	uint64_t size;
+
+	return blobs_look(blobs, &id->digest, &size, &none) == 0 && size == id->size;
+}
+
+/* Are all of its tables for this machine here? What is not is asked for. */
+static bool has_tables(struct source *source, const struct statement *statement,
+		       const struct facts *facts)
+{
+	struct plan_place place[PLAN_MAX_TABLES];
+	char text[PLAN_TEXT_MAX];
+	bool all = true;
+	size_t count;
+
+	if (plan_tables(statement, facts, place, &count, text) != REASON_DONE)
+		return true;
+	stored_reach_tables(&source->offer_reach, statement, facts);
+	for (size_t i = 0; i < count; i++) {
+		const struct digest_size *id = &statement->table[place[i].table].content;
+		struct err none = { 0 };
+
+		if (!is_here(&source->cache.layout.blobs, id) && get(source, id, &none) < 0)
+			all = false;
+	}
+	return all;
+}
+
+/* In a dry run what it brings is read in its place. */
+static int look_at_offered(const struct machine *machine, struct source *source,
+			   const struct trust *known, struct candidate *offered)
+{
+	AUTO_LAYOUT struct layout layout = source->offered;
+
+	source->offered = (struct layout)LAYOUT_NONE;
+	if (!layout.blobs.kind && offer_find(machine, &layout, &offered->why) < 0)
+		return -1;
+	return cache_open_layout(&layout, "/" MACHINE_STATE "/" OFFER_NAME, known,
+				 source->serial.floor, &offered->cache, &offered->why);
+}
+
+/* --- the choice ------------------------------------------------------------------------------------ */
+
+enum which { CARRIED, STORED, OFFERED, CANDIDATES };
+
+/* Age is the reason wherever it shut a candidate out; what is refused comes before it. */
+static int none_serves(const struct candidate *candidate, struct err *err)
+{
+	const struct err *carried = &candidate[CARRIED].why, *stored = &candidate[STORED].why;
+
+	*err = stored->kind == ERR_STALE && carried->kind == ERR_MISSING ? *stored : *carried;
 	return -1;
 }
 
@@ -231,39 +328,76 @@ static void tell_carried(struct source *source, const struct candidate *carried)
 			 "%.400s; the stored statement serves", carried->why.text);
 }
 
-/* Takes the statement in use, and what is carried, out of the candidates. */
-static void take_chosen(struct source *source, struct candidate *carried,
-			struct candidate *stored, bool use_stored)
+/* Puts together where blobs are looked for: what is kept here, what is carried, and in a dry run what was brought. */
+static void take_places(struct source *source, struct candidate *candidate)
 {
-	struct candidate *chosen = use_stored ? stored : carried;
-
-	source->carried = carried->cache.layout;
-	carried->cache.layout = (struct layout)LAYOUT_NONE;
-	source->cache = chosen->cache;
-	source->cache.trust =
-		carried->why.kind == ERR_MISSING ? stored->cache.trust : carried->cache.trust;
-	source->cache.chain = carried->cache.chain;
-	source->cache.layout = stored->cache.layout;
+	source->carried = candidate[CARRIED].cache.layout;
+	candidate[CARRIED].cache.layout = (struct layout)LAYOUT_NONE;
+	source->offered = candidate[OFFERED].cache.layout;
+	candidate[OFFERED].cache.layout = (struct layout)LAYOUT_NONE;
+	if (source->lack && source->lack->notes_only)
+		source->carried.blobs.next = &source->offered.blobs;
+	source->cache.layout = candidate[STORED].cache.layout;
+	candidate[STORED].cache.layout = (struct layout)LAYOUT_NONE;
 	source->cache.layout.blobs.next = &source->carried.blobs;
-	stored->cache.layout = (struct layout)LAYOUT_NONE;
-	chosen->cache = (struct cache) { .layout = LAYOUT_NONE };
+	source_use_kept(source);
 }
 
-static int choose(struct source *source, struct candidate *carried, struct candidate *stored,
+/* Takes the statement in use out of its candidate. */
+static void take_chosen(struct source *source, struct candidate *candidate, enum which which)
+{
+	struct cache *cache = &source->cache, *chosen = &candidate[which].cache;
+	const struct layout places = cache->layout;
+	const struct cache *judge = which == OFFERED		     ? chosen
+				    : is_proven(&candidate[CARRIED]) ? &candidate[CARRIED].cache
+								     : &candidate[STORED].cache;
+	const struct trust trust = judge->trust;
+
+	source->origin = which == OFFERED ? &source->offered.blobs : &source->carried.blobs;
+	const struct layout_chain chain =
+		which == OFFERED ? chosen->chain : candidate[CARRIED].cache.chain;
+	*cache = *chosen;
+	cache->layout = places;
+	cache->trust = trust;
+	cache->chain = chain;
+	*chosen = (struct cache) { .layout = LAYOUT_NONE };
+}
+
+static uint64_t serial_of(const struct candidate *candidate)
+{
+	return may_serve(candidate) ? candidate->cache.statement.serial : 0;
+}
+
+/* Of two alike the carried one. What is offered is asked last. */
+static enum which newest(const struct candidate *candidate)
+{
+	return serial_of(&candidate[STORED]) > serial_of(&candidate[CARRIED]) ? STORED
+									      : CARRIED;
+}
+
+static int choose(struct source *source, struct candidate *candidate, const struct facts *facts,
 		  struct err *err)
 {
-	bool both = may_serve(carried) && may_serve(stored);
-	bool use_stored =
-		both ? source->serial.stored > source->serial.carried : !may_serve(carried);
+	const struct candidate *carried = &candidate[CARRIED], *stored = &candidate[STORED];
+	enum which which = newest(candidate);
+	bool same = may_serve(carried) && may_serve(stored) &&
+		    stored_is_whole(&stored->cache) &&
+		    digest_equal(&carried->cache.envelope, &stored->cache.envelope);
 
-	if (!may_serve(carried) && !may_serve(stored))
-		return none_serves(carried, stored, err);
-	source->is_stored =
-		use_stored || (both && stored_is_whole(&stored->cache) &&
-			       digest_equal(&carried->cache.envelope, &stored->cache.envelope));
-	if (use_stored)
+	take_places(source, candidate);
+	source->serial.offered = serial_of(&candidate[OFFERED]);
+	source->offer_is_old = candidate[OFFERED].why.kind != ERR_MISSING &&
+			       serial_of(&candidate[OFFERED]) <= serial_of(&candidate[which]);
+	if (serial_of(&candidate[OFFERED]) > serial_of(&candidate[which]) &&
+	    has_tables(source, &candidate[OFFERED].cache.statement, facts))
+		which = OFFERED;
+	if (!may_serve(&candidate[which]))
+		return none_serves(candidate, err);
+	source->is_offered = which == OFFERED;
+	source->is_stored = which == STORED || (which == CARRIED && same);
+	if (which == STORED)
 		tell_carried(source, carried);
-	take_chosen(source, carried, stored, use_stored);
+	take_chosen(source, candidate, which);
 	return 0;
 }
 
@@ -279,41 +413,78 @@ static int read_rules(const struct machine *machine, struct source *source,
 	return 0;
 }
 
+static void close_all(struct candidate *candidate)
+{
+	for (size_t i = 0; i < CANDIDATES; i++)
+		candidate_close(&candidate[i]);
+}
+
+static int open_all(const struct facts *facts, struct source *source,
+		    struct candidate *candidate, struct err *err)
+{
+	const struct machine *machine = source->machine;
+	struct trust known;
+
+	if (read_rules(machine, source, &known, err) < 0 ||
+	    look_at_carried(machine, source, &known, &candidate[CARRIED], err) < 0)
+		return -1;
+	if (is_proven(&candidate[CARRIED]))
+		known = candidate[CARRIED].cache.trust;
+	if (look_at_stored(machine, source, &known, facts, &candidate[STORED], err) < 0)
+		return -1;
+	/* One that is not proven any more is as none; the next one that is brought takes its place. */
+	(void)!look_at_offered(machine, source, &known, &candidate[OFFERED]);
+	return choose(source, candidate, facts, err);
+}
+
 enum reason source_open(const struct machine *machine, const struct facts *facts,
 			struct source *out_source, struct err *err)
 {
-	AUTO(candidate_close) struct candidate carried = CANDIDATE_NONE;
-	AUTO(candidate_close) struct candidate stored = CANDIDATE_NONE;
-	struct source *source = out_source;
-	struct trust known;
+	struct candidate candidate[CANDIDATES] = { CANDIDATE_NONE, CANDIDATE_NONE,
+						   CANDIDATE_NONE };
+	int result;
 
-	if (read_rules(machine, source, &known, err) < 0)
-		return reason_of_err(err);
-	if (look_at_carried(machine, source, &known, &carried, err) < 0)
-		return reason_of_err(err);
-	if (carried.why.kind != ERR_MISSING)
-		known = carried.cache.trust;
-	if (look_at_stored(machine, source, &known, facts, &stored, err) < 0 ||
-	    choose(source, &carried, &stored, err) < 0)
-		return reason_of_err(err);
-	return REASON_DONE;
+	out_source->machine = machine;
+	result = open_all(facts, out_source, candidate, err);
+	close_all(candidate);
+	return result < 0 ? reason_of_err(err) : REASON_DONE;
 }
 
 int source_open_stored(const struct machine *machine, const struct facts *facts,
 		       struct source *out_source, struct err *err)
 {
-	AUTO(candidate_close) struct candidate carried = CANDIDATE_NONE;
-	AUTO(candidate_close) struct candidate stored = CANDIDATE_NONE;
+	struct candidate candidate[CANDIDATES] = { CANDIDATE_NONE, CANDIDATE_NONE,
+						   CANDIDATE_NONE };
 	struct trust known;
+	int result;
 
-	err_set(&carried.why, ERR_MISSING, "not looked at");
+	out_source->machine = machine;
+	err_set(&candidate[CARRIED].why, ERR_MISSING, "not looked at");
+	err_set(&candidate[OFFERED].why, ERR_MISSING, "not looked at");
 	if (read_rules(machine, out_source, &known, err) < 0)
 		return -1;
 	/* A newer image brings a higher floor; it was acceptable when it was begun with. */
 	out_source->serial.floor = 0;
-	if (look_at_stored(machine, out_source, &known, facts, &stored, err) < 0)
+	result = look_at_stored(machine, out_source, &known, facts, &candidate[STORED], err);
+	if (result == 0)
+		result = choose(out_source, candidate, facts, err);
+	close_all(candidate);
+	return result;
+}
+
+int source_judge_offer(const struct machine *machine, struct layout *layout, const char *path,
+		       struct cache *out_cache, struct err *err)
+{
+	AUTO_SOURCE struct source rules = SOURCE_NONE;
+	struct candidate carried = CANDIDATE_NONE;
+	struct trust known;
+
+	if (read_rules(machine, &rules, &known, err) < 0)
 		return -1;
-	return choose(out_source, &carried, &stored, err);
+	if (open_known(machine, &rules.root, &known, &carried.cache, &carried.why) == 0)
+		known = carried.cache.trust;
+	candidate_close(&carried);
+	return cache_open_layout(layout, path, &known, rules.serial.floor, out_cache, err);
 }
 
 /* One that cannot be kept does not keep the other from being kept. */
@@ -324,13 +495,15 @@ int source_remember(const struct machine *machine, struct source *source,
 	const struct kept_news news = { .root = &source->root,
 					.version = cache->trust.version,
 					.chain = &cache->chain,
-					.blobs = &source->carried.blobs };
+					.blobs = source->origin };
 	int result = 0;
 
 	if (cache->trust.version > source->known)
 		result = kept_save(machine, &news, err);
 	if (source->is_stored)
 		return result;
+	/* The tables of an offered one are here already; those of a carried one may be kept as well. */
+	source->offered.blobs.next = &source->carried.blobs;
 	if (stored_save(machine, cache, news.blobs, facts, err) < 0)
 		return err_wrap(err, "/" MACHINE_STATE);
 	source->is_stored = true;
@@ -338,14 +511,53 @@ int source_remember(const struct machine *machine, struct source *source,
 	return result;
 }
 
+/* A record that is not kept here names nothing that was fetched. */
+static void reach_record(const struct blobs *kept, const struct digest *digest,
+			 struct stored_reach *reach)
+{
+	struct digest_size id = { .digest = *digest };
+	AUTO_RECORD struct record record = { 0 };
+	AUTO_FREE char *data = NULL;
+	struct err none = { 0 };
+
+	stored_reach_add(reach, digest);
+	if (blobs_look(kept, digest, &id.size, &none) < 0 ||
+	    blob_read(kept, &id, RECORD_MAX_BYTES, &data, &none) < 0 ||
+	    record_parse(data, id.size, &record, &none) < 0)
+		return;
+	for (size_t i = 0; i < record.file_count; i++)
+		stored_reach_add(reach, &record.file[i].blob.digest);
+}
+
+static void reach_all(const struct source *source, const struct facts *facts,
+		      const struct stored_reach *records, struct stored_reach *reach)
+{
+	struct blobs kept = source->cache.layout.blobs;
+
+	kept.next = NULL;
+	stored_reach_tables(reach, &source->cache.statement, facts);
+	for (size_t i = 0; i < source->offer_reach.count; i++)
+		stored_reach_add(reach, &source->offer_reach.digest[i]);
+	for (size_t i = 0; i < source->count; i++) {
+		for (size_t j = 0; j < source->table[i].count; j++)
+			stored_reach_add(reach, &source->table[i].row[j].record.digest);
+	}
+	for (size_t i = 0; i < records->count; i++)
+		reach_record(&kept, &records->digest[i], reach);
+}
+
 /* Where the statement could not be stored, an older one may be: it keeps what it has. */
 int source_tidy(const struct machine *machine, const struct source *source,
-		const struct facts *facts, struct err *err)
+		const struct facts *facts, const struct stored_reach *records,
+		struct stored_tidied *out_tidied, struct err *err)
 {
+	AUTO_REACH struct stored_reach reach = { 0 };
+
+	*out_tidied = (struct stored_tidied) { 0 };
 	if (!source->is_stored)
 		return 0;
-	return stored_tidy(machine, &source->cache.statement, facts, source->table,
-			   source->count, err);
+	reach_all(source, facts, records, &reach);
+	return stored_tidy(machine, &reach, out_tidied, err);
 }
 
 int source_keep_record(const struct machine *machine, const struct source *source,
@@ -357,46 +569,113 @@ int source_keep_record(const struct machine *machine, const struct source *sourc
 			   err);
 }
 
+/* What is carried, as if nothing were kept here. */
+static struct cache only_carried(const struct source *source)
+{
+	struct cache carried = source->cache;
+
+	carried.layout = (struct layout) { .dir = -1, .blobs = source->carried.blobs };
+	return carried;
+}
+
+/* A copy that was kept here and damaged since is as none: what is carried decides. What is not there, or under repair not
+ * what was signed, is asked for. */
+static int read_anywhere(struct source *source, const struct digest_size *id,
+			 int (*read)(const struct cache *cache, const void *what, void *out,
+				     struct err *err),
+			 const void *what, void *out, struct err *err)
+{
+	const struct cache carried = only_carried(source);
+	struct err why = { 0 };
+
+	if (read(&source->cache, what, out, err) == 0)
+		return 0;
+	if (err->kind == ERR_DAMAGED && read(&carried, what, out, err) == 0)
+		return 0;
+	if (err->kind != ERR_MISSING && !(source->repair && err->kind == ERR_DAMAGED))
+		return -1;
+	if (get(source, id, &why) < 0) {
+		if (why.kind != ERR_MISSING)
+			*err = why;
+		return -1;
+	}
+	return read(&source->cache, what, out, err);
+}
+
+static int read_table(const struct cache *cache, const void *what, void *out, struct err *err)
+{
+	return cache_table(cache, *(const size_t *)what, out, err);
+}
+
+static int read_record(const struct cache *cache, const void *what, void *out, struct err *err)
+{
+	return cache_record(cache, what, out, err);
+}
+
+static int take_table(struct source *source, const struct plan_place *place, struct err *err)
+{
+	struct table *table = &source->table[source->count];
+
+	if (read_anywhere(source, &source->cache.statement.table[place->table].content,
+			  read_table, &place->table, table, err) < 0)
+		return -1;
+	source->used[source->count++] =
+		(struct plan_table) { .table = table, .like = place->like };
+	return 0;
+}
+
+/* All that is missing is asked for at once. */
 enum reason source_read_tables(struct source *source, const struct facts *facts,
 			       char text[PLAN_TEXT_MAX])
 {
 	struct plan_place place[PLAN_MAX_TABLES];
 	size_t count;
 	enum reason reason = plan_tables(&source->cache.statement, facts, place, &count, text);
-	struct err err = { 0 };
 
 	if (reason != REASON_DONE)
 		return reason;
 	for (size_t i = 0; i < count; i++) {
-		if (cache_table(&source->cache, place[i].table, &source->table[i], &err) < 0) {
-			source_judge(&err);
+		struct err err = { 0 };
+
+		if (take_table(source, &place[i], &err) == 0)
+			continue;
+		source_judge(&err);
+		if (reason == REASON_DONE || reason == REASON_NOT_CARRIED) {
+			reason = reason_of_err(&err);
 			snprintf(text, PLAN_TEXT_MAX, "%.511s", err.text);
-			return reason_of_err(&err);
 		}
-		source->used[i] = (struct plan_table) { .table = &source->table[i],
-							.like = place[i].like };
-		source->count++;
 	}
-	return REASON_DONE;
+	return reason;
 }
 
-/* A copy that was kept here and damaged since is as none: what is carried decides. */
-static int read_record(const struct source *source, const struct table_row *row,
-		       struct record *out_record, struct err *err)
-{
-	const struct cache carried = { .layout = { .dir = -1,
-						   .blobs = source->carried.blobs } };
-
-	if (cache_record(&source->cache, row, out_record, err) == 0)
-		return 0;
-	return err->kind == ERR_DAMAGED ? cache_record(&carried, row, out_record, err) : -1;
-}
-
-enum reason source_record(const struct source *source, const struct table_row *row,
+enum reason source_record(struct source *source, const struct table_row *row,
 			  struct record *out_record, struct err *err)
 {
-	if (read_record(source, row, out_record, err) == 0)
+	if (read_anywhere(source, &row->record, read_record, row, out_record, err) == 0)
 		return REASON_DONE;
 	source_judge(err);
 	return reason_of_err(err);
+}
+
+size_t source_drop_damaged(const struct source *source, const struct record *record)
+{
+	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
+	struct blobs kept = source->cache.layout.blobs;
+	size_t dropped = 0;
+
+	kept.next = NULL;
+	for (size_t i = 0; i < record->file_count; i++) {
+		AUTO_BLOB struct blob blob = BLOB_NONE;
+		char name[DIGEST_HEX_MAX];
+		struct err why = { 0 };
+
+		if (blobs_open(&kept, &record->file[i].blob, &blob, &why) == 0 &&
+		    blob_unpack(&scratch, &blob, &record->file[i], -1, &why) == 0)
+			continue;
+		if (why.kind == ERR_DAMAGED &&
+		    fs_remove_tree(kept.dir, digest_hex(&record->file[i].blob.digest, name),
+				   &why) == 0)
+			dropped++;
+	}
+	return dropped;
 }

@@ -91,7 +91,8 @@ static int make_stage(const struct machine *machine, size_t number, int *out_fd,
 	char name[16];
 
 	snprintf(name, sizeof(name), "%02zu", number);
-	if (fs_make_dir_beneath(machine->state, STAGE_NAME, 0700, &staging, err) < 0)
+	if (fs_make_dir_beneath(machine->state, STAGE_NAME, 0700, &staging, err) < 0 ||
+	    fs_remove_tree(staging, name, err) < 0) /* a try before this one */
 		return -1;
 	return fs_make_dir_beneath(staging, name, 0700, out_fd, err);
 }

@@ -50,35 +50,61 @@ bool status_is_of_boot(const json_t *document, const struct identity *identity)
 	return has_digest(document, "boot", &identity->boot);
 }
 
-/* The early part of what this boot left, or NULL: a run folder may outlive a boot, in a container. */
-static json_t *read_early(const struct status *status)
+static const char *const names[] = { "early", "main", STATUS_NET };
+
+/* The parts that come before one of this name, of what this boot left: a run folder may outlive a boot, in a container. */
+static json_t *read_before(const struct status *status)
 {
 	AUTO_JSON json_t *root = read_document(status->machine->run, STATUS_NAME);
-	json_t *early;
+	const json_t *moments = json_object_get(root, "moments");
+	json_t *before = json_object();
 
 	if (!status_is_of_boot(root, &status->identity))
-		return NULL;
-	early = json_object_get(json_object_get(root, "moments"),
-				stamp_moment_name(PLAN_EARLY));
-	return json_is_object(early) ? json_incref(early) : NULL;
+		return before;
+	for (size_t i = 0; strcmp(names[i], status->name) != 0; i++) {
+		json_t *part = json_object_get(moments, names[i]);
+
+		if (json_is_object(part))
+			json_object_set(before, names[i], part);
+	}
+	return before;
 }
 
-struct status status_open(const struct machine *machine, enum plan_moment moment,
+static bool is_pending(const json_t *part)
+{
+	const char *state = json_string_value(json_object_get(part, "state"));
+
+	return state && strcmp(state, STATUS_PENDING) == 0;
+}
+
+/* The round before this one, which has the same name. */
+static void continue_timeline(struct status *status)
+{
+	AUTO_JSON json_t *root = read_document(status->machine->run, STATUS_NAME);
+	const json_t *part = json_object_get(json_object_get(root, "moments"), status->name);
+
+	if (status_is_of_boot(root, &status->identity) && is_pending(part))
+		json_array_extend(status->timeline, json_object_get(part, "timeline"));
+}
+
+struct status status_open(const struct machine *machine, enum plan_moment moment, bool net,
 			  uint64_t deadline_ms, struct log *log)
 {
 	struct status status = { .machine = machine,
 				 .log = log,
 				 .moment = moment,
+				 .name = net ? STATUS_NET : stamp_moment_name(moment),
 				 .begun_ms = fs_boot_ms(),
 				 .deadline_ms = deadline_ms };
 
 	identity_read(machine, &status.identity);
 	status.timeline = json_array();
-	status.part = json_pack("{s:s, s:s, s:o}", "moment", stamp_moment_name(moment), "state",
-				"running", "timeline", status.timeline);
+	status.part = json_pack("{s:s, s:s, s:o}", "moment", status.name, "state", "running",
+				"timeline", status.timeline);
+	if (net)
+		continue_timeline(&status);
 	add_point(&status, "agent start", LARDER_VERSION);
-	if (moment == PLAN_MAIN)
-		status.early = read_early(&status);
+	status.before = read_before(&status);
 	status.past = read_document(machine->state, STATUS_RESULT);
 	return status;
 }
@@ -86,7 +112,7 @@ struct status status_open(const struct machine *machine, enum plan_moment moment
 void status_close(struct status *status)
 {
 	json_decref(status->part);
-	json_decref(status->early);
+	json_decref(status->before);
 	json_decref(status->past);
 	*status = (struct status) { 0 };
 }
@@ -198,11 +224,38 @@ void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t c
 	json_object_set_new(status->part, "kernels_without", explain_gaps(gap, count));
 }
 
+void status_set_download(struct status *status, json_t *download)
+{
+	json_object_set_new(status->part, "download", download);
+}
+
+void status_set_refused(struct status *status, const char *text)
+{
+	json_object_set_new(status->part, "refused", json_any_string(text));
+}
+
+const char *status_refused_before(const struct status *status)
+{
+	const char *text = json_string_value(json_object_get(status->past, "refused"));
+
+	return text && is_pending(status->past) &&
+			       !status_is_foreign(status->past, &status->identity)
+		       ? text
+		       : "";
+}
+
+static const char *remedy_of(const char *state, enum reason reason)
+{
+	return strcmp(state, STATUS_PENDING) == 0
+		       ? "Wait for the download: larder-firstboot status --wait."
+		       : reason_remedy(reason);
+}
+
 static void say_end(struct status *status, const char *state, enum reason reason, int code,
 		    const char *text)
 {
-	const char *moment = stamp_moment_name(status->moment);
-	const char *remedy = reason_remedy(reason);
+	const char *moment = status->name;
+	const char *remedy = remedy_of(state, reason);
 	AUTO_FREE char *number = must_printf("%d", code);
 	AUTO_FREE char *line =
 		must_printf("%s: %s (%s, exit %d)%s%s%s%s", moment, state, reason_name(reason),
@@ -225,7 +278,7 @@ void status_end(struct status *status, const char *state, enum reason reason, in
 	json_object_set_new(part, "reason", json_string(reason_name(reason)));
 	json_object_set_new(part, "code", json_integer(code));
 	json_object_set_new(part, "text", json_any_string(text));
-	json_object_set_new(part, "remedy", json_string(reason_remedy(reason)));
+	json_object_set_new(part, "remedy", json_string(remedy_of(state, reason)));
 	json_object_set_new(part, "reboot_required", json_boolean(reason == REASON_REBOOT));
 	json_object_set_new(part, "ended", json_integer(time(NULL)));
 	json_object_set_new(part, "took_ms",
@@ -243,9 +296,8 @@ json_t *status_document(const struct status *status)
 	json_t *moments = json_object();
 
 	json_object_update(root, status->part);
-	if (status->early)
-		json_object_set(moments, stamp_moment_name(PLAN_EARLY), status->early);
-	json_object_set(moments, stamp_moment_name(status->moment), status->part);
+	json_object_update(moments, status->before);
+	json_object_set(moments, status->name, status->part);
 	json_object_set_new(root, "moments", moments);
 	return root;
 }

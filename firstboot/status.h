@@ -19,19 +19,24 @@ struct status {
 	const struct machine *machine; /* borrowed */
 	struct log *log; /* borrowed */
 	enum plan_moment moment;
+	const char *name; /* borrowed: "early", "main", or "net" for what follows a download */
 	uint64_t begun_ms, deadline_ms; /* since boot */
 	bool dry; /* nothing is saved */
 	struct identity identity;
 	json_t *part; /* owned: what this moment says */
 	json_t *timeline; /* borrowed from part */
-	json_t *early; /* owned: what the early moment of this boot said, or NULL */
+	json_t *before; /* owned: what earlier moments of this boot said, by name */
 	json_t *past; /* owned: the result of the last run, or NULL; whose it is, nobody has looked */
 };
 #define AUTO_STATUS __attribute__((cleanup(status_close)))
 
-/* Begins the timeline of a run that lasts until deadline_ms at most. Reads what an earlier moment of this boot left in the
+#define STATUS_NET "net"
+#define STATUS_PENDING "pending" /* a state */
+
+/* Begins the timeline of a run that lasts until deadline_ms at most; net: it follows a download, and goes on with the timeline of
+ * the round before it. Reads what an earlier moment of this boot left in the
  * run folder, and the result in the state folder, where they are there. */
-struct status status_open(const struct machine *machine, enum plan_moment moment,
+struct status status_open(const struct machine *machine, enum plan_moment moment, bool net,
 			  uint64_t deadline_ms, struct log *log);
 void status_close(struct status *status);
 
@@ -62,7 +67,14 @@ void status_set_devices(struct status *status, json_t *devices); /* takes device
 /* Other installed kernels, and the devices that would have no bundle under them. */
 void status_set_gaps(struct status *status, const struct plan_gap *gap, size_t count);
 
-/* state: "done", "failed", "idle" or "dry". Logs the final line. */
+void status_set_download(struct status *status, json_t *download); /* takes download */
+
+/* What was refused, by this run or by one that is pending since; "" for nothing. It stays with the result for as long as that is
+ * pending. */
+void status_set_refused(struct status *status, const char *text);
+const char *status_refused_before(const struct status *status);
+
+/* state: "done", "failed", "idle", "pending" or "dry". Logs the final line. */
 void status_end(struct status *status, const char *state, enum reason reason, int code,
 		const char *text);
 

@@ -232,56 +232,69 @@ int stored_save(const struct machine *machine, const struct cache *cache,
 	return put_envelope(machine, cache, blobs, err);
 }
 
-/* Names of blobs that are reached. */
-struct reach {
-	struct digest *digest; /* owned */
-	size_t count;
-};
-
-static struct reach reach_of(const struct statement *statement, const struct facts *facts,
-			     const struct table *tables, size_t count)
+int stored_open_blobs(const struct machine *machine, bool make, int *out_fd, struct err *err)
 {
-	const struct needed needed = needed_tables(statement, facts);
-	struct reach reach = { 0 };
-	size_t most = needed.count;
-
-	for (size_t i = 0; i < count; i++)
-		most += tables[i].count;
-	reach.digest = must_calloc(most, sizeof(*reach.digest));
-	for (size_t i = 0; i < needed.count; i++)
-		reach.digest[reach.count++] =
-			content_of(statement, needed.place[i].table)->digest;
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < tables[i].count; j++)
-			reach.digest[reach.count++] = tables[i].row[j].record.digest;
-	}
-	return reach;
+	return make ? make_own(machine, STORED_BLOBS, out_fd, err)
+		    : open_own(machine, STORED_BLOBS, out_fd, err);
 }
 
-static bool is_reached(const struct reach *reach, const char *name)
+void stored_reach_free(struct stored_reach *reach)
+{
+	free(reach->digest);
+	*reach = (struct stored_reach) { 0 };
+}
+
+void stored_reach_add(struct stored_reach *reach, const struct digest *digest)
+{
+	/* Room is doubled: a power of two is full. */
+	if ((reach->count & (reach->count - 1)) == 0)
+		reach->digest = must_realloc(reach->digest, reach->count * 2 + 1,
+					     sizeof(*reach->digest));
+	reach->digest[reach->count++] = *digest;
+}
+
+void stored_reach_tables(struct stored_reach *reach, const struct statement *statement,
+			 const struct facts *facts)
+{
+	const struct needed needed = needed_tables(statement, facts);
+
+	for (size_t i = 0; i < needed.count; i++)
+		stored_reach_add(reach, &content_of(statement, needed.place[i].table)->digest);
+}
+
+static int by_digest(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(struct digest));
+}
+
+static bool is_reached(const struct stored_reach *reach, const char *name)
 {
 	struct err none = { 0 };
 	struct digest digest;
 
-	if (digest_parse_hex(name, &digest, &none) < 0)
-		return false;
-	for (size_t i = 0; i < reach->count; i++) {
-		if (digest_equal(&reach->digest[i], &digest))
-			return true;
-	}
-	return false;
+	return digest_parse_hex(name, &digest, &none) == 0 && reach->count &&
+	       bsearch(&digest, reach->digest, reach->count, sizeof(digest), by_digest);
 }
 
-static bool is_envelope(const struct reach *reach, const char *name)
+static bool is_envelope(const struct stored_reach *reach, const char *name)
 {
 	(void)reach;
 	return strcmp(name, STORED_ENVELOPE) == 0;
 }
 
+static uint64_t size_of(int dir, const char *name)
+{
+	struct stat status;
+
+	return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)status.st_size
+								     : 0;
+}
+
 /* Goes on behind what cannot be removed, and fails then. */
 static int tidy_folder(const struct machine *machine, const char *folder,
-		       bool (*stays)(const struct reach *, const char *),
-		       const struct reach *reach, struct err *err)
+		       bool (*stays)(const struct stored_reach *, const char *),
+		       const struct stored_reach *reach, struct stored_tidied *tidied,
+		       struct err *err)
 {
 	AUTO_NAMES struct fs_names names = { 0 };
 	AUTO_CLOSE int dir = -1;
@@ -293,20 +306,30 @@ static int tidy_folder(const struct machine *machine, const char *folder,
 		return why.kind == ERR_MISSING ? 0 : -1;
 	}
 	for (size_t i = 0; i < names.count; i++) {
-		if (!stays(reach, names.name[i]) && fs_remove_tree(dir, names.name[i], err) < 0)
+		uint64_t size = size_of(dir, names.name[i]);
+
+		if (stays(reach, names.name[i]))
+			continue;
+		if (fs_remove_tree(dir, names.name[i], err) < 0) {
 			result = err_wrap(err, "/" MACHINE_STATE "/%s", folder);
+			continue;
+		}
+		tidied->count++;
+		tidied->bytes += size;
 	}
 	return result;
 }
 
-int stored_tidy(const struct machine *machine, const struct statement *statement,
-		const struct facts *facts, const struct table *tables, size_t count,
-		struct err *err)
+int stored_tidy(const struct machine *machine, struct stored_reach *reach,
+		struct stored_tidied *out_tidied, struct err *err)
 {
-	struct reach reach = reach_of(statement, facts, tables, count);
-	int blobs = tidy_folder(machine, STORED_BLOBS, is_reached, &reach, err);
-	int others = tidy_folder(machine, STORED_STATEMENT, is_envelope, NULL, err);
+	struct stored_tidied others = { 0 };
+	int blobs, rest;
 
-	free(reach.digest);
-	return blobs < 0 ? blobs : others;
+	*out_tidied = (struct stored_tidied) { 0 };
+	if (reach->count)
+		qsort(reach->digest, reach->count, sizeof(*reach->digest), by_digest);
+	blobs = tidy_folder(machine, STORED_BLOBS, is_reached, reach, out_tidied, err);
+	rest = tidy_folder(machine, STORED_STATEMENT, is_envelope, NULL, &others, err);
+	return blobs < 0 ? blobs : rest;
 }

@@ -1,7 +1,7 @@
 /* stored.h - the newest statement that a machine accepted, with what it needs to serve without its cache.
  *
  *     /var/lib/larder/statement/envelope    its exact bytes
- *     /var/lib/larder/blobs/HEX             its tables for this machine, and the records it chose
+ *     /var/lib/larder/blobs/HEX             its tables for this machine, the records it chose, and what was fetched
  *
  * "The last serial seen" is no number of its own: it is the serial of this envelope, so it cannot rise
  * before the statement is stored. */
@@ -40,10 +40,31 @@ MUST_USE int stored_save(const struct machine *machine, const struct cache *cach
 MUST_USE int stored_keep(const struct machine *machine, const struct blobs *blobs,
 			 const struct digest_size *id, size_t limit, struct err *err);
 
-/* Removes what nobody reaches: all but the envelope, and the blobs of the statement's tables for this
- * machine and of the records that these name. What cannot be removed stays, and is the error. */
-MUST_USE int stored_tidy(const struct machine *machine, const struct statement *statement,
-			 const struct facts *facts, const struct table *tables, size_t count,
-			 struct err *err);
+/* The folder of blobs: root's alone, and every blob in it was proven when it came. make: where it is missing. */
+MUST_USE int stored_open_blobs(const struct machine *machine, bool make, int *out_fd,
+			       struct err *err);
+
+/* Names of blobs. */
+struct stored_reach {
+	struct digest *digest; /* owned */
+	size_t count;
+};
+#define AUTO_REACH __attribute__((cleanup(stored_reach_free)))
+void stored_reach_free(struct stored_reach *reach);
+void stored_reach_add(struct stored_reach *reach, const struct digest *digest);
+/* The tables of a statement for this machine. */
+void stored_reach_tables(struct stored_reach *reach, const struct statement *statement,
+			 const struct facts *facts);
+
+/* What went. */
+struct stored_tidied {
+	size_t count;
+	uint64_t bytes;
+};
+
+/* Removes all but the envelope and what is reached; what cannot be removed stays, and is the error. out_tidied counts
+ * blobs alone, and is filled in any case. */
+MUST_USE int stored_tidy(const struct machine *machine, struct stored_reach *reach,
+			 struct stored_tidied *out_tidied, struct err *err);
 
 #endif

@@ -1,6 +1,9 @@
 #include "cache/base/log.h"
+#include "firstboot/incoming.h"
 #include "firstboot/kept.h"
 #include "firstboot/logfile.h"
+#include "firstboot/offer.h"
+#include "firstboot/sets.h"
 #include "firstboot/stage.h"
 #include "firstboot/stamp.h"
 #include "firstboot/stored.h"
@@ -11,8 +14,10 @@
 #define LOCK_WAIT_MS 60000
 
 /* The stamp first: whatever comes between, the next run is not idle. */
-static const char *const forgotten[] = { STAMP_NAME, "journal",	 STORED_STATEMENT, STORED_BLOBS,
-					 KEPT_NAME,  STAGE_NAME, UNDO_NAME };
+static const char *const forgotten[] = { STAMP_NAME,   "journal",     STORED_STATEMENT,
+					 STORED_BLOBS, KEPT_NAME,     STAGE_NAME,
+					 UNDO_NAME,    INCOMING_NAME, OFFER_NAME,
+					 SETS_NAME };
 
 static int forget(const struct machine *machine, struct err *err)
 {

@@ -2,11 +2,10 @@
 #include <string.h>
 
 #include "cache/base/process.h"
-#include "firstboot/flow.h"
 #include "firstboot/logfile.h"
 #include "firstboot/notify.h"
 #include "firstboot/tell.h"
-#include "firstboot/verbs.h"
+#include "firstboot/verb_run.h"
 
 #define LOCK_WAIT_MS 60000
 #define REBOOT_EXIT_MIN 3 /* 1 and 2 are the command line's */
@@ -16,7 +15,7 @@ struct outcome {
 	const char *state;
 	enum reason reason;
 	char text[PLAN_TEXT_MAX];
-	bool quiet;
+	bool quiet, pending;
 };
 
 static struct outcome failed(enum reason reason, const struct err *err)
@@ -27,17 +26,20 @@ static struct outcome failed(enum reason reason, const struct err *err)
 	return outcome;
 }
 
-static struct outcome run_flow(const struct run_args *args, const struct machine *machine,
-			       const struct config *config, struct status *status)
+static struct outcome run_flow(const struct run *run, const struct config *config,
+			       struct status *status)
 {
+	const struct run_args *args = run->args;
 	AUTO(flow_free)
-	struct flow flow = { .machine = machine,
+	struct flow flow = { .machine = run->machine,
 			     .config = config,
 			     .log = status->log,
 			     .status = status,
 			     .moment = status->moment,
 			     .deadline_ms = status->deadline_ms,
 			     .again = args->again,
+			     .net = args->net,
+			     .from = run->from,
 			     .dry = status->dry };
 	struct outcome outcome = { 0 };
 
@@ -48,15 +50,19 @@ static struct outcome run_flow(const struct run_args *args, const struct machine
 	outcome.state = flow.state;
 	outcome.reason = flow.reason;
 	outcome.quiet = flow.quiet;
+	outcome.pending = flow.pending;
 	memcpy(outcome.text, flow.text, sizeof(outcome.text));
 	return outcome;
 }
 
-static int exit_code(const struct run_args *args, enum reason reason)
+/* A boot goes on while a download is pending. */
+static int exit_code(const struct run_args *args, const struct outcome *outcome)
 {
-	if (reason == REASON_REBOOT && args->reboot_exit)
+	if (outcome->pending)
+		return 0;
+	if (outcome->reason == REASON_REBOOT && args->reboot_exit)
 		return (int)args->reboot_exit;
-	return reason_exit(reason);
+	return reason_exit(outcome->reason);
 }
 
 static int write_report(const char *path, const char *text, size_t size, struct err *err)
@@ -99,12 +105,12 @@ static void forget_other_machine(const struct machine *machine, const struct con
 	tell_nothing(machine, config, status->log);
 }
 
-static struct outcome run_told(const struct run_args *args, const struct machine *machine,
-			       const struct config *config, struct status *status)
+static struct outcome run_told(const struct run *run, const struct config *config,
+			       struct status *status)
 {
 	if (!status->dry)
-		forget_other_machine(machine, config, status);
-	return run_flow(args, machine, config, status);
+		forget_other_machine(run->machine, config, status);
+	return run_flow(run, config, status);
 }
 
 /* To whoever looks: files, scrapers, the host. */
@@ -124,10 +130,18 @@ static uint64_t limit_ms(const struct run_args *args, const struct config *confi
 	return (args->early ? config->early_budget_s : config->budget_s) * 1000;
 }
 
-/* One run, from the lock to the report. made: whether the folders are there; why says why not. */
-static int run_locked(const struct run_args *args, struct machine *machine, struct log *log,
-		      bool made, struct err *err)
+/* Each round waits for its turn anew: meanwhile others may. */
+static void unlock(struct machine *machine)
 {
+	if (machine->lock >= 0)
+		close(machine->lock);
+	machine->lock = -1;
+}
+
+int run_once(const struct run *run, bool *out_pending, struct err *err)
+{
+	const struct run_args *args = run->args;
+	struct machine *machine = run->machine;
 	enum plan_moment moment = args->early ? PLAN_EARLY : PLAN_MAIN;
 	struct outcome outcome = failed(reason_of_err(err), err);
 	struct config config;
@@ -135,23 +149,28 @@ static int run_locked(const struct run_args *args, struct machine *machine, stru
 	bool locked;
 	int code;
 
-	config_load(machine, &config, log);
+	config_load(machine, &config, run->log);
 	deadline_ms = fs_boot_ms() + limit_ms(args, &config);
 	notify_status("waits for its turn", deadline_ms);
-	locked = made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
+	locked = run->made && machine_lock(machine, LOCK_WAIT_MS, err) == 0;
 	AUTO(status_close)
-	struct status status = status_open(machine, moment, deadline_ms, log);
+	struct status status = status_open(machine, moment, args->net, deadline_ms, run->log);
 	status.dry = args->dry;
 	if (locked)
-		outcome = run_told(args, machine, &config, &status);
-	else if (made)
+		outcome = run_told(run, &config, &status);
+	else if (run->made)
 		outcome = failed(err->kind == ERR_TIMEOUT ? REASON_LOCKED : reason_of_err(err),
 				 err);
-	code = exit_code(args, outcome.reason);
+	code = exit_code(args, &outcome);
+	*out_pending = outcome.pending;
 	status_end(&status, outcome.state, outcome.reason, code, outcome.text);
 	/* The one that holds the lock writes its own. */
-	if (locked || !made)
+	if (locked || !run->made)
 		publish(&status, &config, !outcome.quiet);
+	unlock(machine);
+	/* What is pending here goes on: only its end is reported. */
+	if (run->from && outcome.pending)
+		return code;
 	return deliver(args, &status, err) < 0 ? -1 : code;
 }
 
@@ -161,30 +180,54 @@ static void remove_empty(const struct machine *machine)
 	unlinkat(machine->root, MACHINE_STATE, AT_REMOVEDIR);
 }
 
-int verb_run(const void *arguments, const struct cli_operands *operands, struct err *err)
+static int check_args(const struct run_args *args, struct err *err)
 {
-	const struct run_args *args = arguments;
-	AUTO_MACHINE struct machine machine = MACHINE_NONE;
-	AUTO_LOGFILE struct logfile logfile = LOGFILE_NONE;
-	struct log log = { 0 };
-	bool made;
-	int code;
-
-	(void)operands;
+	if (args->early && args->net)
+		return err_set(err, ERR_USAGE, "--early and --net are two moments");
 	if (args->reboot_exit &&
 	    (args->reboot_exit < REBOOT_EXIT_MIN || args->reboot_exit > REBOOT_EXIT_MAX))
 		return err_set(err, ERR_USAGE, "--reboot-exit: expected %d to %d",
 			       REBOOT_EXIT_MIN, REBOOT_EXIT_MAX);
+	return 0;
+}
+
+int run_machine(const struct run_args *args, int (*work)(struct run *run, struct err *err),
+		struct err *err)
+{
+	AUTO_MACHINE struct machine machine = MACHINE_NONE;
+	AUTO_LOGFILE struct logfile logfile = LOGFILE_NONE;
+	struct log log = { 0 };
+	struct run run = { .args = args, .machine = &machine, .log = &log };
+	int code;
+
+	if (check_args(args, err) < 0)
+		return -1;
 	process_hold_sigterm();
 	if (machine_open(args->sysroot, &machine, err) < 0 ||
 	    log_open(&log, stderr, "larder-firstboot", "none", err) < 0)
 		return -1;
-	made = machine_make_folders(&machine, err) == 0;
+	run.made = machine_make_folders(&machine, err) == 0;
 	if (!args->dry)
-		logfile_open(&machine, stamp_moment_name(args->early ? PLAN_EARLY : PLAN_MAIN),
+		logfile_open(&machine,
+			     args->net
+				     ? STATUS_NET
+				     : stamp_moment_name(args->early ? PLAN_EARLY : PLAN_MAIN),
 			     &log, &logfile);
-	code = run_locked(args, &machine, &log, made, err);
+	code = work(&run, err);
 	if (args->dry)
 		remove_empty(&machine);
 	return code;
+}
+
+static int once(struct run *run, struct err *err)
+{
+	bool pending;
+
+	return run_once(run, &pending, err);
+}
+
+int verb_run(const void *arguments, const struct cli_operands *operands, struct err *err)
+{
+	(void)operands;
+	return run_machine(arguments, once, err);
 }

@@ -89,10 +89,10 @@ static void judge(struct shown *shown)
 
 /* The record of a bundle, whether its steps are allowed, and its blobs are here: what run would find out before it
  * installs. */
-static enum reason look_at_row(const struct shown *shown, const struct table_row *row,
+static enum reason look_at_row(struct shown *shown, const struct table_row *row,
 			       char text[PLAN_TEXT_MAX])
 {
-	const struct source *source = &shown->source;
+	struct source *source = &shown->source;
 	AUTO_RECORD struct record record = { 0 };
 	struct err err = { 0 };
 	enum reason reason = source_record(source, row, &record, &err);
@@ -134,6 +134,7 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);
 		return;
 	}
+	shown->source.repair = shown->config.repair;
 	shown->reason = source_open(machine, facts, &shown->source, &err);
 	if (shown->reason != REASON_DONE) {
 		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "cache/base/version.h"
+#include "firstboot/config.h"
 #include "firstboot/detect.h"
 #include "firstboot/source.h"
 #include "firstboot/stamp.h"
@@ -10,6 +11,13 @@
 
 #define WAIT_PAUSE_MS 200
 #define WAIT_S 900 /* unless told otherwise: as long as the main moment's unit may take */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
 
 /* This boot's status, else what the last run left over a reboot. */
 static int read_status(const struct machine *machine, json_t **out_root, struct err *err)
@@ -31,7 +39,7 @@ static int read_status(const struct machine *machine, json_t **out_root, struct 
 	return err_set(err, ERR_MISSING, "no run has left a status yet");
 }
 
-/* How this boot's main moment ended, or -1: it is not over. */
+/* How this boot's main moment ended, or the net moment behind it; -1: it is not over. */
 static json_int_t main_code(const struct machine *machine)
 {
 	const char path[] = "/" MACHINE_RUN "/" STATUS_NAME;
@@ -39,16 +47,20 @@ static json_int_t main_code(const struct machine *machine)
 	AUTO_FREE char *data = NULL;
 	struct identity identity;
 	struct err none = { 0 };
-	const json_t *part;
+	const json_t *moments, *part;
 	size_t size;
 
 	identity_read(machine, &identity);
 	if (machine_read(machine, path, STATUS_MAX_BYTES, &data, &size, &none) < 0 ||
 	    json_parse(data, size, &root, &none) < 0 || !status_is_of_boot(root, &identity))
 		return -1;
-	part = json_object_get(json_object_get(root, "moments"), stamp_moment_name(PLAN_MAIN));
-	/* A run that goes on has no code yet. */
-	return json_is_integer(json_object_get(part, "code"))
+	moments = json_object_get(root, "moments");
+	part = json_object_get(moments, STATUS_NET);
+	if (!part)
+		part = json_object_get(moments, stamp_moment_name(PLAN_MAIN));
+	/* A run that goes on has no code yet; one that is pending has not that of its end. */
+	return json_is_integer(json_object_get(part, "code")) &&
+			       strcmp(text_of(part, "state"), STATUS_PENDING) != 0
 		       ? json_integer_value(json_object_get(part, "code"))
 		       : -1;
 }
@@ -90,13 +102,6 @@ static int read_wait(const struct status_args *args, const struct cli_operands *
 	return 0;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static void print_moment(const char *name, const json_t *part)
 {
 	const json_t *device;
@@ -116,7 +121,12 @@ static void print_moment(const char *name, const json_t *part)
 static bool look_at_source(const struct machine *machine, struct source *source)
 {
 	AUTO_FACTS struct facts facts = { 0 };
+	struct log quiet = { 0 };
+	struct config config;
 	struct err none = { 0 };
+
+	config_load(machine, &config, &quiet);
+	source->repair = config.repair;
 
 	return detect_facts(machine, &facts, &none) == 0 &&
 	       source_open(machine, &facts, source, &none) == REASON_DONE;

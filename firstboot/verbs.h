@@ -8,10 +8,11 @@
 #include "cache/base/cli.h"
 #include "cache/base/json.h"
 
-/* Of run and of undo. */
+/* Of run, undo and update. */
 struct run_args {
-	bool early, again, dry, json;
+	bool early, net, again, dry, json;
 	bool undo; /* set by the verb */
+	const char *from, *downloader; /* of update */
 	const char *sysroot, *report;
 	const char *bundle; /* that is taken off; NULL: all */
 	uint64_t reboot_exit; /* 0: not given */
@@ -44,6 +45,7 @@ int verb_reset(const void *args, const struct cli_operands *operands, struct err
 int verb_ready(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_stage(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_unstage(const void *args, const struct cli_operands *operands, struct err *err);
+int verb_update(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_undo(const void *args, const struct cli_operands *operands, struct err *err);
 int verb_status(const void *args, const struct cli_operands *operands, struct err *err);
 

@@ -148,7 +148,8 @@ def test_a_newer_cache_is_obeyed_and_remembered(ages, root, how):
         bring(root, cache, how)
         assert firstboot(root)[1]["reason"] == "done" and has(ages, root, serial)
         assert serials(root) == (serial, serial, None)
-        assert len(memory(root)) == 3  # the envelope, one table, one record
+        # the envelope, one table, its record, and that of the set before it
+        assert len(memory(root)) == (3 if serial == 5 else 4)
         assert firstboot(root)[1]["state"] == "idle"
 
 
@@ -282,7 +283,7 @@ def test_another_trust_root_in_etc_is_obeyed_at_once(ages, root):
     code, status = firstboot(root)
     assert (code, status["statement"]["serial"]) == (0, 1), status
     assert has(ages, root, 1) and "the stored statement counts as none" in log(root)
-    assert serials(root) == (1, 1, None) and len(memory(root)) == 3
+    assert serials(root) == (1, 1, None) and len(memory(root)) == 4  # one record is of the set before
 
 
 def test_of_equal_serials_the_carried_one_is_used_and_kept(ages, root, tmp_path):

@@ -156,11 +156,14 @@ static void check_readable(const struct world *world, struct source *source)
 {
 	char text[PLAN_TEXT_MAX];
 	AUTO_RECORD struct record record = { 0 };
+	const struct stored_reach none = { 0 };
+	struct stored_tidied tidied;
 	struct err err = { 0 };
 
 	assert_int_equal(source_read_tables(source, &world->facts, text), REASON_DONE);
 	assert_int_equal(source->count, 1);
-	check_good(source_tidy(&world->machine, source, &world->facts, &err), &err, "tidy");
+	check_good(source_tidy(&world->machine, source, &world->facts, &none, &tidied, &err),
+		   &err, "tidy");
 	assert_int_equal(source_record(source, &source->table[0].row[0], &record, &err),
 			 REASON_DONE);
 }
