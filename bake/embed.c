@@ -26,6 +26,10 @@ static const char default_conf[] =
 	"#budget_s=840\n"
 	"#reload=auto\n"
 	"#dependents=warn\n"
+	"#download=yes\n"
+	"#sources=https://mirror.example.org/larder\n"
+	"#on_refused=fail\n"
+	"#newer=yes\n"
 	"#metrics=/var/lib/prometheus/node-exporter/larder.prom\n";
 
 struct job {

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cache/base/process.h"
 #include "cache/blob.h"
 #include "firstboot/flow.h"
 #include "firstboot/incoming.h"
@@ -321,6 +322,12 @@ static bool may_go_on(const struct flow *flow)
 	return flow->round < WANT_MAX_ROUNDS && (flow->lack.taken || flow->is_newer);
 }
 
+/* An image may be made without the program. */
+static bool has_downloader(const struct flow *flow)
+{
+	return flow->from || machine_has(flow->machine, PROCESS_INSTALLED "/larder-download");
+}
+
 static void ask(struct flow *flow, bool top)
 {
 	struct places places;
@@ -328,7 +335,7 @@ static void ask(struct flow *flow, bool top)
 
 	find_places(flow, &places);
 	if (!flow->config->download || places.count == 0 || !(top || flow->lack.count) ||
-	    !may_go_on(flow))
+	    !may_go_on(flow) || !has_downloader(flow))
 		return;
 	if (write_want(flow, &places, top, &err) < 0) {
 		status_event(flow->status, "download not asked for", "%s", err.text);
@@ -441,6 +448,9 @@ void flow_ask(struct flow *flow)
 	}
 	if (flow->net || flow->lack.count || flow->lack.taken)
 		tell_counts(flow);
+	/* What could not be taken for want of room is still to be. */
+	if (flow->lack.failed.kind != ERR_NONE)
+		return;
 	if (incoming_clean(flow->machine, flow->lack.blob, flow->lack.count, &err) < 0)
 		log_line(flow->log, "warning: " INCOMING_PATH ": %s", err.text);
 }

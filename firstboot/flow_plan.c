@@ -62,14 +62,14 @@ enum flow_verdict flow_open(struct flow *flow)
 	reason = source_open(flow->machine, &flow->facts, &flow->source, &err);
 	if (flow->source.note[0])
 		status_event(flow->status, "other statement", "%s", flow->source.note);
+	if (flow_judge_offer(flow) == FLOW_STOP)
+		return FLOW_STOP;
 	if (reason != REASON_DONE) {
 		/* Nothing can go on; what is half there can still go back. */
 		if (!flow->dry)
 			(void)flow_undo_stored(flow, true);
 		return flow_stop(flow, reason, err.text);
 	}
-	if (flow_judge_offer(flow) == FLOW_STOP)
-		return FLOW_STOP;
 	status_set_statement(flow->status, &cache->statement, &cache->envelope);
 	status_event(flow->status, "cache verified", "%s, serial %llu", cache->statement.name,
 		     (unsigned long long)cache->statement.serial);

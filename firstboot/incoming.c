@@ -91,8 +91,8 @@ static int check_size(const struct blob *from, const struct want_blob *blob, str
 static int put(const struct machine *machine, const struct blob *from,
 	       const struct want_blob *blob, struct err *err)
 {
-	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
 	AUTO_CLOSE int folder = -1;
+	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
 	char name[DIGEST_HEX_MAX];
 
 	if (check_size(from, blob, err) < 0 ||

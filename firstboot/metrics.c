@@ -112,6 +112,38 @@ static void put_reasons(FILE *out, const json_t *moments)
 	}
 }
 
+static const struct {
+	const char *name, *key, *help;
+} downloads[] = {
+	{ "larder_download_missing_blobs", "missing", "Blobs that were not here at the end." },
+	{ "larder_download_missing_bytes", "missing_bytes", "Their bytes." },
+	{ "larder_download_taken_blobs", "taken", "Blobs that the run took in." },
+	{ "larder_download_refused_blobs", "refused",
+	  "What was brought, and was not what was signed." },
+	{ "larder_download_fetched_bytes", "fetched",
+	  "Bytes from the network, as the downloader says." },
+};
+
+/* Of the moments that missed something. */
+static void put_downloads(FILE *out, const json_t *moments)
+{
+	const json_t *part, *download;
+	const char *moment;
+
+	for (size_t i = 0; i < COUNT_OF(downloads); i++) {
+		put_head(out, downloads[i].name, downloads[i].help);
+		json_object_foreach((json_t *)(uintptr_t)moments, moment, part)
+		{
+			download = json_object_get(part, "download");
+			if (download)
+				put_sample(out, downloads[i].name,
+					   &(struct label) { "moment", moment }, 1,
+					   (double)json_integer_value(json_object_get(
+						   download, downloads[i].key)));
+		}
+	}
+}
+
 /* --- devices and kernels -------------------------------------------------------------------------- */
 
 static double bound(const json_t *device)
@@ -189,6 +221,7 @@ char *metrics_text(const json_t *document)
 		   &(struct label) { "version", text_of(document, "agent") }, 1, 1);
 	put_numbers(out, moments);
 	put_reasons(out, moments);
+	put_downloads(out, moments);
 	put_devices(out, moments, "larder_device_bound", "1 when the device has a driver.",
 		    "driver", bound);
 	put_devices(out, moments, "larder_device_proven",

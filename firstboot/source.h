@@ -95,6 +95,9 @@ MUST_USE int source_tidy(const struct machine *machine, const struct source *sou
 			 const struct facts *facts, const struct stored_reach *records,
 			 struct stored_tidied *out_tidied, struct err *err);
 
+/* Asks for a table or a record, of which no chunks are known: as lack_get. */
+MUST_USE int source_get(struct source *source, const struct digest_size *id, struct err *err);
+
 /* Once something was taken: what was fetched lies in /var/lib/larder/blobs, also where nothing is stored, or what is stored
  * lost its tables. */
 void source_use_kept(struct source *source);

@@ -4,6 +4,7 @@ Each job is run under strace, which makes the 1st, 2nd, ... write, fsync, rename
 program there. Afterwards the old or the new state is there, whole; the next run finishes the job and leaves no
 litter. `make check` takes one fault at each place, in turn; LARDER_SWEEP=all takes every fault at each."""
 
+import hashlib
 import json
 import os
 import re
@@ -20,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
 import verifier  # noqa: E402
 from larder import BUILD, TRACED, Workshop, good  # noqa: E402
-from test_firstboot import installed, litter, make_root, only_files  # noqa: E402
+from test_firstboot import firstboot, installed, litter, make_root, only_files  # noqa: E402
+from test_net import BLOBS, INCOMING, configure, deliver, want  # noqa: E402
 
 CALLS = ("write", "pwrite64", "fsync", "fdatasync", "syncfs", "rename", "renameat", "renameat2",
          "mkdir", "mkdirat", "link", "linkat", "symlinkat", "unlinkat", "ftruncate", "copy_file_range")
@@ -170,6 +172,37 @@ class Stage(Job):
         assert not litter(root), litter(root)
 
 
+class TakeIn(Job):
+    """What a download brought is taken in, and installed; whatever breaks off, nothing of it has to be brought again."""
+
+    def prepare(self, folder):
+        root = make_root(folder / "root")
+        self.shop.embed(root)
+        configure(root, "sources=https://mirror.lan/larder")
+        (root / "usr/libexec/larder/larder-download").touch()
+        missing = [file["blob"]["digest"].split(":")[1] for file in self.shop.record()["files"]]
+        for name in missing:
+            (root / BLOBS / name).unlink()
+        assert firstboot(root)[1]["state"] == "pending"
+        deliver(root, self.shop.blobs())
+
+    def command(self, folder):
+        return [BUILD / "larder-firstboot", "run", "--net", "--sysroot", folder / "root"]
+
+    def check_whole(self, folder):
+        wanted = {"nic.ko": self.shop.files["vendor/nic.ko"], "nic.conf": self.shop.files["vendor/nic.conf"]}
+        found = {name: data for name, data in installed(folder / "root").items() if ".draft" not in name}
+        assert found.items() <= wanted.items()
+        for path in (folder / "root/var/lib/larder/blobs").glob("[0-9a-f]*"):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+    def check_done(self, folder):
+        root = folder / "root"
+        assert installed(root) == {"nic.ko": self.shop.files["vendor/nic.ko"],
+                                   "nic.conf": self.shop.files["vendor/nic.conf"]}
+        assert not litter(root) and not (root / INCOMING).exists() and want(root) is None
+
+
 class Copy(Job):
     """A cache with serial 2 goes to where one with serial 1 is."""
 
@@ -271,6 +304,6 @@ def shop(tmp_path):
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", [Bake, Stage, Copy, CopyToTar, CopyFromTar, CopyPart])
+@pytest.mark.parametrize("kind", [Bake, Stage, TakeIn, Copy, CopyToTar, CopyFromTar, CopyPart])
 def test_old_or_new_and_then_done(shop, tmp_path, kind):
     assert sweep(kind(shop), tmp_path) > 10
