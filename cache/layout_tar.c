@@ -167,6 +167,7 @@ struct scan {
 	struct layout *layout;
 	struct places *places;
 	uint64_t at, end; /* bytes */
+	bool on_device; /* what follows the tar's end is nobody's */
 	int next; /* the least part that may come now */
 };
 
@@ -259,9 +260,10 @@ static int take_part(struct scan *scan, const struct tar_entry *entry, struct er
 /* After the last file: two zero blocks, and the end. */
 static int check_end(const struct scan *scan, struct err *err)
 {
+	const uint64_t rest = TAR_END_BYTES - TAR_BLOCK_BYTES;
 	char block[TAR_BLOCK_BYTES];
 
-	if (scan->end - scan->at != TAR_END_BYTES - TAR_BLOCK_BYTES)
+	if (scan->on_device ? scan->end - scan->at < rest : scan->end - scan->at != rest)
 		return err_set(err, ERR_DAMAGED, "the tar does not end where it says");
 	if (read_at(scan->layout->blobs.dir, block, sizeof(block), scan->at, err) < 0)
 		return -1;
@@ -328,18 +330,15 @@ static int sort_places(struct places *places, struct err *err)
 	return 0;
 }
 
-int layout_open_tar(int fd, const char *path, struct layout *out_layout, struct err *err)
+static int open_tar(int fd, const char *path, struct scan *scan, struct layout *out_layout,
+		    struct err *err)
 {
 	AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
-	struct scan scan = { .layout = &layout };
-	struct stat status;
 
+	scan->layout = &layout;
 	layout.blobs = (struct blobs) { .kind = &tar_blobs, .dir = fd };
-	layout.blobs.state = scan.places = must_calloc(1, sizeof(*scan.places));
-	if (fstat(fd, &status) < 0)
-		return err_errno(err, "%s", path);
-	scan.end = (uint64_t)status.st_size;
-	if (scan_files(&scan, err) < 0 || sort_places(scan.places, err) < 0)
+	layout.blobs.state = scan->places = must_calloc(1, sizeof(*scan->places));
+	if (scan_files(scan, err) < 0 || sort_places(scan->places, err) < 0)
 		return err_wrap(err, "%s", path);
 	if (!layout.top)
 		return err_set(err, ERR_MISSING, "%s: no cache in this tar (no index.json)",
@@ -347,4 +346,39 @@ int layout_open_tar(int fd, const char *path, struct layout *out_layout, struct 
 	*out_layout = layout;
 	layout = (struct layout)LAYOUT_NONE;
 	return 0;
+}
+
+int layout_open_tar(int fd, const char *path, struct layout *out_layout, struct err *err)
+{
+	AUTO_CLOSE int owned = fd;
+	struct scan scan = { 0 };
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return err_errno(err, "%s", path);
+	scan.end = (uint64_t)status.st_size;
+	return open_tar(take_fd(&owned), path, &scan, out_layout, err);
+}
+
+int layout_open_device(int fd, const char *path, struct layout *out_layout, struct err *err)
+{
+	AUTO_CLOSE int owned = fd;
+	off_t end = lseek(fd, 0, SEEK_END);
+	struct scan scan = { .on_device = true };
+
+	if (end < 0)
+		return err_errno(err, "%s", path);
+	scan.end = (uint64_t)end;
+	return open_tar(take_fd(&owned), path, &scan, out_layout, err);
+}
+
+bool layout_tar_is_front(const char block[TAR_BLOCK_BYTES])
+{
+	struct tar_entry entry =
+		layout_tar_entry(LAYOUT_TAR_LAYOUT, NULL, strlen(LAYOUT_FILE_TEXT));
+	char front[TAR_BLOCK_BYTES];
+	struct err none = { 0 };
+
+	return tar_header(&entry, front, &none) == 0 &&
+	       memcmp(front, block, sizeof(front)) == 0;
 }

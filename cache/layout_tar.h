@@ -35,4 +35,10 @@ MUST_USE int layout_delta_parse(const char *data, size_t size, struct layout_del
 MUST_USE int layout_open_tar(int fd, const char *path, struct layout *out_layout,
 			     struct err *err);
 
+/* The same of a disk or a partition that begins with the tar: what follows its end is not looked at. */
+MUST_USE int layout_open_device(int fd, const char *path, struct layout *out_layout,
+				struct err *err);
+/* Are these the first bytes of a tar as larder writes it? */
+bool layout_tar_is_front(const char block[TAR_BLOCK_BYTES]);
+
 #endif

@@ -97,21 +97,39 @@ static int not_proven(struct err *err)
 	return -1;
 }
 
+static int prove(struct cache *cache, const struct trust *trust, uint64_t floor,
+		 struct err *err)
+{
+	if (prove_envelope(cache, trust, err) < 0)
+		return not_proven(err);
+	return check_serial(cache, floor, err);
+}
+
 int cache_open_layout(struct layout *layout, const char *path, const struct trust *trust,
 		      uint64_t floor, struct cache *out_cache, struct err *err)
 {
 	AUTO_CACHE struct cache cache = { .layout = *layout };
 
 	*layout = (struct layout)LAYOUT_NONE;
-	if (prove_envelope(&cache, trust, err) < 0) {
-		not_proven(err);
-		return err_wrap(err, "%s", path);
-	}
-	if (check_serial(&cache, floor, err) < 0)
+	if (prove(&cache, trust, floor, err) < 0)
 		return err_wrap(err, "%s", path);
 	*out_cache = cache;
 	cache = (struct cache) { .layout = LAYOUT_NONE };
 	return 0;
+}
+
+int cache_open_within(const struct layout *layout, const struct trust *trust, uint64_t floor,
+		      struct cache *out_cache, struct err *err)
+{
+	struct cache cache = { .layout = *layout };
+	int code = prove(&cache, trust, floor, err);
+
+	cache.layout = (struct layout)LAYOUT_NONE;
+	if (code < 0)
+		cache_close(&cache);
+	else
+		*out_cache = cache;
+	return code;
 }
 
 int cache_open_envelope(const char *data, size_t size, const struct trust *trust,

@@ -35,6 +35,10 @@ MUST_USE int cache_open_layout(struct layout *layout, const char *path,
 			       const struct trust *trust, uint64_t floor,
 			       struct cache *out_cache, struct err *err);
 
+/* The same in a layout that stays the caller's: the cache has none. */
+MUST_USE int cache_open_within(const struct layout *layout, const struct trust *trust,
+			       uint64_t floor, struct cache *out_cache, struct err *err);
+
 /* The same of an envelope that was kept apart from its cache: data, judged by trust, which is proven already.
  * blobs, where its tables and records lie, is taken. */
 MUST_USE int cache_open_envelope(const char *data, size_t size, const struct trust *trust,

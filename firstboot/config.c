@@ -123,6 +123,25 @@ static int set_dependents(struct config *config, const char *value, const char *
 	return err_set(err, ERR_INVALID, "expected warn, refuse or rebuild");
 }
 
+static int set_volumes(struct config *config, const char *value, const char *where,
+		       struct err *err)
+{
+	static const char *const words[] = {
+		[CONFIG_VOLUMES_NO] = "no",
+		[CONFIG_VOLUMES_TAR] = "tar",
+		[CONFIG_VOLUMES_MOUNT] = "mount",
+	};
+
+	(void)where;
+	for (size_t i = 0; i < COUNT_OF(words); i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		config->volumes = (enum config_volumes)i;
+		return 0;
+	}
+	return err_set(err, ERR_INVALID, "expected no, tar or mount");
+}
+
 /* node_exporter reads nothing but files of this name's end. */
 static int set_metrics(struct config *config, const char *value, const char *where,
 		       struct err *err)
@@ -169,11 +188,24 @@ static int set_on_refused(struct config *config, const char *value, const char *
 	return set_word(&config->repair, value, "download", "fail", err);
 }
 
+static bool is_file(const char *source)
+{
+	return strncmp(source, CONFIG_FILE_SOURCE, strlen(CONFIG_FILE_SOURCE)) == 0;
+}
+
+static bool path_is_good(const char *path)
+{
+	return path[0] == '/' && strspn(path, SAFE_BYTES ":/") == strlen(path) &&
+	       !strstr(path, "/../") && path[strlen(path) - 1] != '/';
+}
+
 /* What the URL leads to is judged by the downloader; no secret is repeated here. */
 static bool source_is_good(const char *url)
 {
 	static const char *const schemes[] = { "https://", "http://", "oci://" };
 
+	if (is_file(url))
+		return path_is_good(url + strlen(CONFIG_FILE_SOURCE));
 	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
 		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
 			return name_is_plain_url(url) && url[strlen(schemes[i])] != '\0';
@@ -189,8 +221,10 @@ size_t config_sources(const struct config *config, char text[CONFIG_SOURCES_MAX]
 
 	memcpy(text, config->sources, CONFIG_SOURCES_MAX);
 	for (char *word = strsep(&rest, ","); word && *word && count < CONFIG_MAX_SOURCES;
-	     word = strsep(&rest, ","))
-		out_source[count++] = word;
+	     word = strsep(&rest, ",")) {
+		if (!is_file(word))
+			out_source[count++] = word;
+	}
 	return count;
 }
 
@@ -208,8 +242,8 @@ static int set_sources(struct config *config, const char *value, const char *whe
 	for (char *word = strsep(&rest, ","); word && *value; word = strsep(&rest, ",")) {
 		if (!source_is_good(word))
 			return err_set(err, ERR_INVALID,
-				       "expected https://, http:// or oci:// URLs, commas "
-				       "between them");
+				       "expected https://, http:// or oci:// URLs, or "
+				       "file:/PATH of a folder or a tar, commas between them");
 		if (++count > CONFIG_MAX_SOURCES)
 			return err_set(err, ERR_INVALID, "more than %d", CONFIG_MAX_SOURCES);
 	}
@@ -286,6 +320,7 @@ static const struct {
 	{ "dependents", set_dependents },
 	{ "download", set_download },
 	{ "sources", set_sources },
+	{ "volumes", set_volumes },
 	{ "on_refused", set_on_refused },
 	{ "newer", set_newer },
 	{ "net_budget_s", set_net_budget },
@@ -304,6 +339,7 @@ struct config config_defaults(void)
 				 .early_budget_s = 100,
 				 .budget_s = 840,
 				 .reload = true,
+				 .volumes = CONFIG_VOLUMES_TAR,
 				 .download = true,
 				 .newer = true,
 				 .net_budget_s = 600,

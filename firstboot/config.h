@@ -14,6 +14,7 @@
 #define CONFIG_PATH_MAX 256
 #define CONFIG_URL_MAX 512
 #define CONFIG_SOURCES_MAX 4096 /* all of them in one line */
+#define CONFIG_FILE_SOURCE "file:"
 #define CONFIG_MAX_SOURCES 16
 #define CONFIG_MAX_NET_BUDGET_S 86400
 #define CONFIG_MAX_KEEP 16
@@ -23,6 +24,13 @@ enum config_dependents {
 	CONFIG_DEPENDENTS_WARN,
 	CONFIG_DEPENDENTS_REFUSE, /* the bundle is not installed */
 	CONFIG_DEPENDENTS_REBUILD, /* by dkms, where it knows them */
+};
+
+/* What is read of a volume that holds a cache (volume.h). */
+enum config_volumes {
+	CONFIG_VOLUMES_NO,
+	CONFIG_VOLUMES_TAR, /* our tar, where it lies; nothing is mounted */
+	CONFIG_VOLUMES_MOUNT, /* and a file system of our label */
 };
 
 struct config {
@@ -36,10 +44,10 @@ struct config {
 		[CONFIG_PATH_MAX]; /* where a scraper looks, absolute; "": the usual place */
 	bool reload; /* may a driver in use be replaced without a reboot, where that is safe? */
 	enum config_dependents dependents;
+	enum config_volumes volumes;
 	bool download; /* may what is missing be fetched? */
-	char sources
-		[CONFIG_SOURCES_MAX]; /* URLs, commas between them: asked before those of the
-					   * statement; "": none */
+	char sources[CONFIG_SOURCES_MAX]; /* URLs, and file: paths, commas between them: asked
+					   * before those of the statement; "": none */
 	bool repair; /* is what was refused fetched anew? Else it ends the run */
 	bool newer; /* may a newer statement be looked for where this one has no bundle? */
 	uint64_t net_budget_s; /* of one round of fetching */

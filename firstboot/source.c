@@ -20,6 +20,7 @@ void source_close(struct source *source)
 	layout_close(&source->carried);
 	layout_close(&source->offered);
 	stored_reach_free(&source->offer_reach);
+	further_close(&source->further);
 	*source = (struct source)SOURCE_NONE;
 }
 
@@ -335,8 +336,10 @@ static void take_places(struct source *source, struct candidate *candidate)
 	candidate[CARRIED].cache.layout = (struct layout)LAYOUT_NONE;
 	source->offered = candidate[OFFERED].cache.layout;
 	candidate[OFFERED].cache.layout = (struct layout)LAYOUT_NONE;
-	if (source->lack && source->lack->notes_only)
+	if (source->lack && source->lack->notes_only) {
+		source->offered.blobs.next = source->carried.blobs.next;
 		source->carried.blobs.next = &source->offered.blobs;
+	}
 	source->cache.layout = candidate[STORED].cache.layout;
 	candidate[STORED].cache.layout = (struct layout)LAYOUT_NONE;
 	source->cache.layout.blobs.next = &source->carried.blobs;
@@ -401,6 +404,35 @@ static int choose(struct source *source, struct candidate *candidate, const stru
 	return 0;
 }
 
+/* What a further place has newer stands for what is carried, whose blobs stay where they are. */
+static void look_further(struct source *source, const struct facts *facts,
+			 const struct trust *known, struct candidate *candidate)
+{
+	struct candidate *carried = &candidate[CARRIED];
+	struct blobs all = candidate[STORED].cache.layout.blobs;
+	struct further_wish wish = {
+		.facts = facts, .trust = known, .blobs = &all, .least = source->serial.floor
+	};
+	struct cache newest;
+
+	for (size_t i = 0; i < CANDIDATES; i++) {
+		if (serial_of(&candidate[i]) >= wish.least)
+			wish.least = serial_of(&candidate[i]) + 1;
+	}
+
+	all.next = &carried->cache.layout.blobs;
+	carried->cache.layout.blobs.next = further_blobs(&source->further);
+	if (further_newest(&source->further, &wish, &newest)) {
+		newest.layout = carried->cache.layout;
+		carried->cache.layout = (struct layout)LAYOUT_NONE;
+		cache_close(&carried->cache);
+		*carried = (struct candidate) { .cache = newest };
+		source->serial.carried = newest.statement.serial;
+	}
+	if (source->further.note[0] && !source->note[0])
+		snprintf(source->note, sizeof(source->note), "%s", source->further.note);
+}
+
 static int read_rules(const struct machine *machine, struct source *source,
 		      struct trust *out_known, struct err *err)
 {
@@ -434,6 +466,7 @@ static int open_all(const struct facts *facts, struct source *source,
 		return -1;
 	/* One that is not proven any more is as none; the next one that is brought takes its place. */
 	(void)!look_at_offered(machine, source, &known, &candidate[OFFERED]);
+	look_further(source, facts, &known, candidate);
 	return choose(source, candidate, facts, err);
 }
 

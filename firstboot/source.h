@@ -8,6 +8,9 @@
  * are to be trusted longer. So an older signed cache that is put into an image later is not obeyed; its
  * blobs still serve, for a blob serves every statement that names it.
  *
+ * A further place (further.h) that has a newer statement than both, and all that this machine needs of it, stands for what is
+ * carried; its blobs serve in any case, after all others.
+ *
  * A carried cache that is untrusted or damaged ends the run whatever is stored: what is refused is said
  * first, and never as if it were missing; only where the owner says on_refused=download another candidate may
  * go on, and it is said all the same. One that is missing, or older than the floor, is no refusal: a
@@ -19,10 +22,11 @@
 #include "cache/open.h"
 #include "cache/plan.h"
 #include "firstboot/lack.h"
+#include "firstboot/further.h"
 #include "firstboot/machine.h"
 #include "firstboot/stored.h"
 
-/* Of each candidate whose signatures fit; 0: there is none. */
+/* Of each candidate whose signatures fit; 0: there is none. carried: also of what stands for it. */
 struct source_serials {
 	uint64_t carried, stored, offered, floor;
 };
@@ -36,9 +40,10 @@ struct source {
 	bool repair; /* what is refused counts as missing */
 	struct layout
 		offered; /* taken: looked at in place of what was kept; LAYOUT_NONE: that */
+	struct further further; /* opened by whoever wants them looked at */
 
 	struct cache cache; /* blobs: /var/lib/larder/blobs, then what is carried */
-	struct layout carried;
+	struct layout carried; /* its blobs lead to those of the further places */
 	const struct blobs *
 		origin; /* borrowed: where the top in use lies, of a candidate that is not stored */
 	bool is_offered; /* the statement in use is the offered one */
