@@ -80,6 +80,12 @@ static void test_set_policies(void **state)
 		{ "reload", "never", 0 },	{ "reload", "always", -1 },
 		{ "dependents", "warn", 0 },	{ "dependents", "refuse", 0 },
 		{ "dependents", "rebuild", 0 }, { "dependents", "", -1 },
+		{ "volumes", "no", 0 },		{ "volumes", "tar", 0 },
+		{ "volumes", "mount", 0 },	{ "volumes", "yes", -1 },
+		{ "sources", "file:/a", 0 },	{ "sources", "file:/a/b.tar,file:/c", 0 },
+		{ "sources", "", -1 },		{ "sources", "file:a", -1 },
+		{ "sources", "file:/a,", -1 },	{ "sources", "file:/a/", -1 },
+		{ "sources", "/a", -1 },	{ "sources", "file:/a/../b", -1 },
 	};
 
 	(void)state;

@@ -100,6 +100,47 @@ static void test_good(void **state)
 	free(tar.data);
 }
 
+static int open_device(const struct writer *tar, size_t size, struct layout *out,
+		       struct err *err)
+{
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	check_good(fs_write_all(fd, tar->data, size, err), err, "write");
+	return layout_open_device(fd, "disk", out, err);
+}
+
+/* A disk is longer than the tar at its front; a shorter one is cut, and one whose tar has no end is none. */
+static void test_device(void **state)
+{
+	struct writer tar = { 0 };
+	struct err err = { 0 };
+	size_t end;
+
+	(void)state;
+	add_part(&tar, LAYOUT_TAR_LAYOUT, LAYOUT_FILE_TEXT);
+	assert_true(layout_tar_is_front(tar.data));
+	assert_false(layout_tar_is_front(tar.data + TAR_BLOCK_BYTES));
+	add_part(&tar, LAYOUT_TAR_TOP, TOP);
+	add_end(&tar);
+	end = tar.size;
+	add_part(&tar, LAYOUT_TAR_BLOB, "what an older and longer tar left");
+	for (size_t size = 0; size <= tar.size; size += TAR_BLOCK_BYTES / 2) {
+		AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+		CHECK((open_device(&tar, size, &layout, &err) == 0) == (size >= end),
+		      "a disk of %zu", size);
+	}
+	tar.data[end - 1] = 1;
+	for (size_t size = end; size <= tar.size; size += TAR_BLOCK_BYTES) {
+		AUTO_LAYOUT struct layout layout = LAYOUT_NONE;
+
+		check_err(open_device(&tar, size, &layout, &err), &err, ERR_DAMAGED,
+			  "does not end", "end");
+	}
+	free(tar.data);
+}
+
 /* Whatever is changed in a header, or cut off, or put behind the end: refused, at every byte. */
 static void test_every_byte(void **state)
 {
@@ -233,7 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_order),	cmocka_unit_test(test_strangers),
-		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_headers), cmocka_unit_test(test_device),
 	};
 
 	return cmocka_run_group_tests_name("layout_tar", tests, NULL, NULL);

@@ -74,6 +74,41 @@ def test_hit_in_the_tiny_guest(made, tmp_path):
     assert "e1000e" in result.drivers.values() and result.pinged
 
 
+def volume(cache, place):
+    """A disk that begins with the cache's tar; old bytes follow it."""
+    tar = place.with_suffix(".tar")
+    story.larder("copy", cache, tar)
+    place.write_bytes(tar.read_bytes() + b"\xa5" * ((1 << 20) - tar.stat().st_size % 512))
+    return place
+
+
+def test_miss_in_the_image_and_hit_on_a_second_disk(made, tmp_path):
+    """The image has the statement and no blobs of the driver; a disk that is only attached has them."""
+    _, cache, _, trust = made
+    root = tiny_root(tmp_path, cache, trust)
+    story.largest_blob(root / "usr/lib/larder/cache").unlink()
+    missed = guest.boot_tiny(root, wait=1, log=tmp_path / "missed.console")
+    assert missed.code["test"] == 14 and moment(missed, "early")["reason"] == "not_carried", missed.console
+    result = guest.boot_tiny(root, disks=[volume(cache, tmp_path / "disk")])
+    assert result.code["test"] == 0, result.console
+    assert "e1000e" in result.drivers.values() and result.pinged
+
+
+def test_a_second_disk_that_nobody_trusts(made, tmp_path):
+    """A newer cache by another key on a disk: said, and the image's own serves as without the disk."""
+    folder, cache, _, trust = made
+    root = tiny_root(tmp_path, cache, trust)
+    other, _ = story.make_trust(tmp_path, "other")
+    foreign = story.bake(folder / "debian-nic.json", folder / "site.json", tmp_path / "foreign",
+                         "--key", other, "--serial", "99")
+    result = guest.boot_tiny(root, disks=[volume(foreign, tmp_path / "disk")])
+    assert result.code["test"] == 0, result.console
+    assert "e1000e" in result.drivers.values() and result.pinged
+    early = moment(result, "early")
+    assert "volume vda" in str(early["timeline"]), early
+    assert result.report["status"]["statement"]["serial"] == 1
+
+
 def test_one_byte_of_a_blob_flipped(made, tmp_path):
     """Refused before anything is installed."""
     _, cache, _, trust = made
