@@ -5,13 +5,14 @@
 
 #include "bake/inlet.h"
 #include "bake/intake.h"
+#include "bake/package.h"
 #include "bake/place.h"
 #include "bake/prefetch.h"
 #include "bake/sink.h"
 #include "cache/layout_tar.h"
 #include "cache/layout_word.h"
 
-enum target { TARGET_FOLDER, TARGET_TAR, TARGET_REGISTRY };
+enum target { TARGET_FOLDER, TARGET_TAR, TARGET_DEB, TARGET_RPM, TARGET_REGISTRY };
 
 struct job {
 	const struct copy_inputs *inputs;
@@ -35,6 +36,10 @@ static enum target target_of(const char *word)
 {
 	if (place_is_registry(word))
 		return TARGET_REGISTRY;
+	if (ends_with(word, ".deb"))
+		return TARGET_DEB;
+	if (ends_with(word, ".rpm"))
+		return TARGET_RPM;
 	return strcmp(word, "-") == 0 || ends_with(word, ".tar") ? TARGET_TAR : TARGET_FOLDER;
 }
 
@@ -86,7 +91,7 @@ static int check_target(const struct job *job, struct err *err)
 	    (!exists && !names_a_file(to)))
 		return 0;
 	return err_set(err, ERR_USAGE,
-		       "%s: expected a folder, a name that ends in .tar, '-' or "
+		       "%s: expected a folder, a name that ends in .tar, .deb or .rpm, '-' or "
 		       "oci://HOST[:PORT]/NAME[:TAG]",
 		       to);
 }
@@ -307,6 +312,12 @@ static int into_tar(struct job *job, struct err *err)
 	return 0;
 }
 
+static int into_package(struct job *job, enum package_kind kind, struct err *err)
+{
+	return package_write(kind, job->inputs->to, &job->plan, &job->progress,
+			     &job->result.counts, err);
+}
+
 /* The repository that the blobs come from, if it is another of the same registry. */
 static const char *mount_from(const struct job *job, const struct reference *to)
 {
@@ -342,6 +353,10 @@ static int put(struct job *job, struct err *err)
 		return into_folder(job, err);
 	case TARGET_TAR:
 		return into_tar(job, err);
+	case TARGET_DEB:
+		return into_package(job, PACKAGE_DEB, err);
+	case TARGET_RPM:
+		return into_package(job, PACKAGE_RPM, err);
 	case TARGET_REGISTRY:
 		return into_registry(job, err);
 	}

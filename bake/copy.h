@@ -1,4 +1,4 @@
-/* copy.h - a cache brought from one place to another: folder, tar, parts, delta, registry. */
+/* copy.h - a cache brought from one place to another: folder, tar, parts, delta, package, registry. */
 #ifndef LARDER_COPY_H
 #define LARDER_COPY_H
 

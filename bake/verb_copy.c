@@ -135,14 +135,18 @@ const struct cli_verb verb_copy = {
 	.operands = "SRC DST",
 	.least = 2,
 	.most = 2,
-	.summary = "bring a cache, or a slice of it, to a folder, a tar or a registry",
+	.summary =
+		"bring a cache, or a slice of it, to a folder, a tar, a package or a registry",
 	.details =
 		"SRC is a folder, a tar, oci://HOST[:PORT]/NAME[:TAG], https://HOST/PATH (the "
 		"folder "
 		"of a cache on a web server), '-' (a tar on standard input) or X.tar.sha256 "
 		"(the list of the parts of a tar that was cut). DST "
 		"that begins with oci:// is a registry; '-' (standard output), or a name that "
-		"ends in .tar, is a tar; anything else is a folder. Every byte is hashed on "
+		"ends in .tar, is a tar; a name that ends in .deb or .rpm (rpmbuild is needed) "
+		"is "
+		"a package that puts the tar into /usr/lib/larder/packages; anything else is a "
+		"folder. Every byte is hashed on "
 		"its way. The signed statement and its tables stay whole; bundles that are "
 		"not selected, or not in SRC, are left out. DST offers what it did before, or "
 		"the new. A delta (--since) is taken into the folder that holds what it "

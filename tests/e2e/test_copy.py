@@ -200,7 +200,7 @@ def test_trust_and_serial(family, tmp_path):
     (["-", "{t}/b.tar"], "is read once"),
     (["{t}/x.tar.sha256", "{t}/b.tar"], "is read once"),
     (["{c}", "{c}"], "are the same"),
-    (["{c}", "{t}/a.tgz"], "a.tgz: expected a folder, a name that ends in .tar, '-' or oci://"),
+    (["{c}", "{t}/a.tgz"], "a.tgz: expected a folder, a name that ends in .tar, .deb or .rpm, '-' or oci://"),
     (["{c}", "{t}/a.tar.zst"], "expected a folder, a name that ends in .tar"),
     (["{c}", "{m}"], "nics.json: expected a folder, a name that ends in .tar"),
     (["{c}", "oci://127.0.0.1:1/x@sha256:" + "0" * 64], "give a tag"),
