@@ -12,8 +12,8 @@
 
 const char package_summary[] = "signed cache of drivers for this site's machines";
 const char package_text[] =
-	"Driver bundles that larder-firstboot installs from, on the machines whose trust root\n"
-	"proves the statement in it. Nothing is installed by this package itself.";
+	"Driver bundles that larder-firstboot installs from, where the trust root of\n"
+	"the machine proves them. This package installs none of them itself.";
 
 /* A restart of larder-firstboot.service would stop whatever requires larder-ready.target. */
 const char package_script[] =
