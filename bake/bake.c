@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bake/baked.h"
+#include "bake/near.h"
 #include "bake/offer.h"
 #include "cache/base/process.h"
 
@@ -280,44 +281,122 @@ static bool is_there(const char *cache)
 	return access(index, F_OK) == 0;
 }
 
-static int bake_bundle(struct oven *oven, const struct bundle_inputs *inputs,
-		       const struct manifest_bundle *from, struct err *err)
-{
-	struct baked_list *list = &oven->bundles;
-	const struct baked_guard guard = { .may_write = may_write, .context = oven };
-	struct baked *baked;
+/* The bundles of one manifest on their way; those of the list from first on are its, in its order. */
+struct batch {
+	struct oven *oven;
+	struct bundle_inputs inputs;
+	size_t first;
+	const struct manifest_bundle **near; /* of near_bundles */
+};
 
-	list->item = must_realloc(list->item, list->count + 1, sizeof(*list->item));
-	baked = &list->item[list->count++];
-	*baked = (struct baked) { .selected = offer_selected(oven->inputs->select,
-							     inputs->manifest, from) };
-	if (baked_make(&oven->memos, inputs, from, &guard, oven->inputs->log, baked, err) < 0)
+static struct baked *baked_of(const struct batch *batch, const struct manifest_bundle *from)
+{
+	size_t i = (size_t)(from - batch->inputs.manifest->bundles);
+
+	return &batch->oven->bundles.item[batch->first + i];
+}
+
+struct packing {
+	const struct batch *batch;
+	const struct manifest_bundle *near; /* or NULL */
+};
+
+static int may_write_for(void *context, struct err *err)
+{
+	const struct packing *packing = context;
+
+	return may_write(packing->batch->oven, err);
+}
+
+/* The near bundle is there if it is carried; else it may have been described by its note. */
+static int may_pack(void *context, struct err *err)
+{
+	const struct packing *packing = context;
+	const struct batch *batch = packing->batch;
+	const struct baked_guard guard = { .may_write = may_write_for, .context = context };
+	struct baked whole = { .selected = true };
+	int code;
+
+	if (may_write(batch->oven, err) < 0)
 		return -1;
-	offer_add(&oven->offer, inputs->manifest, from, &baked->memo.record,
+	if (!packing->near || baked_of(batch, packing->near)->selected)
+		return 0;
+	code = baked_make(&batch->oven->memos, &batch->inputs, packing->near, &guard,
+			  batch->oven->inputs->log, &whole, err);
+	memo_free(&whole.memo);
+	return code;
+}
+
+static int bake_bundle(const struct batch *batch, const struct manifest_bundle *from,
+		       struct err *err)
+{
+	struct oven *oven = batch->oven;
+	struct packing packing = { batch, batch->near[from - batch->inputs.manifest->bundles] };
+	const struct baked_guard guard = { .may_write = may_pack, .context = &packing };
+	struct bundle_inputs inputs = batch->inputs;
+	struct baked *baked = baked_of(batch, from);
+
+	if (packing.near)
+		inputs.near = &baked_of(batch, packing.near)->memo.record;
+	baked->selected = offer_selected(oven->inputs->select, inputs.manifest, from);
+	if (baked_make(&oven->memos, &inputs, from, &guard, oven->inputs->log, baked, err) < 0)
+		return -1;
+	offer_add(&oven->offer, inputs.manifest, from, &baked->memo.record,
 		  memo_bytes(&baked->memo));
 	return 0;
+}
+
+/* First those that others are made like. */
+static int bake_bundles(const struct batch *batch, struct err *err)
+{
+	const struct manifest *manifest = batch->inputs.manifest;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < manifest->bundle_count; i++) {
+			const struct manifest_bundle *from = &manifest->bundles[i];
+
+			if ((batch->near[i] != NULL) == pass &&
+			    bake_bundle(batch, from, err) < 0)
+				return err_wrap(err, "%s", manifest->path);
+		}
+	}
+	return 0;
+}
+
+static const struct manifest_bundle **find_near(const struct oven *oven,
+						const struct manifest *manifest)
+{
+	if (oven->inputs->no_patch)
+		return must_calloc(manifest->bundle_count,
+				   sizeof(const struct manifest_bundle *));
+	return near_bundles(manifest);
 }
 
 static int bake_manifest(struct oven *oven, const struct manifest *manifest, struct err *err)
 {
 	AUTO_LOCK struct lock lock = { 0 };
-	struct bundle_inputs inputs = { .manifest = manifest,
-					.lock = &lock,
-					.store = oven->inputs->store,
-					.layout = &oven->layout,
-					.harvest = &oven->harvest,
-					.level = oven->inputs->level };
+	AUTO_FREE const struct manifest_bundle **near = find_near(oven, manifest);
+	struct baked_list *list = &oven->bundles;
+	struct batch batch = { .oven = oven,
+			       .inputs = { .manifest = manifest,
+					   .lock = &lock,
+					   .store = oven->inputs->store,
+					   .layout = &oven->layout,
+					   .harvest = &oven->harvest,
+					   .level = oven->inputs->level },
+			       .first = list->count,
+			       .near = near };
 
 	if (lock_load(manifest->path, &lock, err) < 0)
 		return -1;
 	if (manifest->licence_accept &&
 	    site_check_licence(oven->inputs->site, manifest->licence_id, err) < 0)
 		return err_wrap(err, "%s", manifest->path);
-	for (size_t i = 0; i < manifest->bundle_count; i++) {
-		if (bake_bundle(oven, &inputs, &manifest->bundles[i], err) < 0)
-			return err_wrap(err, "%s", manifest->path);
-	}
-	return 0;
+	list->item = must_realloc(list->item, list->count + manifest->bundle_count,
+				  sizeof(*list->item));
+	for (size_t i = 0; i < manifest->bundle_count; i++)
+		list->item[list->count++] = (struct baked) { .selected = false };
+	return bake_bundles(&batch, err);
 }
 
 static bool any_selected(const struct bake_inputs *inputs)

@@ -24,6 +24,7 @@ struct bake_inputs {
 	struct json_strings sources, withdrawn;
 	const struct select *select; /* what the cache carries; NULL: all */
 	int level;
+	bool no_patch; /* no file is a patch of another */
 	struct log *log;
 };
 

@@ -17,7 +17,8 @@ struct baked_list {
 };
 void baked_list_free(struct baked_list *list);
 
-/* Asked before anything is written; an error ends it. */
+/* Asked before a bundle is packed; an error ends it. Afterwards the cache may be written, and holds the bundle that this one
+ * is made like. */
 struct baked_guard {
 	int (*may_write)(void *context, struct err *err);
 	void *context;

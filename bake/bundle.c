@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "bake/gather.h"
+#include "bake/near.h"
 #include "bake/pack.h"
+#include "bake/pack_patch.h"
+#include "cache/blob.h"
 #include "cache/name.h"
 
 const char *bundle_keep(struct bundle *bundle, char *text)
@@ -56,6 +59,39 @@ static int pack_files(struct gather *gather, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+/* Packages stay untouched, and what is packed within has nothing in common with anything. */
+static int patch_with(const struct gather *gather, const struct near *near, struct err *err)
+{
+	const struct bundle_inputs *inputs = gather->inputs;
+	struct record *record = &gather->bundle->record;
+
+	for (size_t i = 0; i < record->file_count; i++) {
+		struct record_file *file = &record->file[i];
+		const struct record_file *found = near_find(near, file);
+
+		if (found && !is_package(file->path) &&
+		    pack_patch(inputs->layout, found, inputs->level, file, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int patch_files(const struct gather *gather, struct err *err)
+{
+	const struct bundle_inputs *inputs = gather->inputs;
+	AUTO_RECORD struct record record = { 0 };
+	AUTO_NEAR struct near near = { 0 };
+	AUTO_FREE char *text = NULL;
+
+	if (!inputs->near)
+		return 0;
+	if (blob_read(&inputs->layout->blobs, inputs->near, RECORD_MAX_BYTES, &text, err) < 0 ||
+	    record_parse(text, inputs->near->size, &record, err) < 0)
+		return -1;
+	near = near_of(&record);
+	return patch_with(gather, &near, err);
 }
 
 static int glob_fits_nothing(const struct record *record, const char *glob, struct err *err)
@@ -153,7 +189,7 @@ int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle
 	bundle.record.licence = inputs->manifest->licence_id;
 	settle_expect(from->expect, &bundle.record.expect);
 	if (gather_files(&gather, err) < 0 || pack_files(&gather, err) < 0 ||
-	    settle_steps(&gather, err) < 0)
+	    patch_files(&gather, err) < 0 || settle_steps(&gather, err) < 0)
 		return err_wrap(err, "%s %s (%s)", inputs->manifest->name, from->version,
 				from->id);
 	*out = bundle;

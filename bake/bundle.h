@@ -16,6 +16,8 @@ struct bundle_inputs {
 	const struct layout *layout;
 	struct harvest *harvest; /* of this run */
 	int level; /* of zstd */
+	const struct digest_size
+		*near; /* the record of the bundle that it is made like; NULL: of none */
 };
 
 /* A record that owns its strings. */
@@ -31,7 +33,7 @@ void bundle_free(struct bundle *bundle);
 /* The bundle owns text from here on, and lends it. */
 const char *bundle_keep(struct bundle *bundle, char *text);
 
-/* Errors begin with the bundle's id and name the take or step. Nothing but blobs is written. */
+/* The record of inputs->near, and all blobs of it, are in the layout. Errors begin with the bundle's id and name the take or step. Nothing but blobs is written. */
 MUST_USE int bundle_make(const struct bundle_inputs *inputs, const struct manifest_bundle *from,
 			 struct bundle *out, struct err *err);
 

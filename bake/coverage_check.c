@@ -87,10 +87,10 @@ static int unpack(const struct place *place, const struct record *record, const 
 {
 	AUTO(blob_scratch_free) struct blob_scratch scratch = { 0 };
 	const struct record_file *file = record_find(record, path);
-	AUTO_BLOB struct blob blob = BLOB_NONE;
+	AUTO_BLOB struct blob blob = BLOB_NONE, base = BLOB_NONE;
 
-	if (blobs_open(&place->cache.layout.blobs, &file->blob, &blob, err) < 0 ||
-	    blob_unpack(&scratch, &blob, file, fd, err) < 0)
+	if (blob_open(&place->cache.layout.blobs, file, &blob, &base, err) < 0 ||
+	    blob_unpack(&scratch, &blob, &base, file, fd, err) < 0)
 		return err_wrap(err, "%s", path);
 	return 0;
 }

@@ -10,7 +10,8 @@
 #include "cache/codec.h"
 
 #define NOTE_FORMAT "larder.bundle.v1"
-#define NOTE_MAX_BYTES (UINT32_C(8) << 20) /* RECORD_MAX_FILES lines of at most 77 bytes */
+#define MAX_BLOBS (2 * RECORD_MAX_FILES) /* of files, and of their bases */
+#define NOTE_MAX_BYTES (UINT32_C(16) << 20) /* so many lines of at most 77 bytes */
 #define NUMBER_MAX_BYTES 20
 
 void memo_free(struct memo *memo)
@@ -158,6 +159,8 @@ int memo_key(const struct memos *memos, const struct bundle_inputs *inputs,
 	digest_stream_add(stream, memos->packer.byte, DIGEST_BYTES);
 	add_text(stream, flat);
 	add_text(stream, inputs->manifest->licence_id);
+	if (inputs->near)
+		add_content(stream, inputs->near);
 	if (add_takes(stream, inputs->lock, from, err) < 0)
 		return -1;
 	digest_stream_end(stream, out_key);
@@ -217,7 +220,7 @@ static bool parse_head(struct span *note, struct memo *out, uint64_t *out_count)
 
 	return span_is(&format, NOTE_FORMAT) && take_word(&record, "record ") &&
 	       take_content(&record, RECORD_MAX_BYTES, &out->record) &&
-	       take_word(&count, "blobs ") && take_number(&count, RECORD_MAX_FILES, out_count);
+	       take_word(&count, "blobs ") && take_number(&count, MAX_BLOBS, out_count);
 }
 
 static bool parse_note(const char *data, size_t size, struct memo *out)

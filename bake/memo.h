@@ -31,8 +31,8 @@ void memo_free(struct memo *memo);
 /* Bytes of its blobs, each once. */
 uint64_t memo_bytes(const struct memo *memo);
 
-/* Over all that the record depends on: the packer, the flat bundle, the licence, and the digest of each file
- * and package that is taken. ERR_MISSING: a package is not in the lock. */
+/* Over all that the record depends on: the packer, the flat bundle, the licence, the record of the bundle
+ * that it is made like, and the digest of each file and package that is taken. ERR_MISSING: a package is not in the lock. */
 MUST_USE int memo_key(const struct memos *memos, const struct bundle_inputs *inputs,
 		      const struct manifest_bundle *from, struct digest *out_key,
 		      struct err *err);

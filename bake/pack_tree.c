@@ -4,11 +4,11 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "bake/blob_draft.h"
 #include "cache/codec.h"
 #include "cache/tree.h"
 
 #define THREADS 2 /* frames packed at the same time; no result depends on it */
-#define DRAFT_NAME "tree"
 
 /* A part of the tar, and what it is packed to. */
 struct frame {
@@ -22,10 +22,7 @@ struct frame {
 struct packing {
 	struct frame frame[THREADS];
 	size_t current; /* being filled */
-	struct fs_draft draft;
-	struct digest_stream *whole, *chunk; /* owned */
-	uint64_t in_chunk; /* bytes */
-	size_t chunk_room;
+	struct blob_draft draft;
 	struct tree *check; /* owned; what a verifier would refuse is never packed */
 	struct record_file *file;
 };
@@ -37,9 +34,7 @@ static void packing_free(struct packing *packing)
 		free(packing->frame[i].packed);
 		codec_packer_free(&packing->frame[i].packer);
 	}
-	fs_draft_discard(&packing->draft);
-	digest_stream_free(&packing->whole);
-	digest_stream_free(&packing->chunk);
+	blob_draft_free(&packing->draft);
 	tree_free(&packing->check);
 }
 
@@ -51,39 +46,8 @@ static int packing_open(struct packing *packing, const struct layout *layout, in
 		packing->frame[i].packed = must_calloc(1, codec_frame_room());
 		packing->frame[i].packer = codec_packer_new(level);
 	}
-	packing->whole = digest_stream_new();
-	packing->chunk = digest_stream_new();
 	packing->check = tree_new();
-	return fs_draft_open(&packing->draft, layout->blobs.dir, DRAFT_NAME, 0644, err);
-}
-
-static void end_chunk(struct packing *packing)
-{
-	struct record_file *file = packing->file;
-
-	if (file->chunk_count == packing->chunk_room) {
-		packing->chunk_room = packing->chunk_room ? 2 * packing->chunk_room : 16;
-		file->chunk =
-			must_realloc(file->chunk, packing->chunk_room, sizeof(*file->chunk));
-	}
-	digest_stream_end(packing->chunk, &file->chunk[file->chunk_count++]);
-	packing->in_chunk = 0;
-}
-
-static void hash(struct packing *packing, const char *data, size_t size)
-{
-	digest_stream_add(packing->whole, data, size);
-	while (size > 0) {
-		uint64_t room = RECORD_CHUNK_BYTES - packing->in_chunk;
-		size_t step = size < room ? size : (size_t)room;
-
-		digest_stream_add(packing->chunk, data, step);
-		packing->in_chunk += step;
-		data += step;
-		size -= step;
-		if (packing->in_chunk == RECORD_CHUNK_BYTES)
-			end_chunk(packing);
-	}
+	return blob_draft_open(&packing->draft, layout, packing->file, err);
 }
 
 static void *pack_frame(void *context)
@@ -122,10 +86,8 @@ static int write_frames(struct packing *packing, size_t count, struct err *err)
 			*err = frame->err;
 			return -1;
 		}
-		if (fs_write_all(packing->draft.fd, frame->packed, frame->packed_size, err) < 0)
+		if (blob_draft_add(&packing->draft, frame->packed, frame->packed_size, err) < 0)
 			return -1;
-		hash(packing, frame->packed, frame->packed_size);
-		packing->file->blob.size += frame->packed_size;
 		frame->size = 0;
 	}
 	packing->current = 0;
@@ -248,25 +210,6 @@ static int add_all(struct packing *packing, const struct archive_tree *tree, str
 	return tree_end(packing->check, err);
 }
 
-/* The draft takes the name of its digest; a crash in between leaves what the next bake removes. */
-static int put_blob(struct packing *packing, struct err *err)
-{
-	struct record_file *file = packing->file;
-	char name[DIGEST_HEX_MAX];
-	int dir = packing->draft.dir;
-
-	if (packing->in_chunk > 0)
-		end_chunk(packing);
-	if (record_chunks_of(file->blob.size) == 0)
-		file->chunk_count = 0;
-	digest_stream_end(packing->whole, &file->blob.digest);
-	if (fs_draft_commit(&packing->draft, err) < 0)
-		return -1;
-	if (renameat(dir, DRAFT_NAME, dir, digest_hex(&file->blob.digest, name)) < 0)
-		return err_errno(err, "rename to %s", name);
-	return fs_sync_dir(dir, err);
-}
-
 static int check_size(const struct archive_tree *tree, struct err *err)
 {
 	uint64_t size = TAR_END_BYTES;
@@ -288,12 +231,12 @@ int pack_tree(const struct archive_tree *tree, const struct layout *layout, int 
 				    .entries = tree->count,
 				    .encoding = RECORD_TAR_ZSTD };
 	AUTO(packing_free)
-	struct packing packing = { .draft = FS_DRAFT_NONE, .file = &made };
+	struct packing packing = { .draft = BLOB_DRAFT_NONE, .file = &made };
 
 	if (check_size(tree, err) < 0)
 		return -1;
 	if (packing_open(&packing, layout, level, err) < 0 ||
-	    add_all(&packing, tree, err) < 0 || put_blob(&packing, err) < 0) {
+	    add_all(&packing, tree, err) < 0 || blob_draft_put(&packing.draft, err) < 0) {
 		free(made.chunk);
 		return -1;
 	}

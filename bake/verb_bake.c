@@ -6,7 +6,7 @@
 struct bake_args {
 	const char *store, *cache, *site, *key, *name, *progress;
 	uint64_t serial;
-	bool is_unsigned, json;
+	bool is_unsigned, json, no_patch;
 	struct cli_list chain;
 	struct select_lists select;
 };
@@ -27,6 +27,9 @@ static const struct cli_option options[] = {
 	  offsetof(struct bake_args, serial), CLI_NUMBER },
 	CHAIN_OPTION(offsetof(struct bake_args, chain)),
 	SELECT_OPTIONS(struct bake_args, select),
+	{ "no-patch", NULL,
+	  "no file is a patch of another bundle's: larger, and each slice smaller",
+	  offsetof(struct bake_args, no_patch), CLI_TEXT },
 	{ "progress", "HOW", "auto, plain, json or none", offsetof(struct bake_args, progress),
 	  CLI_TEXT },
 	{ "json", NULL, "print one JSON document", offsetof(struct bake_args, json), CLI_TEXT },
@@ -139,6 +142,7 @@ static int run_bake(const void *arguments, const struct cli_operands *operands, 
 	if (store_open(args->store, &store, err) < 0)
 		return -1;
 	inputs.key_path = args->key;
+	inputs.no_patch = args->no_patch;
 	inputs.chain = (struct cli_list) { files, args->chain.count };
 	inputs.manifests = manifests.item;
 	inputs.manifest_count = manifests.count;
@@ -163,7 +167,12 @@ const struct cli_verb verb_bake = {
 		"With --os, --arch, --kernel, --nic or --size the cache is a slice: the "
 		"statement and its tables name every bundle of the manifests, but only "
 		"those that are selected are carried. The others are described from their "
-		"files, or by the notes of an earlier run in ~/.cache/larder. " SELECT_DETAILS,
+		"files, or by the notes of an earlier run in ~/.cache/larder. " SELECT_DETAILS
+		"\n\nAmong bundles of one manifest, version, OS and architecture, files for a "
+		"newer "
+		"kernel are stored as patches of those for the lowest, under the same path but "
+		"for its numbers, where that is clearly smaller. A slice for one kernel then "
+		"carries the other's files too; with --no-patch none does.",
 	.options = options,
 	.args_size = sizeof(struct bake_args),
 	.run = run_bake,

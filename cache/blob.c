@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cache/codec.h"
+#include "cache/patch.h"
 
 #define READ_STEP                                                                              \
 	(128 * 1024) /* bytes that are hashed while they are in the processor's cache */
@@ -15,6 +16,7 @@ void blob_scratch_free(struct blob_scratch *scratch)
 	codec_unpacker_free(&scratch->unpacker);
 	ahead_free(&scratch->ahead);
 	tree_free(&scratch->tree);
+	patch_free(&scratch->patch);
 	*scratch = (struct blob_scratch) { 0 };
 }
 
@@ -141,10 +143,8 @@ static const struct digest *chunk_of(const struct record_file *file, size_t i, u
 	return file->chunk_count ? &file->chunk[i] : &file->blob.digest;
 }
 
-/* Reads chunk i to the scratch, whole, and checks it. */
-static int take_chunk(struct blob_scratch *scratch, const struct blob *blob,
-		      const struct record_file *file, size_t i, size_t *out_size,
-		      struct err *err)
+int blob_take_chunk(struct blob_scratch *scratch, const struct blob *blob,
+		    const struct record_file *file, size_t i, size_t *out_size, struct err *err)
 {
 	uint64_t at, size;
 	const struct digest *wanted = chunk_of(file, i, &at, &size), *name = &file->blob.digest;
@@ -162,6 +162,20 @@ static int take_chunk(struct blob_scratch *scratch, const struct blob *blob,
 	return check_digest(&got, wanted, name, err);
 }
 
+int blob_open(const struct blobs *blobs, const struct record_file *file, struct blob *out_blob,
+	      struct blob *out_base, struct err *err)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+
+	if (blobs_open(blobs, &file->blob, &blob, err) < 0)
+		return -1;
+	if (file->base && blobs_open(blobs, &file->base->blob, out_base, err) < 0)
+		return -1;
+	*out_blob = blob;
+	blob = (struct blob)BLOB_NONE;
+	return 0;
+}
+
 int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 		      const struct record_file *file, size_t first, size_t count,
 		      struct err *err)
@@ -170,7 +184,7 @@ int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 
 	blob_scratch_prepare(scratch);
 	for (size_t i = first; i < first + count; i++) {
-		if (take_chunk(scratch, blob, file, i, &size, err) < 0) {
+		if (blob_take_chunk(scratch, blob, file, i, &size, err) < 0) {
 			digest_stream_reset(scratch->stream);
 			return err_wrap(err, "%s", file->path);
 		}
@@ -182,6 +196,7 @@ struct unpack {
 	const struct record_file *file;
 	struct codec_unpacker *unpacker; /* for zstd; or, on several threads, */
 	struct ahead *ahead;
+	struct patch *patch; /* for a patch */
 	struct tree *tree; /* for a tree */
 	int out_fd;
 	struct codec_sink sink;
@@ -202,6 +217,8 @@ static int put_fd(void *context, const void *data, size_t size, struct err *err)
 
 static int unpack_chunk(struct unpack *job, const char *data, size_t size, struct err *err)
 {
+	if (job->patch)
+		return patch_add(job->patch, data, size, &job->sink, &job->left, err);
 	if (job->ahead)
 		return ahead_add(job->ahead, data, size, &job->sink, &job->left, err);
 	if (job->unpacker)
@@ -214,6 +231,8 @@ static int unpack_chunk(struct unpack *job, const char *data, size_t size, struc
 
 static int end_unpacking(struct unpack *job, struct err *err)
 {
+	if (job->patch)
+		return patch_end(job->patch, err);
 	if (job->ahead)
 		return ahead_end(job->ahead, &job->sink, &job->left, err);
 	return job->unpacker ? codec_unpack_end(job->unpacker, err) : 0;
@@ -227,7 +246,7 @@ static int unpack_chunks(struct blob_scratch *scratch, const struct blob *blob,
 	for (size_t i = 0; i < file->chunk_count || i == 0; i++) {
 		size_t size;
 
-		if (take_chunk(scratch, blob, file, i, &size, err) < 0)
+		if (blob_take_chunk(scratch, blob, file, i, &size, err) < 0)
 			return -1;
 		if (unpack_chunk(job, scratch->step, size, err) < 0)
 			return -1;
@@ -248,33 +267,42 @@ static struct tree *begin_tree(struct blob_scratch *scratch, int folder, uint64_
 }
 
 /* The decoders in the scratch serve all; each blob begins its own anew. What is small is not worth a thread. */
-static void begin_unpacker(struct blob_scratch *scratch, struct unpack *job)
+static int begin_unpacker(struct blob_scratch *scratch, const struct blob *base,
+			  struct unpack *job, struct err *err)
 {
+	if (job->file->base) {
+		if (!scratch->patch)
+			scratch->patch = patch_new();
+		job->patch = scratch->patch;
+		return patch_begin(job->patch, job->file, base, err);
+	}
+	if (job->file->encoding == RECORD_IDENTITY)
+		return 0;
 	if (scratch->threads > 1 && job->file->chunk_count > 0 && !scratch->ahead)
 		scratch->ahead = ahead_new(scratch->threads);
 	if (scratch->ahead && job->file->chunk_count > 0) {
 		job->ahead = scratch->ahead;
 		ahead_begin(job->ahead);
-		return;
+		return 0;
 	}
 	if (!scratch->unpacker)
 		scratch->unpacker = codec_unpacker_new();
 	job->unpacker = scratch->unpacker;
 	codec_unpack_begin(job->unpacker);
+	return 0;
 }
 
-int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
+int blob_unpack(struct blob_scratch *scratch, const struct blob *blob, const struct blob *base,
 		const struct record_file *file, int out_fd, struct err *err)
 {
 	struct unpack job = { .file = file, .out_fd = out_fd, .left = file->size };
 
 	blob_scratch_prepare(scratch);
-	if (blob_check_size(blob, file, err) < 0)
+	if (blob_check_size(blob, file, err) < 0 ||
+	    begin_unpacker(scratch, base, &job, err) < 0)
 		return err_wrap(err, "%s", file->path);
-	if (file->encoding != RECORD_IDENTITY)
-		begin_unpacker(scratch, &job);
 	job.sink = (struct codec_sink) { .put = put_fd, .context = &job.out_fd };
-	if (file->encoding == RECORD_TAR_ZSTD) {
+	if (record_is_tree(file)) {
 		job.tree = begin_tree(scratch, out_fd, file->entries);
 		job.sink = (struct codec_sink) { .put = put_in_tree, .context = job.tree };
 	}

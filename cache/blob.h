@@ -8,6 +8,8 @@
 #include "cache/record.h"
 #include "cache/tree.h"
 
+struct patch;
+
 /* What reading takes, kept from blob to blob; one for each thread that reads. Zeroed: nothing yet. */
 struct blob_scratch {
 	unsigned
@@ -17,6 +19,7 @@ struct blob_scratch {
 	struct codec_unpacker *unpacker;
 	struct ahead *ahead; /* for what has several frames, where there are several threads */
 	struct tree *tree; /* for trees */
+	struct patch *patch; /* for patches */
 };
 #define AUTO_SCRATCH __attribute__((cleanup(blob_scratch_free)))
 void blob_scratch_free(struct blob_scratch *scratch);
@@ -35,16 +38,28 @@ MUST_USE int blob_read_unproven(const struct blobs *blobs, const struct digest_s
 				size_t limit, char **out_data, size_t *out_size,
 				struct err *err);
 
+/* Opens the blob of a file, and that of its base where it has one. ERR_MISSING: one of them is not here. */
+MUST_USE int blob_open(const struct blobs *blobs, const struct record_file *file,
+		       struct blob *out_blob, struct blob *out_base, struct err *err);
+
 /* Does it have the size that is signed for this file? ERR_DAMAGED: no. */
 MUST_USE int blob_check_size(const struct blob *blob, const struct record_file *file,
 			     struct err *err);
 
 /* Reads an open blob once, from its start, and writes what it decodes to out_fd. Each chunk is checked
  * before a byte of it is decoded or written; the result has exactly file->size bytes. out_fd < 0:
- * check only. Of a tree out_fd is an empty folder, which is filled; it checks as much without.
+ * check only. Of a tree out_fd is an empty folder, which is filled; it checks as much without. base: of a file that
+ * has one, the blob of that, read in the same way; else not looked at.
  * ERR_DAMAGED. After an error out_fd holds a part, never a wrong byte. */
 MUST_USE int blob_unpack(struct blob_scratch *scratch, const struct blob *blob,
-			 const struct record_file *file, int out_fd, struct err *err);
+			 const struct blob *base, const struct record_file *file, int out_fd,
+			 struct err *err);
+
+/* Reads chunk i to scratch->step, which is prepared, and checks it; a blob without chunks has one, the whole.
+ * The size was checked before. ERR_DAMAGED: the stream of the scratch is to be reset. */
+MUST_USE int blob_take_chunk(struct blob_scratch *scratch, const struct blob *blob,
+			     const struct record_file *file, size_t i, size_t *out_size,
+			     struct err *err);
 
 /* Checks count chunks from the first, and decodes nothing; a blob without chunks has one, the whole. The
  * size was checked before. ERR_DAMAGED. */

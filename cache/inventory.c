@@ -21,15 +21,25 @@ static int by_digest(const void *left, const void *right)
 	return memcmp(left, right, DIGEST_BYTES);
 }
 
-size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs)
+/* Of all files and their bases, unsorted; returns their number. */
+static size_t list_blobs(const struct record *record, struct digest_size *out)
 {
-	struct digest_size *blobs = must_calloc(record->file_count, sizeof(*blobs));
 	size_t count = 0;
 
-	for (size_t i = 0; i < record->file_count; i++)
-		blobs[i] = record->file[i].blob;
-	qsort(blobs, record->file_count, sizeof(*blobs), by_digest);
 	for (size_t i = 0; i < record->file_count; i++) {
+		for (const struct record_file *part = &record->file[i]; part; part = part->base)
+			out[count++] = part->blob;
+	}
+	return count;
+}
+
+size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs)
+{
+	struct digest_size *blobs = must_calloc(2 * record->file_count, sizeof(*blobs));
+	size_t all = list_blobs(record, blobs), count = 0;
+
+	qsort(blobs, all, sizeof(*blobs), by_digest);
+	for (size_t i = 0; i < all; i++) {
 		if (count == 0 || !digest_equal(&blobs[count - 1].digest, &blobs[i].digest))
 			blobs[count++] = blobs[i];
 	}

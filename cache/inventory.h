@@ -72,7 +72,7 @@ MUST_USE int inventory_must_select(struct inventory *inventory,
 				   const struct statement *statement,
 				   const struct select *select, struct err *err);
 
-/* The blobs of a record, each once; returns their number. The caller frees. */
+/* The blobs of a record, those of bases too, each once; returns their number. The caller frees. */
 size_t inventory_blobs_of(const struct record *record, struct digest_size **out_blobs);
 
 #endif

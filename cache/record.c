@@ -8,12 +8,25 @@ static const char *const encodings[] = {
 	[RECORD_IDENTITY] = "identity",
 	[RECORD_ZSTD] = "zstd",
 	[RECORD_TAR_ZSTD] = "tar+zstd",
+	[RECORD_ZSTD_PATCH] = "zstd-patch",
+	[RECORD_TAR_ZSTD_PATCH] = "tar+zstd-patch",
 };
+#define BASE_ENCODINGS (RECORD_ZSTD + 1) /* the first ones: no patch of a patch */
+
+void record_file_free(struct record_file *file)
+{
+	if (file->base)
+		record_file_free(file->base);
+	free(file->base);
+	free(file->chunk);
+	free(file->from);
+	*file = (struct record_file) { 0 };
+}
 
 void record_free(struct record *record)
 {
 	for (size_t i = 0; i < record->file_count; i++)
-		free(record->file[i].chunk);
+		record_file_free(&record->file[i]);
 	for (size_t i = 0; i < record->step_count; i++)
 		record_step_free(&record->step[i]);
 	free(record->file);
@@ -28,6 +41,21 @@ size_t record_chunks_of(uint64_t blob_size)
 	if (blob_size <= RECORD_CHUNK_BYTES)
 		return 0;
 	return (size_t)((blob_size + RECORD_CHUNK_BYTES - 1) / RECORD_CHUNK_BYTES);
+}
+
+size_t record_frames_of(uint64_t size)
+{
+	return (size_t)((size + RECORD_FRAME_BYTES - 1) / RECORD_FRAME_BYTES);
+}
+
+bool record_is_tree(const struct record_file *file)
+{
+	return file->encoding == RECORD_TAR_ZSTD || file->encoding == RECORD_TAR_ZSTD_PATCH;
+}
+
+static bool is_patch(const struct record_file *file)
+{
+	return file->encoding == RECORD_ZSTD_PATCH || file->encoding == RECORD_TAR_ZSTD_PATCH;
 }
 
 /* The index of a word that the reader must hold, or 0 with the reader bad. */
@@ -92,35 +120,119 @@ static void read_entries(struct json_reader *reader, struct record_file *file)
 		json_bad(reader, "mode", "expected 493 (0755), for a tree is a folder");
 }
 
+/* How a blob is decoded, and to how much; count: of the encodings that may stand there. */
+static void read_encoding(struct json_reader *reader, size_t count, struct record_file *file)
+{
+	file->size = json_need_number(reader, "size", RECORD_FILE_MAX_BYTES);
+	file->encoding = (enum record_encoding)need_word(reader, "encoding", encodings, count);
+}
+
+static int check_identity(const struct record_file *file, const char *where, struct err *err)
+{
+	if (file->encoding == RECORD_IDENTITY && file->size != file->blob.size)
+		return err_set(err, ERR_INVALID, "%s.size: differs from the identical file's",
+			       where);
+	return 0;
+}
+
+static int parse_base(const json_t *value, const char *where, struct record_file *file,
+		      struct err *err)
+{
+	struct json_reader reader = json_open(value, where, err);
+	struct record_file *base = file->base = must_calloc(1, sizeof(*base));
+	const json_t *blob;
+	char inner[80];
+
+	base->path = file->path;
+	read_encoding(&reader, BASE_ENCODINGS, base);
+	blob = json_need_object(&reader, "blob");
+	if (json_close(&reader) < 0)
+		return -1;
+	snprintf(inner, sizeof(inner), "%s.blob", where);
+	if (parse_blob(blob, inner, base, err) < 0)
+		return -1;
+	return check_identity(base, inner, err);
+}
+
+/* A base is decoded once, from its front, so the prefixes move on and never back. */
+static int parse_from(const json_t *from, const char *where, struct record_file *file,
+		      struct err *err)
+{
+	size_t count = json_array_size(from);
+
+	if (count == 0 || count != record_frames_of(file->size))
+		return err_set(err, ERR_INVALID, "%s: %zu for %llu bytes", where, count,
+			       (unsigned long long)file->size);
+	file->from = must_calloc(count, sizeof(*file->from));
+	for (size_t i = 0; i < count; i++) {
+		const json_t *at = json_array_get(from, i);
+		json_int_t least = i ? (json_int_t)file->from[i - 1] : 0;
+
+		if (!json_is_integer(at) || json_integer_value(at) < least ||
+		    (uint64_t)json_integer_value(at) >= file->base->size)
+			return err_set(err, ERR_INVALID,
+				       "%s[%zu]: expected a place in the base, none before the "
+				       "last one's",
+				       where, i);
+		file->from[i] = (uint64_t)json_integer_value(at);
+		file->from_count++;
+	}
+	return 0;
+}
+
+/* What a file is made of. */
+struct file_parts {
+	const json_t *blob, *base, *from;
+};
+
+static int parse_parts(const struct file_parts *parts, const char *where,
+		       struct record_file *file, struct err *err)
+{
+	char inner[64];
+
+	snprintf(inner, sizeof(inner), "%s.blob", where);
+	if (parse_blob(parts->blob, inner, file, err) < 0 ||
+	    check_identity(file, inner, err) < 0)
+		return -1;
+	if (!is_patch(file))
+		return 0;
+	snprintf(inner, sizeof(inner), "%s.base", where);
+	if (parse_base(parts->base, inner, file, err) < 0)
+		return -1;
+	snprintf(inner, sizeof(inner), "%s.from", where);
+	return parse_from(parts->from, inner, file, err);
+}
+
+static void read_patch(struct json_reader *reader, struct file_parts *parts)
+{
+	parts->base = json_need_object(reader, "base");
+	parts->from =
+		json_need_array(reader, "from", RECORD_FILE_MAX_BYTES / RECORD_FRAME_BYTES);
+}
+
 static int parse_file(const json_t *value, size_t i, struct record_file *file, struct err *err)
 {
-	char where[48];
+	struct file_parts parts = { 0 };
 	struct json_reader reader;
-	const json_t *blob;
+	char where[48];
 
 	snprintf(where, sizeof(where), "files[%zu]", i);
 	reader = json_open(value, where, err);
 	file->path = json_need_string(&reader, "path", NAME_PATH_MAX_BYTES);
 	file->mode = json_need_number(&reader, "mode", 0777);
-	file->size = json_need_number(&reader, "size", RECORD_FILE_MAX_BYTES);
-	file->encoding = (enum record_encoding)need_word(&reader, "encoding", encodings,
-							 COUNT_OF(encodings));
-	blob = json_need_object(&reader, "blob");
-	if (file->encoding == RECORD_TAR_ZSTD)
+	read_encoding(&reader, COUNT_OF(encodings), file);
+	parts.blob = json_need_object(&reader, "blob");
+	if (record_is_tree(file))
 		read_entries(&reader, file);
+	if (is_patch(file))
+		read_patch(&reader, &parts);
 	if (file->path && !name_path_is_safe(file->path))
 		json_bad(&reader, "path", "unsafe path");
 	if (!reader.bad && file->mode != 0644 && file->mode != 0755)
 		json_bad(&reader, "mode", "expected 420 (0644) or 493 (0755)");
 	if (json_close(&reader) < 0)
 		return -1;
-	strcat(where, ".blob");
-	if (parse_blob(blob, where, file, err) < 0)
-		return -1;
-	if (file->encoding == RECORD_IDENTITY && file->size != file->blob.size)
-		return err_set(err, ERR_INVALID, "%s.size: differs from the identical file's",
-			       where);
-	return 0;
+	return parse_parts(&parts, where, file, err);
 }
 
 /* A file cannot be a folder of another. */
@@ -249,29 +361,48 @@ int record_parse(const char *data, size_t size, struct record *out_record, struc
 	return 0;
 }
 
-static json_t *file_json(const struct record_file *file)
+static json_t *blob_json(const struct record_file *file)
 {
-	char text[DIGEST_TEXT_MAX];
+	char text[DIGEST_TEXT_MAX], hex[DIGEST_HEX_MAX];
 	json_t *blob = json_pack("{s:s, s:I}", "digest", digest_text(&file->blob.digest, text),
 				 "size", (json_int_t)file->blob.size);
+	json_t *chunks;
 
-	json_t *value;
+	if (file->chunk_count == 0)
+		return blob;
+	chunks = json_array();
+	for (size_t i = 0; i < file->chunk_count; i++)
+		json_array_append_new(chunks, json_string(digest_hex(&file->chunk[i], hex)));
+	json_object_set_new(blob, "chunks", chunks);
+	return blob;
+}
 
-	if (file->chunk_count) {
-		json_t *chunks = json_array();
-		char hex[DIGEST_HEX_MAX];
+static json_t *from_json(const struct record_file *file)
+{
+	json_t *from = json_array();
 
-		for (size_t i = 0; i < file->chunk_count; i++)
-			json_array_append_new(chunks,
-					      json_string(digest_hex(&file->chunk[i], hex)));
-		json_object_set_new(blob, "chunks", chunks);
-	}
-	value = json_pack("{s:s, s:I, s:I, s:s}", "path", file->path, "mode",
-			  (json_int_t)file->mode, "size", (json_int_t)file->size, "encoding",
-			  encodings[file->encoding]);
-	if (file->encoding == RECORD_TAR_ZSTD)
+	for (size_t i = 0; i < file->from_count; i++)
+		json_array_append_new(from, json_integer((json_int_t)file->from[i]));
+	return from;
+}
+
+static json_t *file_json(const struct record_file *file)
+{
+	const struct record_file *base = file->base;
+	json_t *value = json_pack("{s:s, s:I, s:I, s:s}", "path", file->path, "mode",
+				  (json_int_t)file->mode, "size", (json_int_t)file->size,
+				  "encoding", encodings[file->encoding]);
+
+	if (record_is_tree(file))
 		json_object_set_new(value, "entries", json_integer((json_int_t)file->entries));
-	json_object_set_new(value, "blob", blob);
+	json_object_set_new(value, "blob", blob_json(file));
+	if (base) {
+		json_object_set_new(value, "base",
+				    json_pack("{s:s, s:I, s:o}", "encoding",
+					      encodings[base->encoding], "size",
+					      (json_int_t)base->size, "blob", blob_json(base)));
+		json_object_set_new(value, "from", from_json(file));
+	}
 	return value;
 }
 

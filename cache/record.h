@@ -19,8 +19,18 @@
 #define RECORD_MAX_ENTRIES 65536 /* of a tree */
 #define RECORD_TREE_MODE 0755
 
-/* RECORD_TAR_ZSTD: a tree; what a bundle has there is a folder (tree.h). */
-enum record_encoding { RECORD_IDENTITY, RECORD_ZSTD, RECORD_TAR_ZSTD };
+/* Of a patch: what each frame but the last decodes to, and how much of the base it may refer to. */
+#define RECORD_FRAME_BYTES (UINT32_C(4) << 20)
+#define RECORD_PREFIX_BYTES (UINT32_C(8) << 20)
+
+/* The two with TAR are trees; what a bundle has there is a folder (tree.h). The two with PATCH have a base. */
+enum record_encoding {
+	RECORD_IDENTITY,
+	RECORD_ZSTD,
+	RECORD_TAR_ZSTD,
+	RECORD_ZSTD_PATCH,
+	RECORD_TAR_ZSTD_PATCH,
+};
 
 /* Strings are borrowed from the record's document. */
 struct record_file {
@@ -33,7 +43,16 @@ struct record_file {
 	struct digest
 		*chunk; /* owned: one for each RECORD_CHUNK_BYTES of a blob larger than that */
 	size_t chunk_count;
+	/* Of a patch, else NULL; owned. The bytes it was made against, as a file RECORD_IDENTITY or RECORD_ZSTD without
+	 * a base of its own: whoever walks over blobs walks from a file to its base. */
+	struct record_file *base;
+	uint64_t *from; /* owned: for each frame, where in the decoded base its prefix begins */
+	size_t from_count;
 };
+/* Releases what a file owns. */
+void record_file_free(struct record_file *file);
+
+bool record_is_tree(const struct record_file *file);
 
 enum record_do {
 	RECORD_DO_FILES,
@@ -110,6 +129,9 @@ void record_free(struct record *record);
 
 MUST_USE int record_parse(const char *data, size_t size, struct record *out_record,
 			  struct err *err);
+/* How many frames a patch has whose result has so many bytes. */
+size_t record_frames_of(uint64_t size);
+
 /* Compact JSON. The caller frees. */
 char *record_text(const struct record *record, size_t *out_size);
 

@@ -332,7 +332,7 @@ static void check_files(struct json_reader *reader, const struct record *record,
 				 step->files.item[i]);
 			return;
 		}
-		step->tree[i] = file->encoding == RECORD_TAR_ZSTD;
+		step->tree[i] = record_is_tree(file);
 		if (step->tree[i] && step->kind != RECORD_DO_FILES &&
 		    step->kind != RECORD_DO_DKMS)
 			json_bad(reader, "files",
@@ -366,12 +366,12 @@ static bool can_be_run(const struct record *record, const char *path)
 	const struct record_file *file = record_find(record, path);
 
 	if (file)
-		return file->encoding != RECORD_TAR_ZSTD && file->mode == 0755;
+		return !record_is_tree(file) && file->mode == 0755;
 	for (char *end = strrchr(folder, '/'); end; end = strrchr(folder, '/')) {
 		*end = '\0';
 		file = record_find(record, folder);
 		if (file)
-			return file->encoding == RECORD_TAR_ZSTD;
+			return record_is_tree(file);
 	}
 	return false;
 }

@@ -19,18 +19,59 @@ int stage_clear(const struct machine *machine, struct err *err)
 	return fs_remove_tree(machine->state, STAGE_NAME, err);
 }
 
+/* Is the blob here, and that of the base where there is one? */
 static int look_at(const struct cache *cache, const struct record_file *file, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
 	uint64_t size;
 
-	if (blobs_look(&cache->layout.blobs, &file->blob.digest, &size, err) < 0)
-		return err->kind == ERR_MISSING ? -1 : err_wrap(err, "%s", file->path);
-	if (size != file->blob.size)
-		return err_set(err, ERR_DAMAGED,
-			       "blob %.12s of %s does not have its signed size",
-			       digest_hex(&file->blob.digest, name), file->path);
+	for (const struct record_file *part = file; part; part = part->base) {
+		if (blobs_look(&cache->layout.blobs, &part->blob.digest, &size, err) < 0)
+			return err->kind == ERR_MISSING ? -1 : err_wrap(err, "%s", file->path);
+		if (size != part->blob.size)
+			return err_set(err, ERR_DAMAGED,
+				       "blob %.12s of %s does not have its signed size",
+				       digest_hex(&part->blob.digest, name), file->path);
+	}
 	return 0;
+}
+
+/* Opens a blob; out_blob stays as it is where it is missing. */
+static int open_present(const struct cache *cache, const struct record_file *file,
+			struct blob *out_blob, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (blobs_open(&cache->layout.blobs, &file->blob, out_blob, &why) == 0 ||
+	    why.kind == ERR_MISSING)
+		return 0;
+	*err = why;
+	source_judge(err);
+	return -1;
+}
+
+/* Whatever of a file is here: whole, or its chunks alone where it cannot be decoded. */
+static int check_file(struct blob_scratch *scratch, const struct cache *cache,
+		      const struct record_file *file, struct err *err)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE, base = BLOB_NONE;
+	size_t chunks = file->chunk_count ? file->chunk_count : 1;
+
+	if (file->base) {
+		if (open_present(cache, file->base, &base, err) < 0)
+			return -1;
+		if (base.fd >= 0 && blob_unpack(scratch, &base, NULL, file->base, -1, err) < 0)
+			return -1;
+	}
+	if (open_present(cache, file, &blob, err) < 0)
+		return -1;
+	if (blob.fd < 0)
+		return 0;
+	if (!file->base || base.fd >= 0)
+		return blob_unpack(scratch, &blob, &base, file, -1, err);
+	if (blob_check_size(&blob, file, err) < 0)
+		return err_wrap(err, "%s", file->path);
+	return blob_check_chunks(scratch, &blob, file, 0, chunks, err);
 }
 
 /* What is damaged is told before what is missing: it is never a matter of fetching more. */
@@ -40,17 +81,7 @@ static int check_present(const struct cache *cache, const struct record *record,
 	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 
 	for (size_t i = 0; i < record->file_count; i++) {
-		AUTO_BLOB struct blob blob = BLOB_NONE;
-		struct err why = { 0 };
-
-		if (blobs_open(&cache->layout.blobs, &record->file[i].blob, &blob, &why) < 0) {
-			if (why.kind == ERR_MISSING)
-				continue;
-			*err = why;
-			source_judge(err);
-			return -1;
-		}
-		if (blob_unpack(&scratch, &blob, &record->file[i], -1, err) < 0)
+		if (check_file(&scratch, cache, &record->file[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -117,7 +148,7 @@ static int make_place(const struct record_file *file, int folder, const char *na
 {
 	const int flags = O_NOFOLLOW | O_CLOEXEC;
 
-	if (file->encoding != RECORD_TAR_ZSTD) {
+	if (!record_is_tree(file)) {
 		*out_fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | flags, 0600);
 	} else {
 		if (mkdirat(folder, name, 0700) < 0)
@@ -131,10 +162,10 @@ static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
 		       const struct record_file *file, int dir, struct err *err)
 {
 	AUTO_CLOSE int folder = -1, fd = -1;
-	AUTO_BLOB struct blob blob = BLOB_NONE;
+	AUTO_BLOB struct blob blob = BLOB_NONE, base = BLOB_NONE;
 	const char *name = file->path;
 
-	if (blobs_open(&cache->layout.blobs, &file->blob, &blob, err) < 0) {
+	if (blob_open(&cache->layout.blobs, file, &blob, &base, err) < 0) {
 		source_judge(err);
 		return err_wrap(err, "%s", file->path);
 	}
@@ -142,7 +173,7 @@ static int unpack_file(struct blob_scratch *scratch, const struct cache *cache,
 		return -1;
 	if (make_place(file, folder, name, &fd, err) < 0)
 		return -1;
-	if (blob_unpack(scratch, &blob, file, fd, err) < 0)
+	if (blob_unpack(scratch, &blob, &base, file, fd, err) < 0)
 		return -1;
 	if (fchmod(fd, (mode_t)file->mode & 0755) < 0)
 		return err_errno(err, "chmod %s", name);
@@ -189,7 +220,7 @@ static bool is_large(const struct record *record)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < record->file_count; i++) {
-		if (record->file[i].encoding == RECORD_TAR_ZSTD)
+		if (record_is_tree(&record->file[i]))
 			bytes += record->file[i].size;
 	}
 	return bytes >= FLUSH_BYTES;

@@ -44,24 +44,29 @@ static void do_work(struct check *check)
 	work_run(&check->work, &finder);
 }
 
-/* All that unpacking a blob rests on: the same blob under another chunk list is another question. */
+/* All that unpacking a blob rests on: the same blob under another chunk list, or with another base, is another
+ * question. */
 static bool is_asked(struct check *check, const struct record_file *file)
 {
 	struct digest question;
 
-	digest_stream_add(check->stream, &file->blob.digest, DIGEST_BYTES);
-	digest_stream_add(check->stream, &file->blob.size, sizeof(file->blob.size));
-	digest_stream_add(check->stream, &file->size, sizeof(file->size));
-	digest_stream_add(check->stream, &file->entries, sizeof(file->entries));
-	digest_stream_add(check->stream, &file->encoding, sizeof(file->encoding));
-	digest_stream_add(check->stream, file->chunk, file->chunk_count * DIGEST_BYTES);
+	for (const struct record_file *part = file; part; part = part->base) {
+		digest_stream_add(check->stream, &part->blob.digest, DIGEST_BYTES);
+		digest_stream_add(check->stream, &part->blob.size, sizeof(part->blob.size));
+		digest_stream_add(check->stream, &part->size, sizeof(part->size));
+		digest_stream_add(check->stream, &part->entries, sizeof(part->entries));
+		digest_stream_add(check->stream, &part->encoding, sizeof(part->encoding));
+		digest_stream_add(check->stream, part->chunk, part->chunk_count * DIGEST_BYTES);
+		digest_stream_add(check->stream, part->from,
+				  part->from_count * sizeof(*part->from));
+	}
 	digest_stream_end(check->stream, &question);
 	seen_add(&check->reached, &file->blob.digest);
 	return seen_add(&check->reached, &question);
 }
 
 /* Is the blob here? Its bytes are checked at the first question. */
-static bool check_file(struct check *check, struct record_file *file)
+static bool check_blob(struct check *check, struct record_file *file)
 {
 	struct err err = { 0 };
 	uint64_t size;
@@ -85,6 +90,42 @@ static bool check_file(struct check *check, struct record_file *file)
 	if (work_is_full(&check->work))
 		do_work(check);
 	return true;
+}
+
+static bool is_here(const struct check *check, const struct record_file *file)
+{
+	struct err none = { 0 };
+	uint64_t size;
+
+	return blobs_look(&check->cache->layout.blobs, &file->blob.digest, &size, &none) == 0;
+}
+
+/* What cannot be decoded is still what was signed, or not. */
+static void take_as_bytes(struct record_file *file)
+{
+	record_file_free(file->base);
+	free(file->base);
+	free(file->from);
+	file->base = NULL;
+	file->from = NULL;
+	file->from_count = 0;
+	file->encoding = RECORD_IDENTITY;
+	file->size = file->blob.size;
+}
+
+/* Are all blobs of the file here? A patch is asked together with its base, of which every byte is read. */
+static bool check_file(struct check *check, struct record_file *file)
+{
+	bool base_here;
+
+	if (!file->base)
+		return check_blob(check, file);
+	seen_add(&check->reached, &file->base->blob.digest);
+	if (is_here(check, file->base) && is_here(check, file))
+		return check_blob(check, file);
+	base_here = check_blob(check, file->base);
+	take_as_bytes(file);
+	return check_blob(check, file) && base_here;
 }
 
 /* --- tables and records --------------------------------------------------------------------------- */

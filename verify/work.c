@@ -11,7 +11,7 @@ static void forget(struct work *work)
 {
 	for (size_t i = 0; i < work->question_count; i++) {
 		free((char *)(uintptr_t)work->question[i]->file.path);
-		free(work->question[i]->file.chunk);
+		record_file_free(&work->question[i]->file);
 		free(work->question[i]);
 	}
 	for (size_t i = 0; i < work->piece_count; i++)
@@ -49,12 +49,14 @@ static int check(const struct work *work, const struct work_question *question,
 		 const struct work_piece *piece, struct blob_scratch *scratch, struct err *err)
 {
 	const struct record_file *file = &question->file;
-	AUTO_BLOB struct blob blob = BLOB_NONE;
+	AUTO_BLOB struct blob blob = BLOB_NONE, base = BLOB_NONE;
 
+	if (piece->count == 0)
+		return blob_open(work->blobs, file, &blob, &base, err) < 0
+			       ? -1
+			       : blob_unpack(scratch, &blob, &base, file, -1, err);
 	if (blobs_open(work->blobs, &file->blob, &blob, err) < 0)
 		return -1;
-	if (piece->count == 0)
-		return blob_unpack(scratch, &blob, file, -1, err);
 	if (blob_check_size(&blob, file, err) < 0)
 		return err_wrap(err, "%s", file->path);
 	return mapped_check_chunks(scratch, &blob, file, piece->first, piece->count, err);
@@ -222,9 +224,10 @@ void work_add(struct work *work, struct record_file *file, uint64_t order)
 	question = must_calloc(1, sizeof(*question));
 	*question = (struct work_question) { .file = *file, .order = order };
 	question->file.path = must_strdup(file->path);
-	file->chunk = NULL;
-	file->chunk_count = 0;
-	work->weight += sizeof(*question) + question->file.chunk_count * DIGEST_BYTES;
+	for (const struct record_file *part = file; part; part = part->base)
+		work->weight += sizeof(*question) + part->chunk_count * DIGEST_BYTES +
+				part->from_count * sizeof(*part->from);
+	*file = (struct record_file) { .path = file->path, .blob = file->blob };
 	pthread_mutex_lock(&work->lock);
 	add_question(work, question);
 	work->total += question->file.blob.size;

@@ -14,7 +14,7 @@
 
 /* What is asked of a blob. Its own copy of the file. */
 struct work_question {
-	struct record_file file; /* path and chunk: owned */
+	struct record_file file; /* owned, its path too */
 	uint64_t order;
 };
 
@@ -53,7 +53,7 @@ struct work {
 void work_init(struct work *work, const struct blobs *blobs, struct log *log);
 void work_free(struct work *work);
 
-/* Takes the chunks of file, and copies the rest. */
+/* Takes what file owns; its path and blob stay. */
 void work_add(struct work *work, struct record_file *file, uint64_t order);
 
 /* Is there so much that it should be done first? */

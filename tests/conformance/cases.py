@@ -12,6 +12,7 @@ from cases_statement import statement_cases, table_cases
 from cases_record import record_cases
 from cases_step import step_cases
 from cases_blob import blob_cases, zstd_cases
+from cases_patch import patch_cases
 from cases_hint import hint_cases
 from cases_chain import chain_cases
 from cases_tar import tar_cases
@@ -32,6 +33,7 @@ PARTS = (
     step_cases,
     blob_cases,
     zstd_cases,
+    patch_cases,
     hint_cases,
     chain_cases,
     tar_cases,

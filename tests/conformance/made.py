@@ -208,7 +208,8 @@ def statement_of(tables):
 def total_of(record):
     """The sum of the blobs of a record, each once, as far as the record makes sense."""
     try:
-        return sum({f["blob"]["digest"]: f["blob"]["size"] for f in record["files"]}.values())
+        files = [*record["files"], *(f["base"] for f in record["files"] if "base" in f)]
+        return sum({f["blob"]["digest"]: f["blob"]["size"] for f in files}.values())
     except (KeyError, TypeError):
         return 0
 

@@ -16,6 +16,7 @@ Exit codes are larder-verify's: 0 clean, 4 untrusted, 3 damaged, 5 incomplete, 6
 import argparse
 import base64
 import binascii
+import contextlib
 import hashlib
 import http.client
 import json
@@ -42,7 +43,8 @@ TRUST_MAX = 256 * KIB
 STATEMENT_MAX = CHUNK = MIB
 RECORD_MAX = 16 * MIB
 FILE_MAX = 16 * GIB
-WINDOW_MAX = 8 * MIB
+WINDOW_MAX = PREFIX = 8 * MIB
+PATCH_FRAME = 4 * MIB
 INTEGER_MAX = 1 << 53
 DEPTH_MAX = 32
 
@@ -964,23 +966,46 @@ def check_chunks(blob):
             hex_digest(chunk)
 
 
-def check_file(entry):
-    """One file of a bundle, or a tree."""
-    tree = isinstance(entry, dict) and entry.get("encoding") == "tar+zstd"
-    keys(entry, "path", "mode", "size", "encoding", "blob", *(["entries"] if tree else []))
-    safe_path(entry["path"])
-    if integer(entry["mode"], 0, 511) not in ((0o755,) if tree else (0o644, 0o755)):
-        raise Bad("mode is neither 0644 nor 0755")
+def check_stored(entry, encodings):
+    """What is stored, how, and to how many bytes it decodes."""
     integer(entry["size"], 0, FILE_MAX)
-    if entry["encoding"] not in ("identity", "zstd", "tar+zstd"):
+    if string(entry["encoding"]) not in encodings:
         raise Bad("unknown encoding")
-    integer(entry.get("entries", 1), 1, ENTRIES_MAX)
     blob = keys(entry["blob"], "digest", "size", optional=("chunks",))
     digest(blob["digest"])
     integer(blob["size"], 0, FILE_MAX)
     check_chunks(blob)
     if entry["encoding"] == "identity" and blob["size"] != entry["size"]:
         raise Bad("identity, and yet another size")
+
+
+def check_patch(entry):
+    """Section 7.3: a base that is no patch, and a place in it for each frame."""
+    base = keys(entry["base"], "encoding", "size", "blob")
+    check_stored(base, ("identity", "zstd"))
+    count = -(-integer(entry["size"], 1, FILE_MAX) // PATCH_FRAME)
+    last = 0
+    for place in array(entry["from"], count, count):
+        last = integer(place, last, base["size"] - 1)
+
+
+TREES = ("tar+zstd", "tar+zstd-patch")
+PATCHES = ("zstd-patch", "tar+zstd-patch")
+
+
+def check_file(entry):
+    """One file of a bundle, or a tree."""
+    encoding = entry.get("encoding") if isinstance(entry, dict) else None
+    tree, patch = encoding in TREES, encoding in PATCHES
+    more = ["entries"] * tree + ["base", "from"] * patch
+    keys(entry, "path", "mode", "size", "encoding", "blob", *more)
+    safe_path(entry["path"])
+    if integer(entry["mode"], 0, 511) not in ((0o755,) if tree else (0o644, 0o755)):
+        raise Bad("mode is neither 0644 nor 0755")
+    integer(entry.get("entries", 1), 1, ENTRIES_MAX)
+    check_stored(entry, ("identity", "zstd", *TREES, *PATCHES))
+    if patch:
+        check_patch(entry)
 
 
 def absolute_folder(value):
@@ -1129,11 +1154,11 @@ def check_program(word, files):
         return absolute_folder(word)
     path = safe_path(word[len("%{stage}/") :])
     if path in files:
-        if files[path]["encoding"] == "tar+zstd" or files[path]["mode"] != 0o755:
+        if files[path]["encoding"] in TREES or files[path]["mode"] != 0o755:
             raise Bad("a command that is no executable file")
         return None
     for end, sign in enumerate(path):
-        if sign == "/" and files.get(path[:end], {}).get("encoding") == "tar+zstd":
+        if sign == "/" and files.get(path[:end], {}).get("encoding") in TREES:
             return None
     raise Bad("a command that the record has not")
 
@@ -1166,7 +1191,7 @@ def check_step(step, files):
     for path in step.get("files", []):
         if path not in files:
             raise Bad("a step names a file that the record has not")
-        tree = files[path]["encoding"] == "tar+zstd"
+        tree = files[path]["encoding"] in TREES
         if tree and do not in ("files", "dkms") or not tree and do == "dkms":
             raise Bad("a step that takes files is given a tree, or one that takes a tree a file")
     different([path.rsplit("/", 1)[-1] for path in step.get("files", [])])
@@ -1269,27 +1294,29 @@ def walk_frame(walk):
     walk.skip(4 if descriptor & 4 else 0)
 
 
-def walk_frames(handle, size):
-    """Every byte of the blob belongs to a frame that may be decoded, and there is one."""
-    walk = Walk(handle, size)
+def walk_frames(handle, size, skippable=True):
+    """Every byte of the blob belongs to a frame that may be decoded, and there is one; gives where each ends."""
+    walk, ends = Walk(handle, size), []
     if not size:
         raise Bad("no frame")
     while walk.left:
         magic = walk.number(4)
         if magic == 0xFD2FB528:
             walk_frame(walk)
-        elif magic & 0xFFFFFFF0 == 0x184D2A50:
+            ends.append(size - walk.left)
+        elif skippable and magic & 0xFFFFFFF0 == 0x184D2A50:
             walk.skip(walk.number(4))
         else:
             raise Bad("bytes that are no frame")
+    return ends
 
 
-def decoded(handle, most):
+def decoded(handle, most, *options):
     """What the zstd program makes of a blob, as an open file, and its size; never much beyond most."""
     handle.seek(0)
     made, count = tempfile.TemporaryFile(), 0
     with subprocess.Popen(
-        ["zstd", "-q", "-d", "-c", "--memory=8MB"],
+        ["zstd", "-q", "-d", "-c", "--memory=8MB", *options],
         stdin=handle,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -1306,6 +1333,48 @@ def decoded(handle, most):
         raise Bad("does not decode")
     made.seek(0)
     return made, count
+
+
+def unpacked(handle, entry):
+    """What a blob that is no patch decodes to, as an open file of its signed size."""
+    if entry["encoding"] == "identity":
+        return handle
+    handle.seek(0)
+    walk_frames(handle, entry["blob"]["size"])
+    made, size = decoded(handle, entry["size"])
+    if size != entry["size"]:
+        made.close()
+        raise Bad("decodes to another size")
+    return made
+
+
+def patch_frame(data, prefix, size):
+    """A frame, decoded with its prefix; exactly so many bytes."""
+    with tempfile.NamedTemporaryFile() as near, kept(data) as packed:
+        near.write(prefix)
+        near.flush()
+        made, got = decoded(packed, size, f"--patch-from={near.name}")
+    with made:
+        if got != size:
+            raise Bad("a frame decodes to another size")
+        return made.read()
+
+
+def patched(handle, base, entry):
+    """What a patch decodes to; base is what its base does."""
+    handle.seek(0)
+    ends = walk_frames(handle, entry["blob"]["size"], skippable=False)
+    if len(ends) != len(entry["from"]):
+        raise Bad("another number of frames")
+    handle.seek(0)
+    made, left, start = tempfile.TemporaryFile(), entry["size"], 0
+    for end, place in zip(ends, entry["from"]):
+        base.seek(place)
+        size = min(left, PATCH_FRAME)
+        made.write(patch_frame(handle.read(end - start), base.read(PREFIX), size))
+        start, left = end, left - size
+    made.seek(0)
+    return made
 
 
 # --- trees, section 7.1 -------------------------------------------------------------------------
@@ -1412,37 +1481,46 @@ class Audit:
 
     def file(self, entry):
         """Steps 8 and 9, once for each different way to read a blob."""
-        ways = ("blob", "encoding", "size", "entries")
+        ways = ("blob", "encoding", "size", "entries", "base", "from")
         token = json.dumps([entry.get(name) for name in ways], sort_keys=True)
         if token in self.seen:
             return
         self.seen.add(token)
+        base = entry.get("base")
+        with self.blob(entry["blob"]) as handle, self.blob(base and base["blob"]) as near:
+            try:
+                self.decode(handle, near, entry)
+            except Bad as error:
+                self.found(9, "damaged", f"{entry['path']}: {error}")
+
+    @contextlib.contextmanager
+    def blob(self, blob):
+        """Step 8: a blob's open file, or None where it is not here or not good."""
         try:
-            handle = check_blob(self.source, entry["blob"])
+            handle = check_blob(self.source, blob) if blob else None
         except Absent:
-            return
+            handle = None
         except Bad as error:
             self.found(8, "damaged", error)
+            handle = None
+        if not handle:
+            yield None
             return
         self.report.blobs += 1
         with handle:
-            self.decode(handle, entry)
+            yield handle
 
-    def decode(self, handle, entry):
-        """Step 9; identity has its size by section 7."""
-        if entry["encoding"] == "identity":
-            return
-        try:
-            handle.seek(0)
-            walk_frames(handle, entry["blob"]["size"])
-            made, size = decoded(handle, entry["size"])
-            with made:
-                if size != entry["size"]:
-                    raise Bad("decodes to another size")
-                if entry["encoding"] == "tar+zstd":
-                    check_tree(made, size, entry["entries"])
-        except Bad as error:
-            self.found(9, "damaged", f"{entry['path']}: {error}")
+    @staticmethod
+    def decode(handle, near, entry):
+        """Step 9; identity has its size by section 7. Of a patch the base is decoded whatever became of the rest."""
+        with contextlib.ExitStack() as stack:
+            base = near and stack.enter_context(unpacked(near, entry["base"]))
+            if not handle or "base" in entry and not base:
+                return
+            whole = patched(handle, base, entry) if base else unpacked(handle, entry)
+            stack.enter_context(whole)
+            if entry["encoding"] in TREES:
+                check_tree(whole, entry["size"], entry["entries"])
 
 
 def trusted_statement(source, root):

@@ -51,11 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	name_chunks(blob, &file);
 	fd = fuzz_file(blob, file.blob.size);
 	opened = (struct blob) { .fd = fd, .size = file.blob.size };
-	result = blob_unpack(&scratch, &opened, &file, out, &err);
+	result = blob_unpack(&scratch, &opened, NULL, &file, out, &err);
 	FUZZ_CHECK(fstat(out, &status) == 0 && (uint64_t)status.st_size <= file.size);
 	FUZZ_CHECK(result < 0 || (uint64_t)status.st_size == file.size);
 	FUZZ_CHECK(result == 0 || err.kind == ERR_DAMAGED);
-	FUZZ_CHECK(blob_unpack(&several, &opened, &file, -1, &err) == result);
+	FUZZ_CHECK(blob_unpack(&several, &opened, NULL, &file, -1, &err) == result);
 	free(file.chunk);
 	return 0;
 }

@@ -65,7 +65,7 @@ static int unpack(const struct folder *folder, const struct made *made, struct e
 
 	if (blobs_open(&blobs, &made->file.blob, &blob, err) < 0)
 		return -1;
-	result = blob_unpack(&scratch, &blob, &made->file, out, err);
+	result = blob_unpack(&scratch, &blob, NULL, &made->file, out, err);
 	got = get_file(folder->fd, "out", &size);
 	assert_true(size <= made->file.size);
 	assert_memory_equal(got, made->plain, size);
@@ -103,7 +103,7 @@ static void test_good(void **state)
 
 		check_good(unpack(folder, &made, &err), &err, "unpack");
 		check_good(blobs_open(&blobs, &made.file.blob, &blob, &err), &err, "open");
-		check_good(blob_unpack(&scratch, &blob, &made.file, -1, &err), &err,
+		check_good(blob_unpack(&scratch, &blob, NULL, &made.file, -1, &err), &err,
 			   "check only");
 	}
 }
@@ -241,8 +241,8 @@ static void test_other_sizes(void **state)
 
 		made.file.size += (uint64_t)rows[i].change;
 		check_good(blobs_open(&blobs, &made.file.blob, &blob, &err), &err, "open");
-		check_err(blob_unpack(&scratch, &blob, &made.file, -1, &err), &err, ERR_DAMAGED,
-			  rows[i].error, "");
+		check_err(blob_unpack(&scratch, &blob, NULL, &made.file, -1, &err), &err,
+			  ERR_DAMAGED, rows[i].error, "");
 	}
 }
 

@@ -14,6 +14,15 @@
 #define FILE_C                                                                                 \
 	"{'path':'opt/tool','mode':493,'size':5000000,'encoding':'tar+zstd','entries':7,"      \
 	"'blob':{'digest':" DIGEST ",'size':77}}"
+#define FILE_D                                                                                 \
+	"{'path':'p.ko','mode':420,'size':4194305,'encoding':'zstd-patch',"                    \
+	"'blob':{'digest':" DIGEST ",'size':99},'base':{'encoding':'zstd','size':5000,"        \
+	"'blob':{'digest':" DIGEST ",'size':1048577,'chunks':['" HEX "','" HEX                 \
+	"']}},'from':[0,4999]}"
+#define FILE_E                                                                                 \
+	"{'path':'t','mode':493,'size':1,'encoding':'tar+zstd-patch','entries':1,"             \
+	"'blob':{'digest':" DIGEST ",'size':9},'base':{'encoding':'identity','size':9,"        \
+	"'blob':{'digest':" DIGEST ",'size':9}},'from':[8]}"
 #define STEPS                                                                                  \
 	"[{'do':'packages','files':['DEBS/a.deb']},"                                           \
 	"{'do':'files','files':['b.ko','opt/tool'],'into':'/etc/modprobe.d'},"                 \
@@ -37,8 +46,8 @@
 	"{'driver':'mlx5_core','link_layer':'InfiniBand','port':'physical','carrier':true}"
 #define ORIGINS "[{'from':'https://x/y','sha256':'" HEX "','size':9999}]"
 #define GOOD                                                                                   \
-	"{'files':[" FILE_A "," FILE_B "," FILE_C "],'install':" STEPS ",'expect':" EXPECT     \
-	",'origins':" ORIGINS ",'licence':'GPL-2.0-only'}"
+	"{'files':[" FILE_A "," FILE_B "," FILE_C "," FILE_D "," FILE_E "],'install':" STEPS   \
+	",'expect':" EXPECT ",'origins':" ORIGINS ",'licence':'GPL-2.0-only'}"
 
 /* by stands for the first "what" of GOOD. */
 static const struct row {
@@ -84,8 +93,45 @@ static const struct row {
 	{ "b.ko", "DEBS/a.deb", "files[1]: not in order, or twice" },
 	{ "b.ko", "DEBS/a.de", "files[1]: not in order, or twice" },
 	{ FILE_A, "7", "files[0]: expected an object" },
-	{ "'files':[" FILE_A "," FILE_B "," FILE_C "],", "", "files: missing" },
-	{ "[" FILE_A "," FILE_B "," FILE_C "]", "{}", "files: expected an array" },
+	{ "'files':[" FILE_A "," FILE_B "," FILE_C "," FILE_D "," FILE_E "],", "",
+	  "files: missing" },
+	{ "[" FILE_A "," FILE_B "," FILE_C "," FILE_D "," FILE_E "]", "{}",
+	  "files: expected an array" },
+
+	/* patches */
+	{ "'from':[0,4999]", "'from':[4999,4999]", NULL },
+	{ "'from':[0,4999]", "'from':[0,5000]",
+	  "files[3].from[1]: expected a place in the base" },
+	{ "'from':[0,4999]", "'from':[1,0]",
+	  "files[3].from[1]: expected a place in the base, none" },
+	{ "'from':[0,4999]", "'from':[-1,0]", "files[3].from[0]: expected a place" },
+	{ "'from':[0,4999]", "'from':[0,'1']", "files[3].from[1]: expected a place" },
+	{ "'from':[0,4999]", "'from':[0]", "files[3].from: 1 for 4194305 bytes" },
+	{ "'from':[0,4999]", "'from':[0,0,0]", "files[3].from: 3 for 4194305 bytes" },
+	{ "'from':[0,4999]", "'from':0", "files[3].from: expected an array" },
+	{ ",'from':[0,4999]", "", "files[3].from: missing" },
+	{ "'size':4194305", "'size':4194304", "files[3].from: 2 for 4194304 bytes" },
+	{ "'size':4194305,'encoding':'zstd-patch'", "'size':0,'encoding':'zstd-patch'",
+	  "files[3].from: 2 for 0 bytes" },
+	{ "'encoding':'zstd-patch'", "'encoding':'zstd'", "files[3].base: unknown field" },
+	{ "'encoding':'tar+zstd-patch'", "'encoding':'zstd-patch'",
+	  "files[4].entries: unknown field" },
+	{ "'encoding':'zstd-patch'", "'encoding':'tar+zstd-patch'",
+	  "files[3].entries: missing" },
+	{ "'base':{'encoding':'zstd'", "'base':{'encoding':'zstd-patch'",
+	  "files[3].base.encoding: \"zstd-patch\" is not known" },
+	{ "'base':{'encoding':'zstd'", "'base':{'encoding':'tar+zstd'",
+	  "files[3].base.encoding: \"tar+zstd\" is not known" },
+	{ "'base':{'encoding':'zstd'", "'base':{'path':'x','encoding':'zstd'",
+	  "files[3].base.path: unknown field" },
+	{ "'base':{'encoding':'zstd'", "'base':{'encoding':'identity'",
+	  "files[3].base.blob.size: differs" },
+	{ "'encoding':'identity','size':9", "'encoding':'identity','size':8",
+	  "files[4].base.blob.size: differs" },
+	{ "'encoding':'zstd','size':5000,'blob':{'digest':" DIGEST ",'size':1048577",
+	  "'encoding':'zstd','size':5000,'blob':{'digest':" DIGEST ",'size':1048576",
+	  "files[3].base.blob.chunks: 2 for" },
+	{ "'path':'t','mode':493", "'path':'t','mode':420", "files[4].mode: expected 493" },
 
 	/* trees */
 	{ ",'entries':7", "", "files[2].entries: missing" },
@@ -363,12 +409,18 @@ static void test_text_and_back(void **state)
 	again = record_text(&record, &size);
 	assert_string_equal(text, again);
 	assert_int_equal(size, strlen(again));
-	assert_int_equal(record.file_count, 3);
+	assert_int_equal(record.file_count, 5);
 	assert_int_equal(record.file[1].chunk_count, 2);
 	assert_int_equal(record.file[1].encoding, RECORD_ZSTD);
 	assert_int_equal(record.file[1].entries, 0);
 	assert_int_equal(record.file[2].encoding, RECORD_TAR_ZSTD);
 	assert_int_equal(record.file[2].entries, 7);
+	assert_null(record.file[2].base);
+	assert_int_equal(record.file[3].base->encoding, RECORD_ZSTD);
+	assert_int_equal(record.file[3].base->chunk_count, 2);
+	assert_int_equal(record.file[3].from[1], 4999);
+	assert_false(record_is_tree(&record.file[3]));
+	assert_true(record_is_tree(&record.file[4]));
 	assert_false(record.step[1].tree[0]);
 	assert_true(record.step[1].tree[1]);
 	assert_int_equal(record.step[3].kind, RECORD_DO_LOAD);

@@ -25,7 +25,7 @@ static int unpack_blob(const struct folder *folder, const struct record_file *fi
 	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
 
 	check_good(blobs_open(&blobs, &file->blob, &blob, err), err, "open");
-	return blob_unpack(&scratch, &blob, file, out, err);
+	return blob_unpack(&scratch, &blob, NULL, file, out, err);
 }
 
 static void test_blob(void **state)
@@ -76,11 +76,11 @@ static void test_scratch_after_damage(void **state)
 		AUTO_CLOSE int out = made_tree_out(folder);
 
 		file.entries = 5;
-		assert_int_equal(blob_unpack(&scratch, &blob, &file, out, &err), -1);
+		assert_int_equal(blob_unpack(&scratch, &blob, NULL, &file, out, &err), -1);
 		close(take_fd(&out));
 		out = made_tree_out(folder);
 		file.entries = tar.entries;
-		check_good(blob_unpack(&scratch, &blob, &file, out, &err), &err, "again");
+		check_good(blob_unpack(&scratch, &blob, NULL, &file, out, &err), &err, "again");
 		made_tar_check(out, made_tree_rows);
 	}
 }
