@@ -16,14 +16,14 @@ TREE = "tree: 29.5 k files, 1.0 GB"
 PLACE = WORK / "place"  # where fresh file systems are mounted
 
 
-def machine(cache):
+def machine(cache, kernel=kitchen.KERNEL):
     """Debian 12 made of folders, with one NIC and this cache."""
-    root = WORK / "root" / cache.folder.name
+    root = WORK / "root" / f"{cache.folder.name}-{kernel}"
     shutil.rmtree(root, ignore_errors=True)
     address = "sys/devices/pci/0000:00:02.0"
     for name, text in {"etc/os-release": 'ID=debian\nVERSION_ID="12"\n', "etc/machine-id": "0" * 32 + "\n",
-                       "proc/sys/kernel/osrelease": kitchen.KERNEL + "\n", "proc/cmdline": "quiet\n",
-                       f"lib/modules/{kitchen.KERNEL}/modules.order": "", f"{address}/modalias": kitchen.DEVICE + "\n",
+                       "proc/sys/kernel/osrelease": kernel + "\n", "proc/cmdline": "quiet\n",
+                       f"lib/modules/{kernel}/modules.order": "", f"{address}/modalias": kitchen.DEVICE + "\n",
                        "run/empty": "", "var/lib/empty": "", "sys/bus/pci/devices/empty": ""}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -82,9 +82,9 @@ def tree_machine():
     return machine(kitchen.tree().ready())
 
 
-def agent(cores, disk):
+def agent(cores, disk, source=None):
     """The agent's whole run on such a machine."""
-    source = tree_machine()
+    source = source or tree_machine()
 
     def before():
         disk()
@@ -152,6 +152,18 @@ def lay_down_for_good():
                                 f"tar -I zstd -xf {packed} -C {PLACE}/out; sync -f {PLACE}/out"), 0.60),
             by_wall(ours, shell("tar x of the tree not packed; sync -f", "0,1", real_disk,
                                 f"tar -xf {plain} -C {PLACE}/out; sync -f {PLACE}/out"))]
+
+
+def last_and_first(cache):
+    """What comes as patches, beside what it was made from; what is laid down is compared with the packages, once."""
+    last, first = (agent("0,1", memory_disk, machine(cache, f"6.1.0-{i}-bench")) for i in (3, 0))
+    run(last)
+    for package in sorted(corpus.need("k4").iterdir()):
+        subprocess.run(["diff", "-r", "--no-dereference", package, PLACE / "root/opt" / package.name], check=True)
+    found = compare(last, first, warm=False)
+    work, most = "the 4th of them, on 2 cores", 1.3
+    text = f"wall {{:.2f}} x, CPU {found.ratio('cpu'):.2f} x"
+    return against(work, found, "the 1st", found.ratio("wall"), text, most, f"wall <= {most} x")
 
 
 def idle():

@@ -127,6 +127,12 @@ def is_driver(name):
     return name.startswith(("linux-image-", "linux-headers-"))
 
 
+def release_of(tree):
+    """The kernel release that the driver in a set is for."""
+    names = " ".join(path.name for path in need(tree).iterdir())
+    return re.search(r"linux-headers-(\S+)-common", names)[1]
+
+
 NAME = r"[A-Za-z0-9._+~][A-Za-z0-9._+~-]*(?<!\.)"
 RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9])(\..*)?", re.I)
 

@@ -1,5 +1,6 @@
 """kitchen.py - the caches that are measured: manifests over the corpus, fetched and baked by the real programs."""
 
+import copy
 import functools
 import hashlib
 import json
@@ -99,7 +100,7 @@ class Kitchen:
     """A folder with a manifest, a store and a cache; the store stays from run to run."""
 
     def __init__(self, name, bundles, files):
-        self.folder = WORK / "kitchen" / name
+        self.folder, self.options = WORK / "kitchen" / name, ()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.manifest, self.store = self.folder / "bench.json", self.folder / "store"
         self.cache, self.key, self.trust = self.folder / "cache", self.folder / "k.key", self.folder / "trust.json"
@@ -122,7 +123,7 @@ class Kitchen:
     def bake_command(self, before=None):
         """The bake, to be measured."""
         words = [BUILD / "larder", "bake", self.manifest, "--store", self.store, "--cache", self.cache,
-                 "--key", self.key, "--progress", "none"]
+                 "--key", self.key, "--progress", "none", *self.options]
         return Command("larder bake", words, before, {"XDG_CACHE_HOME": str(WORK / "notes")})
 
     def baked(self):
@@ -134,6 +135,19 @@ class Kitchen:
         """Bake what is not baked yet; returns this kitchen."""
         larder(*self.bake_command().words[1:])
         return self
+
+    def beside(self, name, *options):
+        """The same manifest and store baked to another cache, with these options."""
+        other = copy.copy(self)
+        other.cache, other.options = self.folder / name, options
+        return other.baked()
+
+    def slice(self, kernel):
+        """The blobs of what one kernel needs: name -> size."""
+        to = self.folder / f"{self.cache.name}-{kernel}"
+        shutil.rmtree(to, ignore_errors=True)
+        larder("copy", self.cache, to, "--kernel", kernel)
+        return {path.name: path.stat().st_size for path in (to / "blobs/sha256").iterdir()}
 
     def verify_command(self, *options):
         """The verifier, to be measured."""
@@ -170,6 +184,12 @@ def of_kernels(make, kind):
 def four_kernels():
     """The same driver for four kernels, as packages."""
     return Kitchen("four", *of_kernels(packages, "debs")).baked()
+
+
+@functools.cache
+def four_trees():
+    """The same driver for four kernels, as trees."""
+    return Kitchen("trees-4", *of_kernels(trees, "tars"))
 
 
 def noise(name, size, count):

@@ -125,6 +125,18 @@ def walk(tree):
     return Command("find: lstat of each file", ["find", tree, "-printf", "%s\\n"])
 
 
+def patched(old, new, twin):
+    """Bytes of zstd's patches from one tree to another, file by file; twin names the file that one is made like."""
+    total = 0
+    for path in sorted(path for path in new.rglob("*") if path.is_file() and not path.is_symlink()):
+        near = old / twin(path.relative_to(new))
+        if near.is_file() and near.read_bytes() == path.read_bytes():
+            continue
+        like = [f"--patch-from={near}"] if near.is_file() and near.stat().st_size else []
+        total += len(subprocess.run(["zstd", "-q", "-3", "-c", *like, path], check=True, capture_output=True).stdout)
+    return total
+
+
 def growth(name, trees):
     """How much larger the peer's store of all trees is than that of the first."""
     store, sizes = FOLDER / f"{name}-growth", []

@@ -160,13 +160,27 @@ def bake_tree_again():
 def four_trees():
     """B5"""
     one = kitchen.Kitchen("trees-1", [kitchen.trees("k1", kitchen.named("tars"))], kitchen.named("tars")).baked()
-    four = kitchen.Kitchen("trees-4", *kitchen.of_kernels(kitchen.trees, "tars"))
+    four, work = kitchen.four_trees(), "4 kernels of one driver"
     sample = run(four.bake_command(four.clean))
     value = kitchen.size_of(four.cache) / kitchen.size_of(one.cache)
     trees = [corpus.need(name) for name in ("tree", "k2", "k3", "k4")]
-    return [limit("4 kernels of one driver, files shared whole", sample, value, "{:.2f} x one", 1.30, "<= 1.30 x one"),
-            *(Line("4 kernels of one driver", name, found=f"{peers.growth(name, trees):.2f} x one")
-              for name in ("borg", "casync"))]
+    return [limit(work, sample, value, "{:.2f} x one", 1.30, "<= 1.30 x one"),
+            limit(work, sample, sample.rss / MIB, "RSS {:.1f} MiB", 256, "RSS <= 256 MiB"),
+            boot.last_and_first(four),
+            *(Line(work, name, found=f"{peers.growth(name, trees):.2f} x one") for name in ("borg", "casync"))]
+
+
+def next_kernel():
+    """D5"""
+    four, first, last = kitchen.four_trees().ready(), "6.1.0-0-bench", "6.1.0-3-bench"
+    plain = four.beside("plain", "--no-patch")
+    here = [(shop.slice(first), shop.slice(last)) for shop in (four, plain)]
+    fetched, whole = (sum(size for name, size in after.items() if name not in before) for before, after in here)
+    releases = corpus.release_of("k4"), corpus.release_of("tree")
+    files = peers.patched(corpus.need("tree"), corpus.need("k4"), lambda path: str(path).replace(*releases))
+    work = f"the 4th kernel's driver, {whole / 1e6:.1f} MB, the 1st is here"
+    return [limit(work, None, fetched / whole, f"{fetched / 1e6:.1f} MB: {{:.2f}} x", 0.5, "<= 0.5 x"),
+            Line(work, "zstd --patch-from, file by file", found=f"{files / 1e6:.1f} MB: {files / whole:.2f} x")]
 
 
 def already_packed():
@@ -195,4 +209,5 @@ ROWS = {
     "B3": ("bake again, nothing changed", bake_again),
     "B5": ("bake one driver for four kernels", four_trees),
     "B6": ("bake what is packed already", already_packed),
+    "D5": ("the next kernel's driver when the last one is here", next_kernel),
 }
