@@ -22,7 +22,7 @@ static json_t *row_json(const struct table_row *row)
 		digest_json(&row->record.digest), "bytes", (json_int_t)row->bytes);
 }
 
-/* A record as it stands, without the digests of chunks, which say nothing to people. */
+/* A record as it stands, without the digests of chunks and the places of frames, which say nothing to people. */
 static void add_record(json_t *bundle, const struct record *record)
 {
 	json_t *copy = json_deep_copy(record->document), *file;
@@ -31,6 +31,9 @@ static void add_record(json_t *bundle, const struct record *record)
 	json_array_foreach(json_object_get(copy, "files"), i, file)
 	{
 		json_object_del(json_object_get(file, "blob"), "chunks");
+		json_object_del(json_object_get(json_object_get(file, "base"), "blob"),
+				"chunks");
+		json_object_del(file, "from");
 	}
 	json_object_update(bundle, copy);
 	json_decref(copy);

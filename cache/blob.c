@@ -192,6 +192,16 @@ int blob_check_chunks(struct blob_scratch *scratch, const struct blob *blob,
 	return 0;
 }
 
+int blob_check_bytes(struct blob_scratch *scratch, const struct blob *blob,
+		     const struct record_file *file, struct err *err)
+{
+	size_t count = file->chunk_count ? file->chunk_count : 1;
+
+	if (blob_check_size(blob, file, err) < 0)
+		return err_wrap(err, "%s", file->path);
+	return blob_check_chunks(scratch, blob, file, 0, count, err);
+}
+
 struct unpack {
 	const struct record_file *file;
 	struct codec_unpacker *unpacker; /* for zstd; or, on several threads, */

@@ -67,6 +67,10 @@ MUST_USE int blob_check_chunks(struct blob_scratch *scratch, const struct blob *
 			       const struct record_file *file, size_t first, size_t count,
 			       struct err *err);
 
+/* Does the blob of this file, by itself, have the size and all chunks that were signed? Decodes nothing. ERR_DAMAGED. */
+MUST_USE int blob_check_bytes(struct blob_scratch *scratch, const struct blob *blob,
+			      const struct record_file *file, struct err *err);
+
 /* Writes a blob to out_fd as it is, hashed on the way. out_fd < 0: check only. ERR_DAMAGED: not these
  * bytes. */
 MUST_USE int blob_copy(struct blob_scratch *scratch, const struct blob *blob,

@@ -55,7 +55,6 @@ static int check_file(struct blob_scratch *scratch, const struct cache *cache,
 		      const struct record_file *file, struct err *err)
 {
 	AUTO_BLOB struct blob blob = BLOB_NONE, base = BLOB_NONE;
-	size_t chunks = file->chunk_count ? file->chunk_count : 1;
 
 	if (file->base) {
 		if (open_present(cache, file->base, &base, err) < 0)
@@ -69,9 +68,7 @@ static int check_file(struct blob_scratch *scratch, const struct cache *cache,
 		return 0;
 	if (!file->base || base.fd >= 0)
 		return blob_unpack(scratch, &blob, &base, file, -1, err);
-	if (blob_check_size(&blob, file, err) < 0)
-		return err_wrap(err, "%s", file->path);
-	return blob_check_chunks(scratch, &blob, file, 0, chunks, err);
+	return blob_check_bytes(scratch, &blob, file, err);
 }
 
 /* What is damaged is told before what is missing: it is never a matter of fetching more. */
