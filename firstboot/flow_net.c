@@ -164,19 +164,23 @@ static struct want_blob want_of(const struct record_file *file)
 				    .chunk_count = file->chunk_count };
 }
 
+static void supply_part(struct flow *flow, const struct record_file *part)
+{
+	const struct want_blob blob = want_of(part);
+	struct err err = { 0 };
+	uint64_t size;
+
+	if (blobs_look(&flow->source.cache.layout.blobs, &blob.id.digest, &size, &err) < 0 &&
+	    err.kind == ERR_MISSING)
+		(void)!lack_get(flow->source.lack, &blob, &err);
+}
+
 /* What it came to is seen where the bundle is staged. */
 void flow_supply(struct flow *flow, const struct record *record)
 {
-	const struct blobs *blobs = &flow->source.cache.layout.blobs;
-
 	for (size_t i = 0; flow->source.lack && i < record->file_count; i++) {
-		const struct want_blob blob = want_of(&record->file[i]);
-		struct err err = { 0 };
-		uint64_t size;
-
-		if (blobs_look(blobs, &blob.id.digest, &size, &err) < 0 &&
-		    err.kind == ERR_MISSING)
-			(void)!lack_get(flow->source.lack, &blob, &err);
+		for (const struct record_file *part = &record->file[i]; part; part = part->base)
+			supply_part(flow, part);
 	}
 	source_use_kept(&flow->source);
 }
@@ -190,16 +194,15 @@ static size_t replace_carried(struct flow *flow, const struct record *record)
 
 	carried.next = NULL;
 	for (size_t i = 0; i < record->file_count; i++) {
-		const struct want_blob blob = want_of(&record->file[i]);
-		AUTO_BLOB struct blob found = BLOB_NONE;
-		struct err why = { 0 };
+		for (const struct record_file *part = &record->file[i]; part;
+		     part = part->base) {
+			const struct want_blob blob = want_of(part);
+			struct err none = { 0 };
 
-		if (blobs_open(&carried, &blob.id, &found, &why) == 0 &&
-		    blob_unpack(&scratch, &found, &record->file[i], -1, &why) == 0)
-			continue;
-		source_judge(&why);
-		if (why.kind == ERR_DAMAGED && lack_get(flow->source.lack, &blob, &why) == 0)
-			taken++;
+			if (source_is_damaged(&carried, &scratch, part) &&
+			    lack_get(flow->source.lack, &blob, &none) == 0)
+				taken++;
+		}
 	}
 	source_use_kept(&flow->source);
 	return taken;

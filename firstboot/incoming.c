@@ -54,7 +54,7 @@ static int pour(const struct blob *from, const struct want_blob *blob, int out_f
 					  .chunk = (struct digest *)(uintptr_t)blob->chunk,
 					  .chunk_count = blob->chunk_count };
 
-	return blob->chunk_count ? blob_unpack(&scratch, from, &file, out_fd, err)
+	return blob->chunk_count ? blob_unpack(&scratch, from, NULL, &file, out_fd, err)
 				 : blob_copy(&scratch, from, &blob->id, out_fd, err);
 }
 

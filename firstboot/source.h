@@ -107,6 +107,10 @@ MUST_USE int source_get(struct source *source, const struct digest_size *id, str
  * lost its tables. */
 void source_use_kept(struct source *source);
 
+/* Is the blob of this file, by itself, in a place and not what was signed? One that is not there is no damage. */
+bool source_is_damaged(const struct blobs *place, struct blob_scratch *scratch,
+		       const struct record_file *part);
+
 /* Removes the copies of these blobs in /var/lib/larder/blobs that are not what they were; returns how many. */
 size_t source_drop_damaged(const struct source *source, const struct record *record);
 

@@ -88,6 +88,19 @@ enum reason source_record(struct source *source, const struct table_row *row,
 	return reason_of_err(err);
 }
 
+bool source_is_damaged(const struct blobs *place, struct blob_scratch *scratch,
+		       const struct record_file *part)
+{
+	AUTO_BLOB struct blob blob = BLOB_NONE;
+	struct err why = { 0 };
+
+	if (blobs_open(place, &part->blob, &blob, &why) == 0 &&
+	    blob_check_bytes(scratch, &blob, part, &why) == 0)
+		return false;
+	source_judge(&why);
+	return why.kind == ERR_DAMAGED;
+}
+
 size_t source_drop_damaged(const struct source *source, const struct record *record)
 {
 	AUTO_SCRATCH struct blob_scratch scratch = { 0 };
@@ -96,17 +109,16 @@ size_t source_drop_damaged(const struct source *source, const struct record *rec
 
 	kept.next = NULL;
 	for (size_t i = 0; i < record->file_count; i++) {
-		AUTO_BLOB struct blob blob = BLOB_NONE;
-		char name[DIGEST_HEX_MAX];
-		struct err why = { 0 };
+		for (const struct record_file *part = &record->file[i]; part;
+		     part = part->base) {
+			char name[DIGEST_HEX_MAX];
+			struct err why = { 0 };
 
-		if (blobs_open(&kept, &record->file[i].blob, &blob, &why) == 0 &&
-		    blob_unpack(&scratch, &blob, &record->file[i], -1, &why) == 0)
-			continue;
-		if (why.kind == ERR_DAMAGED &&
-		    fs_remove_tree(kept.dir, digest_hex(&record->file[i].blob.digest, name),
-				   &why) == 0)
-			dropped++;
+			if (source_is_damaged(&kept, &scratch, part) &&
+			    fs_remove_tree(kept.dir, digest_hex(&part->blob.digest, name),
+					   &why) == 0)
+				dropped++;
+		}
 	}
 	return dropped;
 }
@@ -125,8 +137,10 @@ static void reach_record(const struct blobs *kept, const struct digest *digest,
 	    blob_read(kept, &id, RECORD_MAX_BYTES, &data, &none) < 0 ||
 	    record_parse(data, id.size, &record, &none) < 0)
 		return;
-	for (size_t i = 0; i < record.file_count; i++)
-		stored_reach_add(reach, &record.file[i].blob.digest);
+	for (size_t i = 0; i < record.file_count; i++) {
+		for (const struct record_file *part = &record.file[i]; part; part = part->base)
+			stored_reach_add(reach, &part->blob.digest);
+	}
 }
 
 static void reach_all(const struct source *source, const struct facts *facts,
