@@ -1,6 +1,9 @@
 #include "firstboot/azure.h"
 
+#include <string.h>
 #include <time.h>
+
+#include "firstboot/status.h"
 
 #define TIME_MAX 32
 
@@ -18,21 +21,23 @@ static const struct {
 	{ 14, "Operation failed" },
 };
 
-/* Any other code is that of --reboot-exit. */
-static const char *meaning_of(json_int_t code)
-{
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (rows[i].code == code)
-			return rows[i].meaning;
-	}
-	return "Operation successful, reboot needed";
-}
-
 static const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : "";
+}
+
+/* Any other code is that of --reboot-exit. The extension knows no moment that is pending. */
+static const char *meaning_of(const json_t *part, json_int_t code)
+{
+	if (strcmp(text_of(part, "state"), STATUS_PENDING) == 0)
+		return "Operation in progress";
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (rows[i].code == code)
+			return rows[i].meaning;
+	}
+	return "Operation successful, reboot needed";
 }
 
 static const char *time_text(const json_t *part, char out[TIME_MAX])
@@ -61,7 +66,7 @@ char *azure_text(const json_t *document)
 		all = must_printf(
 			"%s%s larder-firstboot %s: %s: Exit code %lld: %s (%s)%s%s%s%s\n",
 			before, time_text(part, time), text_of(document, "agent"), moment,
-			(long long)code, meaning_of(code), text_of(part, "reason"),
+			(long long)code, meaning_of(part, code), text_of(part, "reason"),
 			*text ? ": " : "", text, *remedy ? " | " : "", remedy);
 	}
 	return all;

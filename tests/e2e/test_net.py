@@ -226,6 +226,22 @@ def test_without_a_source_a_miss_is_a_miss(offers, root, lines):
     assert want(root) is None
 
 
+def test_the_statement_names_sources_behind_those_of_the_owner(tmp_path):
+    shop = Workshop(tmp_path / "shop")
+    shop.write_manifest(only_files)
+    site = tmp_path / "site.json"
+    site.write_text(json.dumps({"format": "larder.site.v1", "sources": [SOURCE, "oci://r.lan/hpc:7"]}))
+    shop.bake("--key", shop.keys(), "--site", site)
+    made = make_root(tmp_path / "root")
+    shop.embed(made)
+    (made / BLOBS / shop.table()["rows"][0]["record"]["digest"].split(":")[1]).unlink()
+    assert firstboot(made)[1]["state"] == "pending"
+    assert want(made)["sources"] == [SOURCE, "oci://r.lan/hpc:7"] and want(made)["created"] == shop.statement()["predicate"]["created"]
+    configure(made, "sources=http://own.lan/x,oci://r.lan/hpc:7")
+    firstboot(made)
+    assert want(made)["sources"] == ["http://own.lan/x", "oci://r.lan/hpc:7", SOURCE]
+
+
 def test_without_the_program_nothing_is_asked_for(offers, root):
     """An image that was made with --no-download is as it was: nobody waits for what will not come."""
     (root / "usr/libexec/larder/larder-download").unlink()
