@@ -83,9 +83,54 @@ static void test_set_policies(void **state)
 		{ "volumes", "no", 0 },		{ "volumes", "tar", 0 },
 		{ "volumes", "mount", 0 },	{ "volumes", "yes", -1 },
 		{ "sources", "file:/a", 0 },	{ "sources", "file:/a/b.tar,file:/c", 0 },
-		{ "sources", "", -1 },		{ "sources", "file:a", -1 },
+		{ "sources", "", 0 },		{ "sources", "file:a", -1 },
 		{ "sources", "file:/a,", -1 },	{ "sources", "file:/a/", -1 },
 		{ "sources", "/a", -1 },	{ "sources", "file:/a/../b", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		check_set(rows[i].key, rows[i].value, rows[i].code);
+}
+
+static void test_set_downloads(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		int code;
+	} rows[] = {
+		{ "download", "no", 0 },
+		{ "download", "maybe", -1 },
+		{ "newer", "yes", 0 },
+		{ "race", "on", -1 },
+		{ "on_refused", "download", 0 },
+		{ "on_refused", "fail", 0 },
+		{ "on_refused", "yes", -1 },
+		{ "sources", "", 0 },
+		{ "sources", "https://m.lan/x", 0 },
+		{ "sources", "https://m.lan/x,oci://r.lan/hpc:7,http://n", 0 },
+		{ "sources", "https://m.lan/x,", -1 },
+		{ "sources", "https://", -1 },
+		{ "sources", "ftp://m.lan/x", -1 },
+		{ "sources", "https://m.lan/a b", -1 },
+		{ "sources",
+		  "http://a,http://b,http://c,http://d,http://e,http://f,http://g,http://h,"
+		  "http://i,http://j,http://k,http://l,http://m,http://n,http://o,http://p,"
+		  "http://q",
+		  -1 },
+		{ "net_budget_s", "86400", 0 },
+		{ "net_budget_s", "0", -1 },
+		{ "connections", "16", 0 },
+		{ "connections", "17", -1 },
+		{ "connections", "", -1 },
+		{ "keep", "1", 0 },
+		{ "keep", "0", -1 },
+		{ "keep", "-1", -1 },
+		{ "proxy", "http://proxy:3128", 0 },
+		{ "proxy", "", 0 },
+		{ "proxy", "proxy", -1 },
+		{ "ca", "/etc/ssl/ca.pem", 0 },
+		{ "ca", "ca.pem", -1 },
 	};
 
 	(void)state;
@@ -173,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_set_policies),
+		cmocka_unit_test(test_set_downloads),
 		cmocka_unit_test(test_steps_only_subtract),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_command_line),
