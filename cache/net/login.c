@@ -77,15 +77,13 @@ static bool is_token(const char *token)
 }
 
 /* Unknown keys are none of our business. No byte of the answer may reach the error. */
-static int read_token(const struct http_answer *answer, char **out_authorization,
-		      struct err *err)
+int login_read_token(const char *data, size_t size, char **out_authorization, struct err *err)
 {
 	AUTO_JSON json_t *top = NULL;
 	struct err why = { 0 };
 	const char *token;
 
-	if (!answer->body ||
-	    json_parse_within(answer->body, answer->size, LOGIN_MAX_VALUES, &top, &why) < 0)
+	if (json_parse_within(data, size, LOGIN_MAX_VALUES, &top, &why) < 0)
 		return err_set(err, ERR_INVALID, "the token server does not answer in JSON");
 	token = json_string_value(json_object_get(top, "token"));
 	if (!token)
@@ -129,7 +127,8 @@ static int ask_token(const struct login *login, const struct challenge *challeng
 		AUTO_ANSWER struct http_answer answer = { 0 };
 
 		if (ask_once(login, url, basic, http, &answer, err) == 0) {
-			if (read_token(&answer, out_authorization, err) == 0)
+			if (login_read_token(answer.body ? answer.body : "", answer.size,
+					     out_authorization, err) == 0)
 				return 0;
 		} else if (http_again(&failures, err, answer.retry_after_ms, &silent)) {
 			continue;

@@ -27,4 +27,9 @@ struct login {
 MUST_USE int login_answer(const struct login *login, const char *challenge, struct http *http,
 			  char **out_authorization, struct err *out_none, struct err *err);
 
+/* What a token server answers: its token, or else its access_token, as the value of an Authorization header, for
+ * credentials_free(). Pure. ERR_INVALID: no token in it, or one that is no line of printable ASCII without blanks. */
+MUST_USE int login_read_token(const char *data, size_t size, char **out_authorization,
+			      struct err *err);
+
 #endif
