@@ -112,6 +112,21 @@ THREATS = {
         "case tar: cut at ",
         "case tree: cut ",
     ],
+    17: [
+        "e2e/test_credentials.py::test_other_hosts_hear_nothing",
+        "e2e/test_credentials.py::test_a_redirect_takes_nothing_along",
+        "e2e/test_hostile.py::test_a_token_stays_with_its_registry",
+        "e2e/test_hostile.py::test_a_proxy_s_login_stays_with_the_proxy",
+        "e2e/test_hostile.py::test_a_user_s_logins_are_not_read",
+        "unit/test_location.c::test_origins",
+        "unit/test_location.c::test_shown",
+    ],
+    18: [
+        "e2e/test_hostile.py::test_bad_wants",
+        "e2e/test_hostile.py::test_lie",
+        "unit/test_location.c::test_locations",
+        "unit/test_name.c::test_names",
+    ],
     19: [
         "case hints: the index points at itself",
         "case hints: the index nested 33 deep",
@@ -119,6 +134,12 @@ THREATS = {
         "unit/test_json.c::test_depth",
         "case tree: a link to itself",
     ],
+    20: [
+        "e2e/test_fetch.py::test_modes",
+        "e2e/test_hostile.py::test_modes",
+        "unit/test_journal.c::test_contents",
+    ],
+    22: ["e2e/test_hostile.py::test_link_local_addresses_are_never_asked"],
     23: [
         "e2e/test_sweep.py::test_old_or_new_and_then_done",
         "e2e/test_fetch.py::test_killed_run_resumes",
@@ -188,7 +209,7 @@ def test_every_test_named_is_there(number):
 
 
 def test_every_class_is_covered():
-    wanted = {1, 2, 3, 4, *range(5, 14), 19, *range(23, 31)}
+    wanted = {*range(1, 14), *range(17, 21), *range(22, 31)}
     assert wanted == set(THREATS) and all(THREATS.values())
 
 
