@@ -160,7 +160,7 @@ DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytes
 	rpm qemu-utils python3-prometheus-client
 DEPS_fuzz = clang libclang-rt-dev python3
 DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg \
-	rpm tar e2fsprogs mount util-linux diffutils
+	rpm tar e2fsprogs mount util-linux diffutils curl wget aria2
 
 # Installs what is missing of a group, and says nothing when nothing is. A target that people call asks for its group, then
 # runs run-TARGET; what runs several targets asks once, and runs those. Without dpkg nothing is asked.

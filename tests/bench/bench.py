@@ -11,7 +11,8 @@ from kitchen import NotBuilt
 from measure import PAIRS, TOP
 
 PEERS = {"openssl": "openssl", "zstd": "zstd", "mksquashfs": "squashfs-tools", "borg": "borgbackup", "casync": "casync",
-         "ostree": "ostree", "rauc": "rauc", "rpm": "rpm", "tar": "tar", "coreutils": "coreutils", "find": "findutils"}
+         "ostree": "ostree", "rauc": "rauc", "rpm": "rpm", "tar": "tar", "coreutils": "coreutils", "find": "findutils",
+         "curl": "curl", "wget": "wget", "aria2": "aria2"}
 HEAD = ("row", "work", "ours: wall, CPU, RSS", "peer", "peer: wall, CPU, RSS", "found", "goal", "")
 
 

@@ -7,6 +7,7 @@ from statistics import median
 
 import boot
 import corpus
+import fetching
 import kitchen
 import peers
 from kitchen import MIB, NotBuilt
@@ -209,5 +210,8 @@ ROWS = {
     "B3": ("bake again, nothing changed", bake_again),
     "B5": ("bake one driver for four kernels", four_trees),
     "B6": ("bake what is packed already", already_packed),
+    "D1": ("download through cuts", fetching.through_cuts),
+    "D2": ("download beside lies", fetching.lies_found),
+    "D3": ("download over several slow connections", fetching.at_once),
     "D5": ("the next kernel's driver when the last one is here", next_kernel),
 }
