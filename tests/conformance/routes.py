@@ -8,6 +8,8 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 
+from faults import FAULTS
+from hostile_server import WEB, HostileServer
 from larder import BUILD
 from made import make, pae, entry, sha
 from made_tar import BLOBS, ball_of, mark_of, with_mark
@@ -234,6 +236,40 @@ class InParts(InStream):
         return listed, None
 
 
+class Downloaded(Route):
+    """A machine without a cache, whose agent takes all of it over the network: the top, the tables, records and blobs."""
+
+    def arrive(self, source, fault):
+        (self.root / "etc/larder/firstboot.conf").write_text("net_budget_s=3\n")
+        with self.place(source) as url:
+            command = [BUILD / "larder-firstboot", "update", "--from", url, "--sysroot", self.root, "--json"]
+            done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        assert done.returncode in (0, 14), done
+        reason = json.loads(done.stdout)["reason"]
+        return None if reason == "done" else reason
+
+    @contextmanager
+    def place(self, source):
+        """Where it is fetched from."""
+        yield source
+
+
+class FromWeb(Downloaded):
+    """A folder on a web server."""
+
+    @contextmanager
+    def place(self, source):
+        with HostileServer() as server:
+            for path in source.rglob("*"):
+                if path.is_file():
+                    server.files[f"{WEB}/{path.relative_to(source)}"] = path.read_bytes()
+            yield server.web
+
+
+class FromRegistry(Downloaded, InRegistry):
+    """A registry, asked without a login."""
+
+
 class ProvenDelta(InDelta):
     """The delta, proven by the trust root before it is taken."""
 
@@ -254,10 +290,12 @@ ROUTES = {
     "registry": InRegistry,
     "stream": InStream,
     "parts": InParts,
+    "web, by the agent": FromWeb,
+    "registry, by the agent": FromRegistry,
     "delta, proven": ProvenDelta,
     "registry, proven": ProvenRegistry,
 }
-COPIED = [name for name, route in ROUTES.items() if issubclass(route, Copied)]
+COPIED = [name for name, route in ROUTES.items() if issubclass(route, Copied) and not issubclass(route, Downloaded)]
 
 # Cells that cannot exist, and why.
 CANNOT_BE = {
@@ -288,12 +326,38 @@ def otherwise():
             yield (route, "trust chain not there"), "not_carried"
 
 
-OTHERWISE = dict(otherwise())
+# What larder-download finds wrong never gets as far as the agent's own reasons for it.
+FETCHED = {
+    "envelope altered": "upstream_changed",
+    "envelope cut": "upstream_changed",
+    "envelope empty": "upstream_changed",
+    "envelope longer, by white space": "upstream_changed",
+    "envelope's described size wrong": "upstream_changed",
+    "envelope not there": "unreachable",
+    "trust chain altered": "upstream_changed",
+    "trust chain not there": "unreachable",
+}
+
+
+def otherwise_fetched():
+    """Cells of the network routes: other bytes than were signed are what changed upstream, whoever carries them, and what is not
+    there cannot be reached. What does not decode has the signed bytes."""
+    for route in (name for name, kind in ROUTES.items() if issubclass(kind, Downloaded)):
+        for fault in FAULTS:
+            if fault.name in FETCHED:
+                yield (route, fault.name), FETCHED[fault.name]
+            elif fault.verdict == "damaged" and fault.step != 9:
+                yield (route, fault.name), "upstream_changed"
+            elif fault.agent == "not_carried":
+                yield (route, fault.name), "unreachable"
+
+
+OTHERWISE = {**dict(otherwise()), **dict(otherwise_fetched())}
 # A registry is asked for a digest and a size, and what it sends has them or is damaged: for the envelope
 # too, which elsewhere is judged by its signatures alone.
 JUDGED = {
     (route, name): ("damaged", 1)
-    for route in ("registry", "registry, proven")
+    for route in ("registry", "registry, proven", "registry, by the agent")
     for name in (
         "envelope altered",
         "envelope cut",
