@@ -185,13 +185,13 @@ static int read_want(const char *path, struct want *out, struct err *err)
 static void download(const struct download_args *args, struct download *run)
 {
 	struct err err = { 0 };
+	int result = read_want(args->want, &run->want, &err);
 
-	if (read_want(args->want, &run->want, &err) < 0 ||
-	    download_drop(args->into, &run->dir, &err) < 0) {
+	run->report.wanted = run->want.count;
+	if (result < 0 || download_drop(args->into, &run->dir, &err) < 0) {
 		fail_here(run, &err);
 		return;
 	}
-	run->report.wanted = run->want.count;
 	run->deadline_ms = fs_boot_ms() + run->want.budget_s * 1000;
 	notify_status("asks the sources", run->deadline_ms);
 	fetch(run);
