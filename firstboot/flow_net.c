@@ -314,7 +314,7 @@ static int write_want(const struct flow *flow, const struct places *places, bool
 	if (want.count > WANT_MAX_BLOBS || size > WANT_MAX_BYTES)
 		return err_set(err, ERR_INVALID, "%zu missing blobs are too many to ask for",
 			       want.count);
-	return fs_replace(flow->machine->run, want_name(flow), text, size, 0600, err);
+	return fs_publish(flow->machine->run, want_name(flow), text, size, 0600, err);
 }
 
 /* A round that brought nothing is the last one. */

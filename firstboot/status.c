@@ -302,12 +302,17 @@ json_t *status_document(const struct status *status)
 	return root;
 }
 
-static void save_in(const struct status *status, int dir, const char *name, mode_t mode,
-		    const char *text, size_t size)
+/* The copy in the run folder is for who looks now; the one in the state folder outlives a power cut. */
+static void save_copies(const struct status *status, bool keep, const char *text, size_t size)
 {
+	const struct machine *machine = status->machine;
 	struct err err = { 0 };
 
-	if (dir >= 0 && fs_replace(dir, name, text, size, mode, &err) < 0)
+	if (machine->run >= 0 &&
+	    fs_publish(machine->run, STATUS_NAME, text, size, 0644, &err) < 0)
+		log_line(status->log, "warning: %s", err.text);
+	if (keep && machine->state >= 0 &&
+	    fs_replace(machine->state, STATUS_RESULT, text, size, 0600, &err) < 0)
 		log_line(status->log, "warning: %s", err.text);
 }
 
@@ -317,9 +322,6 @@ void status_save(const struct status *status, bool keep)
 	size_t size;
 	AUTO_FREE char *text = json_pretty(root, &size);
 
-	if (status->dry)
-		return;
-	save_in(status, status->machine->run, STATUS_NAME, 0644, text, size);
-	if (keep)
-		save_in(status, status->machine->state, STATUS_RESULT, 0600, text, size);
+	if (!status->dry)
+		save_copies(status, keep, text, size);
 }

@@ -296,17 +296,24 @@ int fs_draft_open(struct fs_draft *out_draft, int dir, const char *name, mode_t 
 	return 0;
 }
 
-int fs_draft_commit(struct fs_draft *draft, struct err *err)
+static int draft_rename(struct fs_draft *draft, struct err *err)
 {
 	char temporary[FS_NAME_MAX + 8];
 
 	draft_name(draft, temporary);
-	if (fsync(draft->fd) < 0)
-		return err_errno(err, "sync %s", draft->name);
 	if (renameat(draft->dir, temporary, draft->dir, draft->name) < 0)
 		return err_errno(err, "rename %s", draft->name);
 	close(draft->fd);
 	draft->fd = -1;
+	return 0;
+}
+
+int fs_draft_commit(struct fs_draft *draft, struct err *err)
+{
+	if (fsync(draft->fd) < 0)
+		return err_errno(err, "sync %s", draft->name);
+	if (draft_rename(draft, err) < 0)
+		return -1;
 	return fs_sync_dir(draft->dir, err);
 }
 
@@ -322,8 +329,8 @@ void fs_draft_discard(struct fs_draft *draft)
 	unlinkat(draft->dir, temporary, 0);
 }
 
-int fs_replace(int dir, const char *name, const void *data, size_t size, mode_t mode,
-	       struct err *err)
+static int replace(int dir, const char *name, const void *data, size_t size, mode_t mode,
+		   int (*end)(struct fs_draft *draft, struct err *err), struct err *err)
 {
 	AUTO_DRAFT struct fs_draft draft = FS_DRAFT_NONE;
 
@@ -331,7 +338,19 @@ int fs_replace(int dir, const char *name, const void *data, size_t size, mode_t 
 		return -1;
 	if (fs_write_all(draft.fd, data, size, err) < 0)
 		return err_wrap(err, "%s", name);
-	return fs_draft_commit(&draft, err);
+	return end(&draft, err);
+}
+
+int fs_replace(int dir, const char *name, const void *data, size_t size, mode_t mode,
+	       struct err *err)
+{
+	return replace(dir, name, data, size, mode, fs_draft_commit, err);
+}
+
+int fs_publish(int dir, const char *name, const void *data, size_t size, mode_t mode,
+	       struct err *err)
+{
+	return replace(dir, name, data, size, mode, draft_rename, err);
 }
 
 int fs_replace_link(int dir, const char *name, const char *target, struct err *err)

@@ -74,6 +74,10 @@ void fs_draft_wipe(int dir, const char *name);
 MUST_USE int fs_replace(int dir, const char *name, const void *data, size_t size, mode_t mode,
 			struct err *err);
 
+/* The same for what no reboot keeps, as in /run: whole for every reader, and not synced. */
+MUST_USE int fs_publish(int dir, const char *name, const void *data, size_t size, mode_t mode,
+			struct err *err);
+
 /* A symbolic link that replaces what stood there. */
 MUST_USE int fs_replace_link(int dir, const char *name, const char *target, struct err *err);
 
