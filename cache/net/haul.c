@@ -453,8 +453,7 @@ static void give_up(struct haul *haul)
 		if (haul->plan.blob[at].ended)
 			continue;
 		fail_blob(haul, at);
-		if (reached)
-			haul->want[at].err.kind = ERR_TIMEOUT;
+		haul->want[at].err.kind = reached ? ERR_TIMEOUT : ERR_NETWORK;
 		err_wrap(&haul->want[at].err,
 			 reached ? "time is up" : "time is up, and no source was reached");
 	}
