@@ -254,9 +254,8 @@ def test_another_file_under_way(tmp_path):
 
 
 def nobody():
-    """A port where nobody listens."""
-    with HostileServer() as server:
-        return server.web
+    """Where nobody listens, and no one's own end can come to lie, as it can at a port that was just given up."""
+    return "http://127.0.0.1:1/larder"
 
 
 def test_a_dead_mirror_and_a_good_one(tmp_path):
