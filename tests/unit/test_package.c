@@ -4,10 +4,9 @@
 
 static struct package package_of(uint64_t bytes)
 {
-	struct package package = { .name = "larder-cache-x", .serial = 7, .bytes = bytes };
-
-	package.file = package.name + strlen("larder-cache-");
-	return package;
+	return (struct package) {
+		.name = "larder-cache-x", .file = "x", .serial = 7, .bytes = bytes
+	};
 }
 
 /* Where the member that holds the data begins, by the sizes of those before it; and its size. */
