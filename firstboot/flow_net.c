@@ -331,14 +331,28 @@ static bool has_downloader(const struct flow *flow)
 	return flow->from || machine_has(flow->machine, PROCESS_INSTALLED "/larder-download");
 }
 
+/* There is somebody to ask, and a way to. */
+static bool can_ask(const struct flow *flow, struct places *places)
+{
+	find_places(flow, places);
+	return flow->config->download && places->count > 0 && has_downloader(flow);
+}
+
+/* It asks nobody itself: there is no network yet. The main moment will, and says what came of it. */
+void flow_leave_to_main(struct flow *flow)
+{
+	struct places places;
+
+	if (flow->moment == PLAN_EARLY && !flow->dry && flow->reason == REASON_NOT_CARRIED)
+		flow->pending = can_ask(flow, &places);
+}
+
 static void ask(struct flow *flow, bool top)
 {
 	struct places places;
 	struct err err = { 0 };
 
-	find_places(flow, &places);
-	if (!flow->config->download || places.count == 0 || !(top || flow->lack.count) ||
-	    !may_go_on(flow) || !has_downloader(flow))
+	if (!can_ask(flow, &places) || !(top || flow->lack.count) || !may_go_on(flow))
 		return;
 	if (write_want(flow, &places, top, &err) < 0) {
 		status_event(flow->status, "download not asked for", "%s", err.text);

@@ -377,6 +377,7 @@ enum flow_verdict flow_record(struct flow *flow)
 	tell_devices(flow);
 	if (flow->reason == REASON_DONE)
 		sum_up(flow);
+	flow_leave_to_main(flow);
 	flow->state = reason_exit(flow->reason) == 0 ? "done" : "failed";
 	if (flow->pending)
 		flow->state = STATUS_PENDING;

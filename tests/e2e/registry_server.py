@@ -20,6 +20,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+from server import self_signed
+
 PATH = re.compile(r"^/v2/(?P<name>.+)/(?P<kind>manifests|blobs|blobs/uploads)/(?P<what>[^/]*)$")
 TLS_HOST = "registry.localhost"  # curl takes it for this machine; larder asks it with TLS, unlike "localhost"
 ENDLESS = 256 << 20  # a client that takes so much does not stop, and the disk is not full yet
@@ -153,14 +155,7 @@ class Base:
 
     def use_tls(self, folder):
         """self.certificate is for SSL_CERT_FILE."""
-        self.certificate, key = folder / "registry.pem", folder / "registry.key"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-            + ["-nodes", "-days", "2", "-subj", f"/CN={TLS_HOST}"]
-            + ["-addext", f"subjectAltName=DNS:{TLS_HOST}", "-keyout", key, "-out", self.certificate],
-            check=True,
-            capture_output=True,
-        )
+        self.certificate, key = self_signed(folder, "registry", f"DNS:{TLS_HOST}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
@@ -388,17 +383,19 @@ def bcrypt(password):
 class DockerRegistry:
     """Debian's docker-registry: with DockerRegistry(tmp_path) as registry: ... registry.host, registry.storage"""
 
-    def __init__(self, folder, login=None, address="127.0.0.1"):
+    def __init__(self, folder, login=None, address="127.0.0.1", tls=None):
+        """A folder that served before is served again. tls: (certificate, key)."""
         self.folder = Path(folder) / "docker-registry"
         self.storage = self.folder / "storage"
-        self.login, self.address = login, address
-        self.folder.mkdir(parents=True)
-        self.storage.mkdir()
+        self.login, self.address, self.tls = login, address, tls
+        self.storage.mkdir(parents=True, exist_ok=True)
 
     def configure(self):
         lines = ["version: 0.1", "log:", "  level: warn", "storage:", "  filesystem:"]
         lines += [f"    rootdirectory: {self.storage}", "  delete:", "    enabled: true"]
         lines += ["http:", f"  addr: {self.host}", "  secret: only-for-tests"]
+        if self.tls:
+            lines += ["  tls:", f"    certificate: {self.tls[0]}", f"    key: {self.tls[1]}"]
         if self.login:
             user, _, password = self.login.partition(":")
             (self.folder / "htpasswd").write_text(f"{user}:{bcrypt(password)}\n")

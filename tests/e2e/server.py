@@ -8,6 +8,19 @@ import threading
 import time
 
 
+def self_signed(folder, stem, name):
+    """(certificate, key) of a server; name as OpenSSL spells it: DNS:HOST or IP:ADDRESS."""
+    certificate, key = folder / f"{stem}.pem", folder / f"{stem}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=" + name.split(":")[1]]
+        + ["-addext", f"subjectAltName={name}", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
 @dataclasses.dataclass
 class Answer:
     data: bytes = b""
@@ -143,14 +156,7 @@ class Server:
             self.use_tls(tls_folder)
 
     def use_tls(self, folder):
-        self.certificate, key = folder / "server.pem", folder / "server.key"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-            + ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-            + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.certificate],
-            check=True,
-            capture_output=True,
-        )
+        self.certificate, key = self_signed(folder, "server", "IP:127.0.0.1")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)

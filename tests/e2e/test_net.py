@@ -242,6 +242,18 @@ def test_the_statement_names_sources_behind_those_of_the_owner(tmp_path):
     assert want(made)["sources"] == ["http://own.lan/x", "oci://r.lan/hpc:7", SOURCE]
 
 
+def test_the_early_moment_leaves_a_miss_to_the_main_one(offers, root):
+    """It asks nobody, and is no failure: there is no network yet. Without a source it is one, as ever."""
+    (root / "sys/devices/pci" / ADDRESS / "driver").unlink()
+    bring(root, offers.new, lambda name: name in top_of(offers.new)[0])
+    code, status = firstboot(root, "--early")
+    assert (code, status["state"], status["reason"], status["code"]) == (0, "pending", "not_carried", 0), status
+    assert want(root) is None
+    configure(root)
+    code, status = firstboot(root, "--early")
+    assert (code, status["state"], status["reason"]) == (14, "failed", "not_carried"), status
+
+
 def test_without_the_program_nothing_is_asked_for(offers, root):
     """An image that was made with --no-download is as it was: nobody waits for what will not come."""
     (root / "usr/libexec/larder/larder-download").unlink()
