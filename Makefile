@@ -157,7 +157,7 @@ DEPS_unit = libcmocka-dev
 DEPS_lint = clang clang-format clang-tidy
 DEPS_check = $(DEPS_demo) $(DEPS_unit) $(DEPS_lint) python3-pytest python3-pytest-timeout python3-jsonschema \
 	strace procps mount python3-cryptography zstd softhsm2 opensc docker-registry skopeo gnupg dnf createrepo-c chromium \
-	rpm qemu-utils python3-prometheus-client
+	rpm qemu-utils python3-prometheus-client nginx-light tinyproxy-bin
 DEPS_fuzz = clang libclang-rt-dev python3
 DEPS_bench = python3 openssl zstd coreutils findutils strace squashfs-tools borgbackup casync ostree rauc dpkg \
 	rpm tar e2fsprogs mount util-linux diffutils curl wget aria2

@@ -40,7 +40,7 @@ def test_hit_then_idle(made, tmp_path):
         assert event in events, events
     assert "carrier" in [row["event"] for row in moment(first, "main")["timeline"]], first.console
     assert first.report["updates"] and first.report["cycles"] == []
-    assert first.report["online"] == "inactive"
+    assert first.unit("larder-net.path")["ActiveState"] == "active" and first.report["online"] == "inactive"
     assert first.unit("larder-early.service")["StatusText"].startswith("early: done (done, exit 0)")
     assert guest.check_disk(disk)[0] == 0
     second = guest.boot(disk)
