@@ -97,8 +97,9 @@ enum flow_verdict flow_plan(struct flow *flow);
 
 /* flow_net.c: what is missing. begin: before anything else. take_offer: before the source is opened; judge_offer: behind it.
  * supply: before a bundle is staged, what of it is not here is taken or noted. mend: where its bytes are not what was signed; true: it is
- * worth another look. ask: when all else was tried; sets pending, or says in the reasons what the download came to. leave_to_main: the
- * same of the early moment, which asks nobody. tell_refused: at the end, what was refused on the way. ask_top: of a flow that was never run, for what from->url offers. */
+ * worth another look. ask: when all else was tried; sets pending, or says in the reasons what the download came to. leave_to_main:
+ * the same in the early moment, which asks nobody. tell_refused: at the end, what was refused on the way. ask_top: of a flow that was
+ * never run, for what from->url offers. */
 void flow_net_begin(struct flow *flow);
 enum flow_verdict flow_take_offer(struct flow *flow);
 enum flow_verdict flow_judge_offer(struct flow *flow);

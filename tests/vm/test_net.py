@@ -217,7 +217,8 @@ def test_a_miss_without_a_network(offer, tmp_path, nics):
 
 # As larder-net.path and its two services do it. The kernel writes back what is a second old, as it would within a
 # download that takes minutes.
-BEGIN, END = "larder-begins", "larder-ended"
+BEGIN, BROUGHT, END = "larder-begins", "larder-download: done: 2 of 2", "larder-ended"
+PHASES = (BEGIN, BROUGHT), (BROUGHT, END)
 ROUNDS = f"""ip link set eth0 up
 udhcpc -q -n -f -t 5 -T 1 -i eth0 -s /usr/lib/guest/udhcpc.sh
 echo 50 >/proc/sys/vm/dirty_writeback_centisecs
@@ -257,6 +258,12 @@ def check_cut(offer, disk):
                for name, right in offer.missing.items())
 
 
+def seconds_between(result, begin, end):
+    """Between the first lines that say so; None: it did not come to that."""
+    first = [next((at for at, text in result.lines if word in text), None) for word in (begin, end)]
+    return None if None in first else first[1] - first[0]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_power_cuts(offer, tmp_path):
@@ -265,28 +272,32 @@ def test_power_cuts(offer, tmp_path):
     guest.remove_modules(root, "8139*.ko")
     configure(root, WEB)
     base, disk, writes = guest.make_tiny_disk(root, tmp_path / "base.raw"), tmp_path / "disk.raw", tmp_path / "writes"
-    chance, inside, lost, spared, again = random.Random(SEED), 0, 0, 0, 0
+    chance, windows, inside, lost, spared, again = random.Random(SEED), {}, 0, 0, 0, 0
     with peers.Nginx(tmp_path / "nginx", offer.whole, "384k") as server:
-        options = {"nic": ("e1000", "rtl8139"), "cpus": 1, "forward": {INSIDE: server.host}}
-        window = None
-        for number in range(CUTS + 1):
-            guest.run("cp", "--sparse=always", base, disk)
-            if window:
-                first = guest.boot(disk, writes=writes, stop_at=BEGIN, stop_after=(number - chance.random()) / CUTS * window, **options)
-                inside += END not in first.console
-                lost += powercut.cut(base, powercut.read_log(writes), disk, chance)
+        options = {"nic": ("e1000", "rtl8139"), "cpus": 1, "forward": {INSIDE: server.host}, "timeout": 180}
+
+        def go_on():
+            """Boot to the end; gives the boot, what was there before it and what it fetched."""
             there, before = check_cut(offer, disk), server.sent()
-            after = guest.boot(disk, **options)
-            assert after.code.get("test") == 0 and "8139cp" in after.drivers.values(), after.console
+            result = guest.boot(disk, **options)
+            assert result.code.get("test") == 0 and "8139cp" in result.drivers.values(), result.console
             assert server.sent() - before <= (offer.bytes - there) * 1.02, (there, server.log())
             assert check_cut(offer, disk) == offer.bytes and guest.list_folder(disk, "/var/lib/larder/incoming") == []
-            window = window or seconds_of(after, END) - seconds_of(after, BEGIN)
-            spared, again = spared + there, again + server.sent() - before
-    print(f"{CUTS} cuts within {window:.2f} s: {inside} before the end, {lost} writes lost; {again - offer.bytes} bytes fetched "
-          f"after them, {spared} of {CUTS * offer.bytes} were there")
+            return result, there, server.sent() - before
+
+        guest.run("cp", "--sparse=always", base, disk)
+        whole, _, _ = go_on()
+        for number in range(CUTS):
+            begin, end = PHASES[number % 2]
+            window = windows.setdefault(begin, seconds_between(whole, begin, end))
+            share = (number // 2 + chance.random()) / (CUTS // 2)
+            guest.run("cp", "--sparse=always", base, disk)
+            first = guest.boot(disk, writes=writes, stop_at=begin, stop_after=share * window, **options)
+            inside += end not in first.console
+            windows[begin] = seconds_between(first, begin, end) or window  # the host may be faster by now
+            lost += powercut.cut(base, powercut.read_log(writes), disk, chance)
+            _, there, fetched_again = go_on()
+            spared, again = spared + there, again + fetched_again
+    print(f"{CUTS} cuts, {inside} of them within what they were to cut: {lost} writes lost; of {CUTS * offer.bytes} bytes "
+          f"{spared} were there at the next boot, {again} were fetched")
     assert inside >= CUTS / 2 and lost > 0 and spared > 0
-
-
-def seconds_of(result, word):
-    """When a line was said."""
-    return next(seconds for seconds, text in result.lines if text.endswith(word))
