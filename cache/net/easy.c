@@ -1,5 +1,6 @@
 #include "cache/net/easy.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -27,6 +28,46 @@ void easy_set_rules(CURL *easy, const struct easy_rules *rules)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, rules->error);
 	if (certificates && *certificates)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, certificates);
+}
+
+static bool is_neighbour(const struct sockaddr *address)
+{
+	const struct sockaddr_in *four = (const void *)address;
+	const struct sockaddr_in6 *six = (const void *)address;
+	const uint8_t *byte = six->sin6_addr.s6_addr;
+
+	if (address->sa_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> 16 == 0xa9fe; /* RFC 3927 */
+	if (address->sa_family != AF_INET6)
+		return false;
+	return IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && byte[12] == 0xa9 && byte[13] == 0xfe);
+}
+
+/* An address as it stands, in whatever spelling: libcurl knows them all. */
+static bool names_neighbour(const char *url)
+{
+	CURLU *parts = curl_url();
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+	char *host = NULL, *end;
+	bool is = false;
+
+	if (!parts)
+		abort();
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+		end = strchr(host, ']');
+		if (end)
+			*end = '\0';
+		is = (inet_pton(AF_INET, host, &four.sin_addr) == 1 &&
+		      is_neighbour((const void *)&four)) ||
+		     (end && inet_pton(AF_INET6, host + 1, &six.sin6_addr) == 1 &&
+		      is_neighbour((const void *)&six));
+	}
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return is;
 }
 
 /* What goes to this machine itself goes through no proxy. */
@@ -69,20 +110,6 @@ void easy_set_way(CURL *easy, const char *url, const struct http_way *way)
 	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, (void *)(uintptr_t)way->least_time);
 }
 
-static bool is_neighbour(const struct sockaddr *address)
-{
-	const struct sockaddr_in *four = (const void *)address;
-	const struct sockaddr_in6 *six = (const void *)address;
-	const uint8_t *byte = six->sin6_addr.s6_addr;
-
-	if (address->sa_family == AF_INET)
-		return ntohl(four->sin_addr.s_addr) >> 16 == 0xa9fe; /* RFC 3927 */
-	if (address->sa_family != AF_INET6)
-		return false;
-	return IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr) ||
-	       (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && byte[12] == 0xa9 && byte[13] == 0xfe);
-}
-
 static curl_socket_t open_socket(void *context, curlsocktype purpose,
 				 struct curl_sockaddr *address)
 {
@@ -96,8 +123,11 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
 	return socket(address->family, address->socktype, address->protocol);
 }
 
-void easy_keep_from_neighbours(CURL *easy, bool *out_refused)
+void easy_keep_from_neighbours(CURL *easy, const char *url, bool *out_refused)
 {
+	/* A proxy would ask a neighbour of its own. Without one open_socket sees the address. */
+	if (names_neighbour(url))
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, out_refused);
 }
@@ -137,6 +167,9 @@ int easy_explain(const char *error, CURLcode code, struct err *err)
 {
 	const char *text = error[0] ? error : curl_easy_strerror(code);
 
+	/* libcurl quotes a proxy's URL, and there may be a password in it. */
+	if (strncmp(error, "Unsupported proxy", strlen("Unsupported proxy")) == 0)
+		return err_set(err, ERR_INVALID, "the URL of the proxy cannot be used");
 	if (easy_is_tls_fault(code))
 		return err_set(err, ERR_REFUSED, "TLS: %s", text);
 	if (code == CURLE_OPERATION_TIMEDOUT)

@@ -24,9 +24,10 @@ void easy_set_rules(CURL *easy, const struct easy_rules *rules);
 /* Where a request goes, and by which way (NULL: the environment's). */
 void easy_set_way(CURL *easy, const char *url, const struct http_way *way);
 
-/* Lets no connection go to a link-local address, by whatever name; *out_refused is set when one would have. A machine's
- * neighbours are no sources. */
-void easy_keep_from_neighbours(CURL *easy, bool *out_refused);
+/* After easy_set_way, with the same url. Lets no connection go to a link-local address, by whatever name; *out_refused is
+ * set when one would have. A machine's neighbours are no sources, and a proxy's are none either where the URL has their
+ * address. */
+void easy_keep_from_neighbours(CURL *easy, const char *url, bool *out_refused);
 /* ERR_REFUSED; returns -1. */
 int easy_explain_neighbour(struct err *err);
 
@@ -39,7 +40,7 @@ uint64_t easy_retry_after_ms(CURL *easy);
 bool easy_is_tls_fault(CURLcode code);
 
 /* Why a request came to nothing. ERR_REFUSED: TLS. ERR_TIMEOUT. ERR_INVALID: no URL for it. ERR_NETWORK: all
- * else. Returns -1. */
+ * else. No password of a proxy is in the text. Returns -1. */
 int easy_explain(const char *error, CURLcode code, struct err *err);
 
 #endif

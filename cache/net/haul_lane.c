@@ -309,7 +309,7 @@ static void set_options(struct lane *lane)
 	curl_easy_reset(easy);
 	easy_set_rules(easy, &rules);
 	easy_set_way(easy, lane->url, lane->way);
-	easy_keep_from_neighbours(easy, &lane->neighbour);
+	easy_keep_from_neighbours(easy, lane->url, &lane->neighbour);
 	if (rules.stall_seconds < EASY_CONNECT_SECONDS)
 		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)rules.stall_seconds);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

@@ -316,7 +316,7 @@ static void set_options(struct exchange *exchange, const char *url)
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
 	easy_set_way(easy, url, exchange->http->way);
-	easy_keep_from_neighbours(easy, &exchange->neighbour);
+	easy_keep_from_neighbours(easy, url, &exchange->neighbour);
 	set_deadline(easy, exchange->http->way);
 }
 

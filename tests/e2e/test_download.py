@@ -322,7 +322,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         answer = behind.getresponse()
         data = answer.read()
         self.send_response(answer.status)
-        for key in ("Content-Length", "Content-Range"):
+        for key in ("Content-Length", "Content-Range", "Location"):
             if answer.headers[key]:
                 self.send_header(key, answer.headers[key])
         self.end_headers()
@@ -407,6 +407,28 @@ def test_a_proxys_password_is_not_told(machine):
             done = run("larder-download", *machine.words(want))
             assert "s3cret" not in done.stdout + done.stderr + machine.report.read_text()
         assert [one for one in server.requests if "s3cret" in str(one.headers) or "Authorization" in one.headers] == []
+
+
+@pytest.mark.parametrize("proxy", ["http://user:s3cret@h:99999", "foo://user:s3cret@h:1", "http://user:s3cret@[h"])
+@pytest.mark.parametrize("by", ["want", "environment"])
+def test_a_proxy_that_is_none_is_not_quoted(machine, by, proxy):
+    """T17: libcurl would say all of it."""
+    want = want_of(["http://mirror.test/larder"], BLOBS[:1], budget_s=1, **({"proxy": proxy} if by == "want" else {}))
+    env = {"http_proxy": proxy, "all_proxy": proxy} if by == "environment" else {}
+    done = run("larder-download", *machine.words(want | {"top": True}), env=env)
+    assert "URL of the proxy" in done.stderr and "URL of the proxy" in machine.report.read_text(), done
+    assert "s3cret" not in done.stdout + done.stderr + machine.report.read_text()
+
+
+@pytest.mark.parametrize("host", ["169.254.77.7", "2851998983", "0xa9.0xfe.0x4d.0x7", "[fe80::1]", "[::ffff:169.254.77.7]"])
+def test_a_proxys_neighbours_are_not_asked(machine, host):
+    """T22: a redirect to an address that no socket of ours would be opened for."""
+    blob = BLOBS[1]
+    with Server() as server, Proxy(server.http.server_port) as proxy:
+        server.answers[f"/larder/blobs/sha256/{hex_of(blob)}"] = Answer(redirect=f"http://{host}/x")
+        reason, report = machine.fetch(want_of(["http://mirror.test/larder"], [blob], proxy=proxy.url, budget_s=20))
+        assert reason == "untrusted" and "link-local" in report["text"], report
+        assert {path for _, path, _ in proxy.seen} == {f"http://mirror.test/larder/blobs/sha256/{hex_of(blob)}"}
 
 
 # --- what it may do --------------------------------------------------------------------------------------
