@@ -14,37 +14,61 @@
 typedef int reader(const struct blobs *blobs, const struct digest_size *id, size_t limit,
 		   char **out_data, struct err *err);
 
+/* What one source gave. It goes again where that is no whole top: who fails again and again, and gives something else each
+ * time, would fill the disk. */
+struct brought {
+	struct digest item[3 + LAYOUT_MAX_CHAIN]; /* that were not there before */
+	size_t count;
+};
+
 static int bring(const struct layout *from, const struct layout *to, reader *read,
-		 const struct digest_size *id, size_t limit, struct err *err)
+		 const struct digest_size *id, size_t limit, struct brought *brought,
+		 struct err *err)
 {
 	AUTO_FREE char *data = NULL;
+	char name[DIGEST_HEX_MAX];
 	struct digest_size put;
 
 	if (read(&from->blobs, id, limit, &data, err) < 0)
 		return -1;
+	if (!fs_exists(to->blobs.dir, digest_hex(&id->digest, name)))
+		brought->item[brought->count++] = id->digest;
 	return layout_put(to, data, id->size, &put, err);
 }
 
-static int bring_all(const struct layout *from, const struct layout *to, struct err *err)
+static int bring_all(const struct layout *from, const struct layout *to,
+		     struct brought *brought, struct err *err)
 {
 	struct layout_hints hints;
 
 	if (layout_read_hints(from, &hints, err) < 0 ||
-	    bring(from, to, blob_read_manifest, &hints.index, LAYOUT_INDEX_MAX_BYTES, err) <
-		    0 ||
-	    bring(from, to, blob_read_manifest, &hints.manifest, LAYOUT_INDEX_MAX_BYTES, err) <
-		    0 ||
-	    bring(from, to, blob_read, &hints.envelope, ENVELOPE_MAX_BYTES, err) < 0)
+	    bring(from, to, blob_read_manifest, &hints.index, LAYOUT_INDEX_MAX_BYTES, brought,
+		  err) < 0 ||
+	    bring(from, to, blob_read_manifest, &hints.manifest, LAYOUT_INDEX_MAX_BYTES,
+		  brought, err) < 0 ||
+	    bring(from, to, blob_read, &hints.envelope, ENVELOPE_MAX_BYTES, brought, err) < 0)
 		return -1;
 	for (size_t i = 0; i < hints.chain.count; i++) {
-		if (bring(from, to, blob_read, &hints.chain.item[i], ENVELOPE_MAX_BYTES, err) <
-		    0)
+		if (bring(from, to, blob_read, &hints.chain.item[i], ENVELOPE_MAX_BYTES,
+			  brought, err) < 0)
 			return -1;
 	}
 	if (fs_replace(to->dir, LAYOUT_FILE_NAME, LAYOUT_FILE_TEXT,
 		       sizeof(LAYOUT_FILE_TEXT) - 1, 0644, err) < 0)
 		return -1;
 	return fs_replace(to->dir, LAYOUT_TOP_NAME, from->top, from->top_size, 0644, err);
+}
+
+static int bring_or_clean(const struct layout *from, const struct layout *to, struct err *err)
+{
+	struct brought brought = { .count = 0 };
+	char name[DIGEST_HEX_MAX];
+
+	if (bring_all(from, to, &brought, err) == 0)
+		return 0;
+	while (brought.count > 0)
+		unlinkat(to->blobs.dir, digest_hex(&brought.item[--brought.count], name), 0);
+	return -1;
 }
 
 static int open_target(int dir, struct layout *out, struct err *err)
@@ -80,7 +104,7 @@ static int top_of(const char *source, const struct haul_options *options,
 		return -1;
 	result = remote_open(registry, &from, err);
 	if (result == 0)
-		result = bring_all(&from, to, err);
+		result = bring_or_clean(&from, to, err);
 	*fetched += registry_fetched(registry);
 	return result;
 }
@@ -95,6 +119,8 @@ static int ask_all(const struct haul_options *options, const struct layout *to,
 	for (size_t i = 0; i < options->source_count; i++) {
 		struct err why = { 0 };
 
+		if (i > 0 && process_must_stop(options->deadline_ms))
+			break;
 		if (top_of(options->source[i], options, to, fetched, &why) == 0)
 			return 0;
 		if (why.kind == ERR_SYSTEM) {

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#include "cache/base/auto.h"
+#include "cache/base/fs.h"
+#include "cache/base/process.h"
 #include "cache/net/location.h"
 #include "cache/net/login.h"
 
@@ -213,6 +214,18 @@ int registry_ask(struct registry *registry, const struct http_request *request,
 	return 0;
 }
 
+bool registry_again(const struct registry *registry, unsigned *failures, const struct err *err,
+		    uint64_t retry_after_ms)
+{
+	const struct http_way *way = registry->options.way;
+	uint64_t deadline_ms = way ? way->deadline_ms : 0;
+
+	if (process_must_stop(deadline_ms) ||
+	    (deadline_ms && fs_boot_ms() + retry_after_ms >= deadline_ms))
+		return false;
+	return http_again(failures, err, retry_after_ms, registry->log);
+}
+
 int registry_ask_good(struct registry *registry, const struct http_request *request,
 		      struct http_answer *out_answer, struct err *err)
 {
@@ -229,7 +242,7 @@ int registry_ask_good(struct registry *registry, const struct http_request *requ
 			}
 			http_fault(&answer, err);
 		}
-		if (!http_again(&failures, err, answer.retry_after_ms, registry->log))
+		if (!registry_again(registry, &failures, err, answer.retry_after_ms))
 			return -1;
 	}
 }

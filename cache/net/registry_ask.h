@@ -27,6 +27,10 @@ MUST_USE int registry_log_in(struct registry *registry, const char *challenge, s
 MUST_USE int registry_ask(struct registry *registry, const struct http_request *request,
 			  struct http_answer *out_answer, struct err *err);
 
+/* As http_again; false, too, where the deadline would pass meanwhile, or this process is told to end. */
+bool registry_again(const struct registry *registry, unsigned *failures, const struct err *err,
+		    uint64_t retry_after_ms);
+
 /* As registry_ask, several times if need be; the answer has a status from 200 to 299. */
 MUST_USE int registry_ask_good(struct registry *registry, const struct http_request *request,
 			       struct http_answer *out_answer, struct err *err);

@@ -114,7 +114,7 @@ static int receive(struct registry *registry, struct arrival *arrival, const cha
 			best = arrival->have;
 			failures = 0;
 		}
-		if (!http_again(&failures, err, retry_after_ms, registry->log))
+		if (!registry_again(registry, &failures, err, retry_after_ms))
 			return -1;
 	}
 	return 0;

@@ -180,6 +180,29 @@ def test_a_source_without_a_top(machine):
     assert set(machine.brought().values()) == set(BLOBS[:2])
 
 
+def test_half_a_top_leaves_nothing(machine, tmp_path):
+    """T23: who gives half of another one each time it is asked would fill the disk."""
+    shop = Workshop(tmp_path / "shop")
+    shop.bake()
+    with Server() as server:
+        for path in shop.cache.rglob("*"):
+            if path.is_file() and path.name != shop.envelope_path().name:
+                server.answers[f"/larder/{path.relative_to(shop.cache)}"] = Answer(path.read_bytes())
+        served(server, BLOBS[:1])
+        assert machine.fetch(want_of([server.url("/larder")], BLOBS[:1], top=True))[0] == "unreachable"
+    assert machine.brought() == {hex_of(BLOBS[0]): BLOBS[0]} and not (machine.into / "index.json").exists()
+
+
+def test_a_top_that_is_for_later_ends_with_the_budget(machine):
+    """The watchdog is a quarter of what the servers would like it to wait."""
+    with Server() as server, Server() as other:
+        for one in (server, other):
+            one.answers["/larder/index.json"] = Answer(statuses=[503] * 100, headers={"Retry-After": "30"})
+        sources = [server.url("/larder"), other.url("/larder")]
+        want = want_of(sources, top=True, budget_s=2)
+        assert machine.fetch(want, prefix=("timeout", "-s", "KILL", "30"))[0] in ("unreachable", "timeout")
+
+
 # --- certificates ----------------------------------------------------------------------------------------
 
 
