@@ -417,8 +417,11 @@ static enum lane_end log_in(struct lane *lane)
 
 static enum lane_end after_body(struct lane *lane, CURLcode code)
 {
-	if (!has_own(lane))
+	if (!has_own(lane)) {
+		/* All of it came, and then the source kept us waiting. */
+		lane->mirror->stalls += code == CURLE_OPERATION_TIMEDOUT;
 		return LANE_DONE;
+	}
 	if (code != CURLE_OK)
 		return broken(lane, code);
 	err_set(&lane->err, ERR_NETWORK, "the answer ended too early");

@@ -77,16 +77,19 @@ static int check_pieces(int fd, struct pieces_plan *plan, size_t blob, struct er
 	return 0;
 }
 
-int haul_store_part(const struct haul_store *store, const struct digest_size *id, int *out_fd,
-		    struct err *err)
+/* ERR_MISSING: not there, and not to be made. */
+static int open_part(const struct haul_store *store, const struct digest_size *id, int flags,
+		     int *out_fd, struct err *err)
 {
 	AUTO_CLOSE int fd = -1;
 	char name[DIGEST_HEX_MAX];
 	struct stat status;
 
 	digest_hex(&id->digest, name);
-	fd = openat(store->partial, name,
-		    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	fd = openat(store->partial, name, O_RDWR | flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		    0644);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, ERR_MISSING, HAUL_PARTIAL "/%.12s", name);
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return err_errno(err, HAUL_PARTIAL "/%.12s", name);
 	if (!S_ISREG(status.st_mode))
@@ -98,6 +101,23 @@ int haul_store_part(const struct haul_store *store, const struct digest_size *id
 	return 0;
 }
 
+int haul_store_part(const struct haul_store *store, const struct digest_size *id, int *out_fd,
+		    struct err *err)
+{
+	return open_part(store, id, O_CREAT, out_fd, err);
+}
+
+/* Nothing of ours: whoever was in our place before may not lock us out with it. */
+static int clear(int folder, const char *name, struct err *err)
+{
+	struct stat status;
+
+	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (S_ISREG(status.st_mode) && (status.st_mode & 0600) == 0600))
+		return 0;
+	return fs_remove_tree(folder, name, err);
+}
+
 /* Its size is right, and nothing else is known. */
 static bool has_whole(const struct haul_store *store, const char *name, uint64_t size)
 {
@@ -107,19 +127,40 @@ static bool has_whole(const struct haul_store *store, const char *name, uint64_t
 	       S_ISREG(status.st_mode) && (uint64_t)status.st_size == size;
 }
 
+/* Without a file all of it is missing: it is made once there is a byte for it, for there may be very many of them. */
+static int open_found(const struct haul_store *store, const struct digest_size *id,
+		      const char *name, bool whole, int *out_fd, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (whole)
+		return fs_open_read(store->blobs, name, out_fd, err);
+	if (id->size == 0)
+		return haul_store_part(store, id, out_fd, err);
+	if (open_part(store, id, 0, out_fd, &why) == 0 || why.kind == ERR_MISSING)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 int haul_store_look(const struct haul_store *store, struct pieces_plan *plan, size_t blob,
 		    bool *out_there, struct err *err)
 {
 	const struct digest_size *id = &plan->blob[blob].want->id;
 	AUTO_CLOSE int fd = -1;
 	char name[DIGEST_HEX_MAX];
-	bool whole = has_whole(store, digest_hex(&id->digest, name), id->size);
+	bool whole;
 
+	digest_hex(&id->digest, name);
+	if (clear(store->blobs, name, err) < 0 || clear(store->partial, name, err) < 0)
+		return -1;
+	whole = has_whole(store, name, id->size);
 	pieces_looked(plan, blob);
-	if (whole && fs_open_read(store->blobs, name, &fd, err) < 0)
+	*out_there = false;
+	if (open_found(store, id, name, whole, &fd, err) < 0)
 		return -1;
-	if (!whole && haul_store_part(store, id, &fd, err) < 0)
-		return -1;
+	if (fd < 0)
+		return 0;
 	if (check_pieces(fd, plan, blob, err) < 0)
 		return -1;
 	*out_there = whole && plan->blob[blob].good == plan->blob[blob].count;

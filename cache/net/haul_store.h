@@ -16,7 +16,7 @@ void haul_store_close(struct haul_store *store);
 MUST_USE int haul_store_open(int dir, struct haul_store *out, struct err *err);
 
 /* Reads what is there of a blob, and marks the pieces that are right. Whole and in its place already: *out_there; what
- * has the name of a whole one and is none becomes a part. */
+ * has the name of a whole one and is none becomes a part; what is no file that we may write goes. */
 MUST_USE int haul_store_look(const struct haul_store *store, struct pieces_plan *plan,
 			     size_t blob, bool *out_there, struct err *err);
 

@@ -215,6 +215,60 @@ static void test_nobody_there(void **state)
 	assert_true(blob.done);
 }
 
+/* Whoever was in our place before may have left anything under our names. */
+static void test_odd_leftovers(void **state)
+{
+	static const char *const folders[] = { "blobs/sha256", HAUL_PARTIAL };
+	static const char *const kinds[] = { "folder", "fifo", "link", "closed file" };
+	const struct folder *folder = *state;
+	const struct haul_options options = { .connections = 2 };
+
+	web_open(&server[0], WEB_HONEST, data, SIZE);
+	for (size_t i = 0; i < 2 * COUNT_OF(kinds); i++) {
+		AUTO_CLOSE int made = -1;
+		struct haul_counts counts;
+		struct haul_blob blob;
+		struct err err = { 0 };
+		char name[128];
+
+		name_in(folders[i % 2], name);
+		check_good(fs_make_dir(folder->fd, i / 2 ? folders[i % 2] : name, 0755, &made,
+				       &err),
+			   &err, "make");
+		if (i / 2 == 1)
+			assert_int_equal(mkfifoat(folder->fd, name, 0600), 0);
+		if (i / 2 == 2)
+			assert_int_equal(symlinkat("/etc/passwd", folder->fd, name), 0);
+		if (i / 2 == 3) {
+			put_file(folder->fd, name, "x", 1);
+			assert_int_equal(fchmodat(folder->fd, name, 0, 0), 0);
+		}
+		blob = haul(folder, 1, options, &counts);
+		CHECK(blob.done, "%s in %s: %s", kinds[i / 2], folders[i % 2], blob.err.text);
+		check_there(folder, kinds[i / 2]);
+		empty(folder);
+	}
+	web_close(&server[0]);
+}
+
+/* What it says is right, and each answer costs the time of a stall: the next source is quicker. */
+static void test_answers_without_an_end(void **state)
+{
+	const struct folder *folder = *state;
+	const struct haul_options options = { .connections = 1, .stall_seconds = 1 };
+	struct haul_counts counts;
+	struct haul_blob blob;
+
+	web_open(&server[0], WEB_NO_END, data, SIZE);
+	web_open(&server[1], WEB_HONEST, data, SIZE);
+	blob = haul(folder, 2, options, &counts);
+	CHECK(blob.done && server[0].answers == 1, "%u answers", server[0].answers);
+	check_there(folder, "without an end");
+	empty(folder);
+	web_close(&server[0]);
+	web_close(&server[1]);
+}
+
 static void test_bad_wants(void **state)
 {
 	const struct folder *folder = *state;
@@ -234,9 +288,10 @@ static void test_bad_wants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		folder_test(test_lies),		folder_test(test_cuts),
-		folder_test(test_parts),	folder_test(test_race),
-		folder_test(test_nobody_there), folder_test(test_bad_wants),
+		folder_test(test_lies),		 folder_test(test_cuts),
+		folder_test(test_parts),	 folder_test(test_race),
+		folder_test(test_nobody_there),	 folder_test(test_bad_wants),
+		folder_test(test_odd_leftovers), folder_test(test_answers_without_an_end),
 	};
 
 	return cmocka_run_group_tests_name("haul", tests, make_data, drop_data);

@@ -20,6 +20,7 @@ enum web_lie {
 	WEB_MISSING, /* 404 */
 	WEB_REDIRECT, /* every answer leads to itself */
 	WEB_LINK_LOCAL, /* a redirect to a neighbour */
+	WEB_NO_END, /* one more byte is announced than there is, and waited for */
 	WEB_BUSY_ONCE, /* 503, Retry-After: 0 */
 };
 
@@ -129,7 +130,8 @@ static inline bool web_file(struct web_server *server, int fd, const char *reque
 		return false;
 	if (server->lie != WEB_ENDLESS) {
 		snprintf(head, sizeof(head), "Content-Length: %zu\r\n",
-			 (size_t)(end - start) + (got == 0 ? told - server->size : 0));
+			 (size_t)(end - start) + (got == 0 ? told - server->size : 0) +
+				 (server->lie == WEB_NO_END));
 		if (!web_say(fd, head))
 			return false;
 	}
