@@ -83,6 +83,7 @@ int prefetch(const struct carry_plan *plan, const struct prefetch_source *from,
 					      .progress = show,
 					      .context = from->progress };
 	size_t count = 0;
+	int result;
 
 	chunks_find(plan->inventory, &chunks);
 	for (size_t i = 0; i < plan->count; i++) {
@@ -91,7 +92,10 @@ int prefetch(const struct carry_plan *plan, const struct prefetch_source *from,
 		blob[count].id = plan->item[i].id;
 		set_chunks(&chunks, &blob[count++]);
 	}
-	if (haul_blobs(to->dir, blob, count, &options, out, err) < 0)
+	result = haul_blobs(to->dir, blob, count, &options, out, err);
+	while (count > 0)
+		haul_blob_free(&blob[--count]);
+	if (result < 0)
 		return -1;
 	if (syncfs(to->dir) < 0)
 		return err_errno(err, "sync");

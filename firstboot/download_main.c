@@ -133,9 +133,12 @@ static struct haul_blob *make_blobs(const struct want *want)
 static void judge(struct download *run, const struct haul_blob *blob)
 {
 	for (size_t i = 0; i < run->want.count; i++) {
+		struct err err;
+
 		if (blob[i].done)
 			continue;
-		fail(run, download_reason(&blob[i].err), &blob[i].err);
+		haul_blob_fault(&blob[i], &err);
+		fail(run, download_reason(&err), &err);
 		return;
 	}
 }
@@ -170,6 +173,8 @@ static void fetch(struct download *run)
 		fail(run, download_reason(&err), &err);
 	run->report.fetched = top.fetched + counts.fetched;
 	run->report.brought = counts.brought;
+	for (size_t i = 0; i < want->count; i++)
+		haul_blob_free(&blob[i]);
 }
 
 static int read_want(const char *path, struct want *out, struct err *err)
@@ -270,6 +275,7 @@ int main(int argc, char **argv)
 	int code;
 
 	process_open_streams();
+	(void)close_range(3, ~0U, 0); /* root's, whoever forgot to close them */
 	process_pin_lookups();
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	umask(022);

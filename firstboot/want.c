@@ -102,6 +102,8 @@ static int parse_blobs(const json_t *blobs, struct want *want, struct err *err)
 		if (parse_blob(json_array_get(blobs, i), i, want, &used, err) < 0)
 			return -1;
 	}
+	/* They are the larger part of the document, and stand in want->blob. */
+	json_object_del(want->document, "blobs");
 	return check_once(want, err);
 }
 

@@ -35,7 +35,7 @@ struct want {
 	struct want_blob *blob; /* owned; no digest twice; what matters most comes first */
 	size_t count;
 	struct digest *chunks; /* owned: what the blobs of a parsed want borrow */
-	json_t *document; /* owned; NULL in a want that was filled in by hand */
+	json_t *document; /* owned, without its blobs; NULL in a want that was filled in by hand */
 };
 #define AUTO_WANT __attribute__((cleanup(want_free)))
 void want_free(struct want *want);

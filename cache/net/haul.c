@@ -97,6 +97,28 @@ static void close_all(struct haul *haul)
 
 /* --- blobs and sources that end ----------------------------------------------------------------- */
 
+void haul_blob_free(struct haul_blob *blob)
+{
+	free(blob->why);
+	blob->why = NULL;
+	blob->fault = ERR_NONE;
+	blob->done = false;
+}
+
+void haul_blob_fault(const struct haul_blob *blob, struct err *out)
+{
+	*out = (struct err) { .kind = blob->fault };
+	snprintf(out->text, sizeof(out->text), "%s", blob->why ? blob->why : "");
+}
+
+/* There may be very many: each keeps its words, and no more. */
+static void set_fault(struct haul_blob *want, const struct err *err)
+{
+	haul_blob_free(want);
+	want->fault = err->kind;
+	want->why = must_strdup(err->text);
+}
+
 /* How close a source came. */
 static int closeness(enum err_kind kind)
 {
@@ -114,11 +136,12 @@ static int closeness(enum err_kind kind)
 static void note(struct haul_blob *want, const struct mirror *mirror, const struct err *err)
 {
 	char shown[LOCATION_SHOWN_MAX];
+	struct err named = *err;
 
-	if (closeness(err->kind) <= closeness(want->err.kind))
+	if (closeness(err->kind) <= closeness(want->fault))
 		return;
-	want->err = *err;
-	err_wrap(&want->err, "%s", location_shown(mirror->name, shown));
+	err_wrap(&named, "%s", location_shown(mirror->name, shown));
+	set_fault(want, &named);
 }
 
 static void drop_lane(struct haul *haul, struct lane *lane)
@@ -146,8 +169,8 @@ static int finish_blob(struct haul *haul, size_t at, bool there, struct err *err
 
 	if (!there && haul_store_finish(&haul->store, &want->id.digest, err) < 0)
 		return -1;
+	haul_blob_free(want);
 	want->done = true;
-	want->err.kind = ERR_NONE;
 	haul->counts.brought += !there;
 	haul->counts.bytes += there ? 0 : want->id.size;
 	end_blob(haul, at);
@@ -158,6 +181,7 @@ static int look_at_blob(struct haul *haul, size_t at, struct err *err)
 {
 	const struct pieces *blob = &haul->plan.blob[at];
 	char name[DIGEST_HEX_MAX];
+	struct err fault;
 	bool there;
 
 	if (haul_store_look(&haul->store, &haul->plan, at, &there, err) < 0)
@@ -166,8 +190,9 @@ static int look_at_blob(struct haul *haul, size_t at, struct err *err)
 		return finish_blob(haul, at, there, err);
 	if (haul->want[at].id.size > 0)
 		return 0;
-	err_set(&haul->want[at].err, ERR_DAMAGED, "blob %.12s: no blob without bytes is that",
+	err_set(&fault, ERR_DAMAGED, "blob %.12s: no blob without bytes is that",
 		digest_hex(&haul->want[at].id.digest, name));
+	set_fault(&haul->want[at], &fault);
 	haul_store_drop(&haul->store, &haul->want[at].id.digest);
 	end_blob(haul, at);
 	return 0;
@@ -178,7 +203,7 @@ static void fail_blob(struct haul *haul, size_t at)
 	struct haul_blob *want = &haul->want[at];
 	const struct pieces *blob = &haul->plan.blob[at];
 	char name[DIGEST_HEX_MAX];
-	struct err none = { 0 };
+	struct err none = { 0 }, fault;
 
 	if (!blob->piece && look_at_blob(haul, at, &none) == 0 && blob->ended)
 		return; /* it was here all the time */
@@ -186,9 +211,11 @@ static void fail_blob(struct haul *haul, size_t at)
 		if (!(blob->without & pieces_bit((unsigned)i)))
 			note(want, &haul->mirror[i], &haul->mirror[i].err);
 	}
-	if (want->err.kind == ERR_NONE)
-		err_set(&want->err, ERR_NETWORK, "no source gave it");
-	err_wrap(&want->err, "blob %.12s", digest_hex(&want->id.digest, name));
+	haul_blob_fault(want, &fault);
+	if (fault.kind == ERR_NONE)
+		err_set(&fault, ERR_NETWORK, "no source gave it");
+	err_wrap(&fault, "blob %.12s", digest_hex(&want->id.digest, name));
+	set_fault(want, &fault);
 	if (blob->piece && blob->good == 0)
 		haul_store_drop(&haul->store, &want->id.digest);
 	end_blob(haul, at);
@@ -450,12 +477,18 @@ static void give_up(struct haul *haul)
 	for (size_t i = 0; i < haul->mirror_count; i++)
 		reached |= haul->mirror[i].reached;
 	for (size_t at = haul->plan.first; at < haul->plan.count; at++) {
+		struct err fault;
+
 		if (haul->plan.blob[at].ended)
 			continue;
 		fail_blob(haul, at);
-		haul->want[at].err.kind = reached ? ERR_TIMEOUT : ERR_NETWORK;
-		err_wrap(&haul->want[at].err,
+		if (haul->want[at].done)
+			continue;
+		haul_blob_fault(&haul->want[at], &fault);
+		fault.kind = reached ? ERR_TIMEOUT : ERR_NETWORK;
+		err_wrap(&fault,
 			 reached ? "time is up" : "time is up, and no source was reached");
+		set_fault(&haul->want[at], &fault);
 	}
 }
 
@@ -499,8 +532,7 @@ static int go(struct haul *haul, int dir, size_t count, struct err *err)
 	for (size_t i = 0; i < haul->mirror_count; i++)
 		alive |= pieces_bit((unsigned)i);
 	for (size_t i = 0; i < count; i++) {
-		haul->want[i].done = false;
-		haul->want[i].err.kind = ERR_NONE;
+		haul_blob_free(&haul->want[i]);
 		haul->total += haul->want[i].id.size;
 	}
 	open_lanes(haul);

@@ -18,8 +18,13 @@ struct haul_blob {
 	size_t chunk_count;
 
 	bool done; /* out: it lies whole in blobs/sha256/ */
-	struct err err; /* out: why not, of the source that came closest */
+	enum err_kind fault; /* out: why not, of the source that came closest */
+	char *why; /* out, owned: the same in words; NULL: done */
 };
+/* What a call left in a blob. */
+void haul_blob_free(struct haul_blob *blob);
+/* fault and why, as one. */
+void haul_blob_fault(const struct haul_blob *blob, struct err *out);
 
 struct haul_options {
 	/* https://HOST/PATH and http://HOST/PATH with a cache folder's paths below it; oci://HOST/NAME[:TAG]. */
@@ -47,7 +52,8 @@ struct haul_counts {
 	uint64_t bytes; /* of those */
 };
 
-/* Brings blobs into dir/blobs/sha256/HEX, the first first. What is not whole lies in dir/partial/HEX, also
+/* blob: the fields that are out are zeroed, or of an earlier call; haul_blob_free each, whatever the result.
+ * Brings blobs into dir/blobs/sha256/HEX, the first first. What is not whole lies in dir/partial/HEX, also
  * afterwards and after a crash; the next call checks it piece by piece, as it does with what it finds in blobs/, and
  * goes on. The folders are made. No two callers in one dir. Without logins none is told to anyone: where a registry wants a token, an
  * anonymous one is asked for.

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import http.server
 import json
+import os
 import random
 import signal
 import socket
@@ -466,6 +467,7 @@ class Watched(Handler):
             return super().do_GET()
         owner.known.wait(30)
         owner.status = Path(f"/proc/{owner.pid}/status").read_text()
+        owner.files = [os.readlink(path) for path in Path(f"/proc/{owner.pid}/fd").iterdir()]
         owner.limits = Path(f"/proc/{owner.pid}/limits").read_text()
         owner.asked.set()
         owner.go_on.wait(60)
@@ -478,8 +480,9 @@ def watched(server):
     return server
 
 
-def start(server, machine, want):
-    process = subprocess.Popen([PROGRAM, *machine.words(want)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def start(server, machine, want, **options):
+    process = subprocess.Popen([PROGRAM, *machine.words(want)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               **options)
     server.pid = process.pid
     server.known.set()
     assert server.asked.wait(60)
@@ -498,6 +501,29 @@ def test_without_privileges(machine):
     assert fields["NoNewPrivs"] == "1"
     assert "Max core file size        0                    0 " in server.limits
     assert "Max open files            256                  256 " in server.limits
+
+
+def test_no_file_of_roots_is_left_open(machine, tmp_path):
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    with watched(Server()) as server, secret.open() as left:
+        server.go_on.set()
+        want = want_of([served(server, BLOBS[:2])], BLOBS[:2], connections=1)
+        assert start(server, machine, want, pass_fds=[left.fileno()]).wait(60) == 0
+    assert str(machine.report) in server.files and str(secret) not in server.files
+
+
+@pytest.mark.skipif(BUILD.name == "sanitize", reason="the sanitizers take more")
+def test_very_many_blobs_take_little_memory(machine):
+    """None of them comes, and each has its own reason. A want of so many is 12 MB."""
+    want = want_of([f"http://127.0.0.1:{free_port()}/x"], budget_s=1)
+    want["blobs"] = [{"digest": f"sha256:{at:064x}", "size": 1000} for at in range(120_000)]
+    process = subprocess.Popen([PROGRAM, *machine.words(want)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 14 and json.loads(machine.report.read_text())["wanted"] == 120_000
+    assert used.ru_maxrss < 128 << 10, used  # KiB; pytest itself takes 75 MB
+    assert not list(machine.into.glob("partial/*"))
 
 
 def test_sigterm_ends_it_tidily(machine):

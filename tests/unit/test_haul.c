@@ -55,6 +55,8 @@ static void check_there(const struct folder *folder, const char *row)
 	CHECK(!fs_exists(folder->fd, name_in(HAUL_PARTIAL, name)), "%s: a part is left", row);
 }
 
+static struct err fault; /* of the blob that came last */
+
 static struct haul_blob haul(const struct folder *folder, size_t sources,
 			     struct haul_options options, struct haul_counts *out)
 {
@@ -67,6 +69,9 @@ static struct haul_blob haul(const struct folder *folder, size_t sources,
 	options.source_count = sources;
 	options.log = &silent;
 	check_good(haul_blobs(folder->fd, &blob, 1, &options, out, &err), &err, "haul");
+	haul_blob_fault(&blob, &fault);
+	assert_true(blob.done == (fault.kind == ERR_NONE) && blob.done == !blob.why);
+	free(blob.why);
 	return blob;
 }
 
@@ -111,13 +116,13 @@ static void test_lies(void **state)
 		blob = haul(folder, 1, options, &counts);
 		CHECK(blob.done == (rows[i].kind == ERR_NONE), "%s: done", rows[i].name);
 		CHECK(blob.done == counts.brought, "%s: brought", rows[i].name);
-		CHECK(blob.err.kind == rows[i].kind && strstr(blob.err.text, rows[i].text),
-		      "%s: %s", rows[i].name, blob.err.text);
+		CHECK(fault.kind == rows[i].kind && strstr(fault.text, rows[i].text), "%s: %s",
+		      rows[i].name, fault.text);
 		if (blob.done)
 			check_there(folder, rows[i].name);
 		empty(folder);
 		blob = haul(folder, 2, options, &counts);
-		CHECK(blob.done, "%s: %s", rows[i].name, blob.err.text);
+		CHECK(blob.done, "%s: %s", rows[i].name, fault.text);
 		CHECK(counts.fetched <= rows[i].most * RECORD_CHUNK_BYTES, "%s: %" PRIu64,
 		      rows[i].name, counts.fetched);
 		check_there(folder, rows[i].name);
@@ -207,8 +212,8 @@ static void test_nobody_there(void **state)
 	web_open(&server[0], WEB_HONEST, data, SIZE);
 	web_close(&server[0]);
 	blob = haul(folder, 1, options, &counts);
-	assert_int_equal(blob.err.kind, ERR_NETWORK);
-	assert_non_null(strstr(blob.err.text, "no source was reached"));
+	assert_int_equal(fault.kind, ERR_NETWORK);
+	assert_non_null(strstr(fault.text, "no source was reached"));
 	check_good(fs_make_dir(folder->fd, "blobs/sha256", 0755, &blobs, &err), &err, "make");
 	put_file(folder->fd, name_in("blobs/sha256", name), data, SIZE);
 	blob = haul(folder, 1, options, &counts);
@@ -244,7 +249,7 @@ static void test_odd_leftovers(void **state)
 			assert_int_equal(fchmodat(folder->fd, name, 0, 0), 0);
 		}
 		blob = haul(folder, 1, options, &counts);
-		CHECK(blob.done, "%s in %s: %s", kinds[i / 2], folders[i % 2], blob.err.text);
+		CHECK(blob.done, "%s in %s: %s", kinds[i / 2], folders[i % 2], fault.text);
 		check_there(folder, kinds[i / 2]);
 		empty(folder);
 	}
