@@ -115,15 +115,25 @@ static bool find_stream(struct pieces_plan *plan, size_t at, unsigned source, un
 	return true;
 }
 
+/* For good: nothing of it is asked of the source again. */
+static bool is_over(const struct pieces *blob, unsigned source)
+{
+	return blob->ended || blob->without & pieces_bit(source);
+}
+
 enum pieces_next pieces_next(struct pieces_plan *plan, unsigned source, bool ranges,
 			     unsigned lane, struct pieces_run *out_run)
 {
+	size_t *first = &plan->first_of[source];
+
 	while (plan->first < plan->count && plan->blob[plan->first].ended)
 		plan->first++;
-	for (size_t at = plan->first; at < plan->count; at++) {
+	while (*first < plan->count && is_over(&plan->blob[*first], source))
+		(*first)++;
+	for (size_t at = *first; at < plan->count; at++) {
 		const struct pieces *blob = &plan->blob[at];
 
-		if (blob->ended || blob->without & pieces_bit(source))
+		if (is_over(blob, source))
 			continue;
 		if (!blob->piece) {
 			out_run->blob = at;

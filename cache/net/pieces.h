@@ -38,6 +38,7 @@ struct pieces_plan {
 	struct pieces *blob; /* owned */
 	size_t count;
 	size_t first; /* all blobs before it have ended */
+	size_t first_of[HAUL_MAX_SOURCES]; /* or the source does not have them */
 	uint64_t good; /* bytes of all good pieces */
 	uint64_t missing; /* pieces of all blobs that are neither taken nor good */
 	unsigned connections;

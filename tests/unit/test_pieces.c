@@ -154,6 +154,30 @@ static void test_sources_without_it(void **state)
 }
 
 /* One lane reads it from the front; pieces of others stay theirs. */
+/* What a source does not have is not walked over each time: there may be very many blobs, and nobody has signed a 404. */
+static void test_many_blobs_that_are_not_there(void **state)
+{
+	enum { MANY = 1000 };
+	AUTO_FREE struct haul_blob *want = must_calloc(MANY, sizeof(*want));
+	struct pieces_plan plan;
+	struct pieces_run run;
+
+	(void)state;
+	pieces_open(want, MANY, 1, 3, &plan);
+	for (size_t i = 0; i < MANY; i++) {
+		pieces_looked(&plan, i);
+		assert_int_equal(pieces_next(&plan, 0, true, 0, &run), PIECES_RUN);
+		assert_int_equal(run.blob, i);
+		assert_int_equal(plan.first_of[0], i);
+		plan.blob[i].without |= 1;
+		pieces_release(&plan, &run, 0);
+	}
+	assert_int_equal(pieces_next(&plan, 0, true, 0, &run), PIECES_NONE);
+	assert_int_equal(pieces_next(&plan, 1, true, 0, &run), PIECES_RUN);
+	assert_int_equal(run.blob, 0);
+	pieces_close(&plan);
+}
+
 static void test_without_ranges(void **state)
 {
 	struct haul_blob want[2];
@@ -214,6 +238,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_given_back_is_missing),
 		cmocka_unit_test(test_wrong_pieces),
 		cmocka_unit_test(test_sources_without_it),
+		cmocka_unit_test(test_many_blobs_that_are_not_there),
 		cmocka_unit_test(test_without_ranges),
 		cmocka_unit_test(test_stream_takes_over),
 	};
