@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "cache/blob.h"
+#include "firstboot/source.h"
 #include "firstboot/space.h"
 #include "firstboot/stored.h"
 
@@ -118,6 +119,7 @@ int incoming_copy(const struct machine *machine, const struct blobs *from,
 int incoming_take(const struct machine *machine, const struct want_blob *blob, struct err *err)
 {
 	AUTO_BLOBS struct blobs brought = BLOBS_NONE;
+	AUTO_BLOB struct blob found = BLOB_NONE;
 	char name[DIGEST_HEX_MAX];
 	struct err none = { 0 };
 	int folder, result;
@@ -125,7 +127,11 @@ int incoming_take(const struct machine *machine, const struct want_blob *blob, s
 	if (open_brought(machine, &folder, err) < 0)
 		return -1;
 	brought = blobs_in_folder(folder);
-	result = incoming_copy(machine, &brought, blob, err);
+	result = blobs_open(&brought, &blob->id, &found, err);
+	if (result == 0)
+		result = put(machine, &found, blob, err);
+	else /* such as a lease: its writer's doing */
+		source_judge(err);
 	if (result == 0 || err->kind == ERR_DAMAGED)
 		(void)!fs_remove_tree(folder, digest_hex(&blob->id.digest, name), &none);
 	return result;
@@ -141,11 +147,15 @@ int incoming_open_top(const struct machine *machine, struct layout *out_layout, 
 	return layout_open_folder(folder, INCOMING_PATH, out_layout, err);
 }
 
-/* partial/HEX, and what the downloader keeps beside it under a longer name. */
-static bool is_wanted(const char *name, const struct want_blob *wanted, size_t count)
+/* partial/HEX, and what the downloader keeps beside it under a longer name. A folder in such a place would be in its way. */
+static bool is_wanted(int folder, const char *name, const struct want_blob *wanted,
+		      size_t count)
 {
 	char hex[DIGEST_HEX_MAX];
+	struct stat status;
 
+	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
+		return false;
 	for (size_t i = 0; i < count; i++) {
 		if (strncmp(name, digest_hex(&wanted[i].id.digest, hex), sizeof(hex) - 1) == 0)
 			return true;
@@ -166,7 +176,7 @@ static int clean_partial(int incoming, const struct want_blob *wanted, size_t co
 	if (fs_list(folder, ".", &found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < found.count; i++) {
-		if (!is_wanted(found.name[i], wanted, count) &&
+		if (!is_wanted(folder, found.name[i], wanted, count) &&
 		    fs_remove_tree(folder, found.name[i], err) < 0)
 			return -1;
 	}

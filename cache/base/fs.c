@@ -13,6 +13,8 @@
 
 #define READ_STEP 65536
 #define OPEN_TRIES 1000
+#define REMOVE_MAX_DEPTH 64 /* folders that are open at once */
+#define REMOVE_MAX_MOVED (1u << 20)
 
 int fs_read_fd(int fd, size_t limit, char **out_data, size_t *out_size, struct err *err)
 {
@@ -414,24 +416,90 @@ void fs_names_free(struct fs_names *names)
 	*names = (struct fs_names) { 0 };
 }
 
-int fs_remove_tree(int dir, const char *name, struct err *err)
+/* Of one tree. */
+struct removal {
+	int top; /* borrowed: the tree's own folder */
+	unsigned moved; /* folders that were moved there */
+};
+
+/* Whoever nests folders deeper than there are descriptors gains nothing: what is too deep goes on at the top. */
+static int move_up(struct removal *removal, int dir, const char *name, struct err *err)
+{
+	char place[32];
+
+	while (removal->moved < REMOVE_MAX_MOVED) {
+		snprintf(place, sizeof(place), ".deep.%u", removal->moved++);
+		if (renameat(dir, name, removal->top, place) == 0)
+			return 0;
+		if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR)
+			break;
+	}
+	return err_errno(err, "remove %s", name);
+}
+
+static int empty_folder(struct removal *removal, int dir, unsigned depth, struct err *err);
+
+static int remove_folder(struct removal *removal, int dir, const char *name, unsigned depth,
+			 struct err *err)
+{
+	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "open %s", name);
+	if (empty_folder(removal, fd, depth, err) < 0)
+		return err_wrap(err, "%s", name);
+	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
+		return err_errno(err, "remove folder %s", name);
+	return 0;
+}
+
+/* True: it is gone, or was none. False with errno of a folder: EISDIR, or EPERM. */
+static bool remove_file(int dir, const char *name)
+{
+	return unlinkat(dir, name, 0) == 0 || errno == ENOENT;
+}
+
+static int empty_folder(struct removal *removal, int dir, unsigned depth, struct err *err)
 {
 	AUTO_NAMES struct fs_names names = { 0 };
-	AUTO_CLOSE int fd = -1;
 
-	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+	if (fs_list(dir, ".", &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.count; i++) {
+		const char *name = names.name[i];
+		int code;
+
+		if (remove_file(dir, name))
+			continue;
+		if (errno != EISDIR && errno != EPERM)
+			return err_errno(err, "remove %s", name);
+		code = depth < REMOVE_MAX_DEPTH
+			       ? remove_folder(removal, dir, name, depth + 1, err)
+			       : move_up(removal, dir, name, err);
+		if (code < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int fs_remove_tree(int dir, const char *name, struct err *err)
+{
+	struct removal removal = { .top = -1 };
+	AUTO_CLOSE int top = -1;
+	unsigned before;
+
+	if (remove_file(dir, name))
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_errno(err, "remove %s", name);
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	removal.top = top = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0)
 		return err_errno(err, "open %s", name);
-	if (fs_list(fd, ".", &names, err) < 0)
-		return err_wrap(err, "%s", name);
-	for (size_t i = 0; i < names.count; i++) {
-		if (fs_remove_tree(fd, names.name[i], err) < 0)
+	do {
+		before = removal.moved;
+		if (empty_folder(&removal, top, 1, err) < 0)
 			return err_wrap(err, "%s", name);
-	}
+	} while (removal.moved > before);
 	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
 		return err_errno(err, "remove folder %s", name);
 	return 0;

@@ -92,7 +92,7 @@ struct fs_names {
 MUST_USE int fs_list(int dir, const char *path, struct fs_names *out_names, struct err *err);
 void fs_names_free(struct fs_names *names);
 
-/* Removes a file or a whole folder, links not followed; what is not there is no error. */
+/* Removes a file or a whole folder, however deep, links not followed; what is not there is no error. */
 MUST_USE int fs_remove_tree(int dir, const char *name, struct err *err);
 
 /* Takes an exclusive lock on the file name in dir within timeout_ms and returns its fd; closing

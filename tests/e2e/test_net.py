@@ -1,12 +1,14 @@
 """The download after a miss, from the agent's side: what it asks for, what it takes in of what was brought, how that ends, and
 `larder-firstboot update`. Whoever brings is the test: files in incoming/ and a report, which is all that passes between the two."""
 
+import fcntl
 import hashlib
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -466,6 +468,51 @@ def test_a_writer_that_keeps_its_descriptor(offers, root):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         (root / STATE / "blobs" / large).unlink(missing_ok=True)
     assert outcomes <= {"done", "damaged"}
+
+
+def nest(path, depth=3000):
+    """A folder that is deeper than a process has descriptors."""
+    path.mkdir(parents=True)
+    at = os.open(path, os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=at)
+        above, at = at, os.open("d", os.O_DIRECTORY, dir_fd=at)
+        os.close(above)
+    os.close(at)
+
+
+@pytest.mark.parametrize("where", ["blobs/sha256/{}", "blobs/!", "!", "partial/{}", "partial/{}.x/!"])
+def test_a_very_deep_folder_does_not_stay(offers, root, where):
+    """T23: else nothing could ever be brought under that name again."""
+    large = hashlib.sha256(BIG).hexdigest()
+    bring(root, offers.new, lambda name: name != large)
+    firstboot(root)
+    nest(root / INCOMING / where.format(large))
+    report(root)
+    code, status = net(root, prefix=("timeout", "-s", "KILL", "30", "prlimit", "--nofile=1024"))
+    assert (code, status["state"]) == (14, "failed"), status
+    left = [path for name in ("", "partial") for path in (root / INCOMING / name).glob("*") if path.name != "partial"]
+    assert not left, left
+    firstboot(root)
+    assert rounds(root, offers.new)[1]["state"] == "done"
+    is_done(root, 7)
+
+
+def test_a_lease_holds_nothing_up(offers, root):
+    """A writer that is alive may hold one on its file; that is no failure of this machine's disk, and what it brought goes."""
+    large = hashlib.sha256(BIG).hexdigest()
+    bring(root, offers.new, lambda name: name != large)
+    firstboot(root)
+    deliver(root, {large: BIG})
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with open(root / INCOMING / "blobs/sha256" / large, "r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        code, status = net(root, prefix=("timeout", "-s", "KILL", "20"))
+    assert (code, status["reason"]) == (14, "damaged"), status
+    assert not os.path.lexists(root / INCOMING / "blobs") and want(root) is None
+    firstboot(root)
+    assert rounds(root, offers.new)[1]["state"] == "done"
+    is_done(root, 7)
 
 
 def test_incoming_is_taken_after_a_power_cut(offers, root):

@@ -349,6 +349,30 @@ static void test_remove_tree(void **state)
 	check_good(fs_remove_tree(folder->fd, "victim", &err), &err, "a file");
 }
 
+/* Deeper than there are descriptors, as an unprivileged writer makes it step by step. */
+static void test_remove_deep_tree(void **state)
+{
+	const struct folder *folder = *state;
+	AUTO_CLOSE int at = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY);
+	struct err err = { 0 };
+
+	put_text(folder->fd, "victim", "safe");
+	for (size_t i = 0; i < 20000; i++) {
+		AUTO_CLOSE int above = take_fd(&at);
+
+		assert_int_equal(mkdirat(above, "d", 0755), 0);
+		at = openat(above, "d", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+		assert_true(at >= 0);
+		if (i % 1000 == 0) {
+			put_text(at, "file", "x");
+			assert_int_equal(symlinkat("../victim", at, "link"), 0);
+		}
+	}
+	check_good(fs_remove_tree(folder->fd, "d", &err), &err, "very deep");
+	assert_string_equal(content(folder->fd, "victim"), "safe");
+	assert_int_equal(count_names(folder->fd), 1);
+}
+
 static void test_lock(void **state)
 {
 	const struct folder *folder = *state;
@@ -471,6 +495,7 @@ int main(void)
 		folder_test(test_open_dir_in_root_beside_renames),
 		folder_test(test_list),
 		folder_test(test_remove_tree),
+		folder_test(test_remove_deep_tree),
 		folder_test(test_lock),
 		folder_test(test_lock_of_a_dead_process),
 		folder_test(test_attribute),
