@@ -83,12 +83,16 @@ static bool open_tar(const struct machine *machine, const char *name, struct vol
 
 /* --- a file system ------------------------------------------------------------------------------ */
 
-/* Nothing is written to them, their journals neither. */
+/* Nothing is written to them, their journals neither; and what one says of errors in it, such as a panic, is not obeyed. */
 static const struct {
 	const char *type, *options;
 } file_systems[] = {
-	{ "iso9660", "" }, { "udf", "" },	 { "vfat", "" },
-	{ "exfat", "" },   { "ext4", "noload" }, { "xfs", "norecovery" },
+	{ "iso9660", "" },
+	{ "udf", "" },
+	{ "vfat", "" },
+	{ "exfat", "" },
+	{ "ext4", "noload,errors=continue" },
+	{ "xfs", "norecovery" },
 };
 
 static int mount_as_any(const char *device, const char *place, struct err *err)
