@@ -33,16 +33,16 @@ static int no_file(const char *name, struct err *err)
 	return err_set(err, ERR_DAMAGED, "blob %.12s is no regular file", name);
 }
 
-static int folder_look(const struct blobs *blobs, const struct digest *digest,
+static int folder_look(const struct blobs *blobs, const struct digest_size *id,
 		       uint64_t *out_size, struct err *err)
 {
 	char name[DIGEST_HEX_MAX];
 	struct stat status;
 
-	digest_hex(digest, name);
+	digest_hex(&id->digest, name);
 	if (fstatat(blobs->dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (errno == ENOENT)
-			return not_carried(digest, err);
+			return not_carried(&id->digest, err);
 		return err_errno(err, "blob %.12s", name);
 	}
 	if (!S_ISREG(status.st_mode))
@@ -124,18 +124,18 @@ struct blobs blobs_in_folder(int folder)
 	return (struct blobs) { .kind = &folder_kind, .dir = folder };
 }
 
-int blobs_look(const struct blobs *blobs, const struct digest *digest, uint64_t *out_size,
+int blobs_look(const struct blobs *blobs, const struct digest_size *id, uint64_t *out_size,
 	       struct err *err)
 {
 	for (; blobs; blobs = blobs->next) {
 		if (!blobs->kind)
 			continue;
-		if (blobs->kind->look(blobs, digest, out_size, err) == 0)
+		if (blobs->kind->look(blobs, id, out_size, err) == 0)
 			return 0;
 		if (err->kind != ERR_MISSING)
 			return -1;
 	}
-	return not_carried(digest, err);
+	return not_carried(&id->digest, err);
 }
 
 int blobs_open(const struct blobs *blobs, const struct digest_size *id, struct blob *out_blob,

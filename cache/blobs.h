@@ -28,8 +28,9 @@ struct blobs_visitor {
 
 /* A kind of place. Every function: ERR_MISSING: not here. ERR_DAMAGED: there, but no blob. */
 struct blobs_kind {
-	/* The size of a blob, without its bytes. */
-	int (*look)(const struct blobs *blobs, const struct digest *digest, uint64_t *out_size,
+	/* The size of a blob, without its bytes. id->size is what the caller expects, or 0: a place that nobody trusts
+	 * says ERR_MISSING for another. */
+	int (*look)(const struct blobs *blobs, const struct digest_size *id, uint64_t *out_size,
 		    struct err *err);
 	/* id->size is what the caller expects: a remote place brings at most one byte more. */
 	int (*open)(const struct blobs *blobs, const struct digest_size *id,
@@ -62,7 +63,7 @@ struct blobs blobs_in_folder(int folder);
 
 /* ERR_MISSING: in none of the places; the text says "not carried". ERR_DAMAGED: what has the name is no
  * regular file. */
-MUST_USE int blobs_look(const struct blobs *blobs, const struct digest *digest,
+MUST_USE int blobs_look(const struct blobs *blobs, const struct digest_size *id,
 			uint64_t *out_size, struct err *err);
 MUST_USE int blobs_open(const struct blobs *blobs, const struct digest_size *id,
 			struct blob *out_blob, struct err *err);

@@ -54,7 +54,7 @@ static int look_at_blob(const struct layout *layout, const struct digest_size *b
 	char name[DIGEST_HEX_MAX];
 	uint64_t size;
 
-	if (blobs_look(&layout->blobs, &blob->digest, &size, err) < 0) {
+	if (blobs_look(&layout->blobs, blob, &size, err) < 0) {
 		*carried = false;
 		return err->kind == ERR_MISSING ? 0 : -1;
 	}

@@ -112,13 +112,13 @@ static int not_carried(const struct digest *digest, struct err *err)
 	return err_set(err, ERR_MISSING, "blob %.12s is not carried", digest_hex(digest, name));
 }
 
-static int tar_look(const struct blobs *blobs, const struct digest *digest, uint64_t *out_size,
+static int tar_look(const struct blobs *blobs, const struct digest_size *id, uint64_t *out_size,
 		    struct err *err)
 {
-	const struct place *place = find_place(blobs, digest);
+	const struct place *place = find_place(blobs, &id->digest);
 
 	if (!place)
-		return not_carried(digest, err);
+		return not_carried(&id->digest, err);
 	*out_size = place->size;
 	return 0;
 }

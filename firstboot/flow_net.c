@@ -170,7 +170,7 @@ static void supply_part(struct flow *flow, const struct record_file *part)
 	struct err err = { 0 };
 	uint64_t size;
 
-	if (blobs_look(&flow->source.cache.layout.blobs, &blob.id.digest, &size, &err) < 0 &&
+	if (blobs_look(&flow->source.cache.layout.blobs, &blob.id, &size, &err) < 0 &&
 	    err.kind == ERR_MISSING)
 		(void)!lack_get(flow->source.lack, &blob, &err);
 }

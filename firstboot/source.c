@@ -262,7 +262,7 @@ static bool is_here(const struct blobs *blobs, const struct digest_size *id)
 	struct err none = { 0 };
 	uint64_t size;
 
-	return blobs_look(blobs, &id->digest, &size, &none) == 0 && size == id->size;
+	return blobs_look(blobs, id, &size, &none) == 0 && size == id->size;
 }
 
 /* Are all of its tables for this machine here? What is not is asked for. */

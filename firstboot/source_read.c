@@ -133,7 +133,7 @@ static void reach_record(const struct blobs *kept, const struct digest *digest,
 	struct err none = { 0 };
 
 	stored_reach_add(reach, digest);
-	if (blobs_look(kept, digest, &id.size, &none) < 0 ||
+	if (blobs_look(kept, &id, &id.size, &none) < 0 ||
 	    blob_read(kept, &id, RECORD_MAX_BYTES, &data, &none) < 0 ||
 	    record_parse(data, id.size, &record, &none) < 0)
 		return;

@@ -26,7 +26,7 @@ static int look_at(const struct cache *cache, const struct record_file *file, st
 	uint64_t size;
 
 	for (const struct record_file *part = file; part; part = part->base) {
-		if (blobs_look(&cache->layout.blobs, &part->blob.digest, &size, err) < 0)
+		if (blobs_look(&cache->layout.blobs, &part->blob, &size, err) < 0)
 			return err->kind == ERR_MISSING ? -1 : err_wrap(err, "%s", file->path);
 		if (size != part->blob.size)
 			return err_set(err, ERR_DAMAGED,

@@ -17,12 +17,12 @@ static int judged(int result, struct err *err)
 	return result;
 }
 
-static int outer_look(const struct blobs *blobs, const struct digest *digest,
+static int outer_look(const struct blobs *blobs, const struct digest_size *id,
 		      uint64_t *out_size, struct err *err)
 {
 	const struct blobs *inner = &((const struct outer *)blobs->state)->inner;
 
-	return judged(inner->kind->look(inner, digest, out_size, err), err);
+	return judged(inner->kind->look(inner, id, out_size, err), err);
 }
 
 static int outer_open(const struct blobs *blobs, const struct digest_size *id,

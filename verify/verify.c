@@ -70,7 +70,7 @@ static bool check_blob(struct check *check, struct record_file *file)
 {
 	struct err err = { 0 };
 	uint64_t size;
-	int looked = blobs_look(&check->cache->layout.blobs, &file->blob.digest, &size, &err);
+	int looked = blobs_look(&check->cache->layout.blobs, &file->blob, &size, &err);
 
 	if (looked < 0 && err.kind == ERR_MISSING) {
 		seen_add(&check->reached, &file->blob.digest);
@@ -97,7 +97,7 @@ static bool is_here(const struct check *check, const struct record_file *file)
 	struct err none = { 0 };
 	uint64_t size;
 
-	return blobs_look(&check->cache->layout.blobs, &file->blob.digest, &size, &none) == 0;
+	return blobs_look(&check->cache->layout.blobs, &file->blob, &size, &none) == 0;
 }
 
 /* What cannot be decoded is still what was signed, or not. */

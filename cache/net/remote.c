@@ -22,13 +22,14 @@ static int unlocked(struct remote *remote, int result)
 	return result;
 }
 
-static int remote_look(const struct blobs *blobs, const struct digest *digest,
+static int remote_look(const struct blobs *blobs, const struct digest_size *id,
 		       uint64_t *out_size, struct err *err)
 {
 	struct remote *remote = blobs->state;
 
 	pthread_mutex_lock(&remote->lock);
-	return unlocked(remote, registry_has_blob(remote->registry, digest, out_size, err));
+	return unlocked(remote,
+			registry_has_blob(remote->registry, &id->digest, out_size, err));
 }
 
 /* Where the file system cannot make a file without a name, the name is there for a moment. */

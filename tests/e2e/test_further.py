@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
 
 import pytest
 
@@ -173,6 +174,19 @@ def test_a_file_system_is_mounted_only_if_configured(root, shop, disks, tmp_path
     assert not (root / "run/larder/volume").exists() and image.read_bytes() == before
 
 
+def test_a_file_system_cannot_stop_the_machine(root, shop, disks, tmp_path):
+    """ext4 says in itself whether an error in it is a panic."""
+    image = tmp_path / "disk"
+    subprocess.run(["mkfs.ext4", "-q", "-L", "LARDER", "-e", "panic", image, "8M"], check=True, capture_output=True)
+    disks.add("sdb1", image, label="LARDER")
+    set_conf(root, "volumes=mount")
+    trace = tmp_path / "trace"
+    code, _ = firstboot(root, prefix=(*own_mounts(), "strace", "-f", "-qq", "-o", trace, "-e", "trace=mount"))
+    assert code == 14
+    mounted = [line for line in trace.read_text().splitlines() if line.endswith("= 0")]
+    assert len(mounted) == 1 and "errors=continue" in mounted[0], mounted
+
+
 def break_blobs(folder, records=True):
     """Every blob but the documents at the top has another byte."""
     for path in (folder / "blobs/sha256").iterdir():
@@ -252,6 +266,46 @@ def test_a_bad_place_is_never_worse_than_none(root, shop, tmp_path, bad):
     shutil.copy(shop.tar, root / "mnt/good.tar")
     set_conf(root, "sources=file:/mnt/bad,file:/mnt/good.tar")
     assert_served(root, shop)
+
+
+@pytest.mark.parametrize("tar", [True, False])
+def test_blobs_without_an_end_cost_nothing(root, shop, tmp_path, tar):
+    """T12, T30: a foreign disk may say of a blob that it has a tebibyte; what has another size than was signed is not hashed."""
+    bad = root / "mnt/bad"
+    shutil.copytree(shop.cache, bad)
+    blobs = [path for path in (bad / "blobs/sha256").iterdir() if path.read_bytes()[:1] != b"{"]
+    assert blobs
+    for path in blobs:
+        os.truncate(path, 1 << 40)
+    if tar:
+        shutil.rmtree(bad)
+        endless_tar(shop.cache, [path.name for path in blobs], bad)
+    set_conf(root, "sources=file:/mnt/bad")
+    code, status = firstboot(root, prefix=("timeout", "-s", "KILL", "60"))
+    assert (code, status["reason"]) == (14, "not_carried"), status
+
+
+def endless_tar(cache, endless, path):
+    """Our tar, in which these blobs are holes of a tebibyte."""
+    with open(path, "wb") as file:
+        def add(name, size, data=None):
+            info = tarfile.TarInfo(name)
+            info.mode, info.size = 0o644, size
+            header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+            header[257:265] = b"ustar\x0000"
+            header[329:345] = b"0000000\x000000000\0"
+            header[148:156] = b" " * 8
+            header[148:156] = b"%06o\0 " % sum(header[:512])
+            file.write(header[:512])
+            file.write(data) if data is not None else file.seek(size, os.SEEK_CUR)
+            file.write(bytes(-size % 512))
+        for name in ("oci-layout", "index.json"):
+            data = (cache / name).read_bytes()
+            add(name, len(data), data)
+        for blob in sorted((cache / "blobs/sha256").iterdir()):
+            data = None if blob.name in endless else blob.read_bytes()
+            add(f"blobs/sha256/{blob.name}", 1 << 40 if data is None else len(data), data)
+        file.write(bytes(1024))
 
 
 def test_wrong_bytes_are_looked_for_in_the_next_place(root, shop, tmp_path):

@@ -87,7 +87,7 @@ static void test_good(void **state)
 
 		blob.size = strlen(text);
 		digest_of(text, blob.size, &blob.digest);
-		check_good(blobs_look(&layout.blobs, &blob.digest, &size, &err), &err, text);
+		check_good(blobs_look(&layout.blobs, &blob, &size, &err), &err, text);
 		assert_int_equal(size, blob.size);
 		check_good(blobs_open(&layout.blobs, &blob, &found, &err), &err, text);
 		assert_int_equal(pread(found.fd, got, found.size, (off_t)found.start),
@@ -95,7 +95,7 @@ static void test_good(void **state)
 		assert_memory_equal(got, text, found.size);
 	}
 	digest_of("other", 5, &blob.digest);
-	check_err(blobs_look(&layout.blobs, &blob.digest, &size, &err), &err, ERR_MISSING,
+	check_err(blobs_look(&layout.blobs, &blob, &size, &err), &err, ERR_MISSING,
 		  "not carried", "other");
 	free(tar.data);
 }
