@@ -131,7 +131,7 @@ int ahead_open(struct ahead *ahead, struct err *err)
 	ahead->installed =
 		module_open_folder(ahead->machine, ahead->kernel, &folder, &why) == 0;
 	ahead->source.repair = ahead->config.repair;
-	further_open(ahead->machine, &ahead->config, &ahead->source.further);
+	further_open(ahead->machine, &ahead->config, PLAN_MAIN, &ahead->source.further);
 	ahead->reason = source_open(ahead->machine, &ahead->facts, &ahead->source, &why);
 	if (ahead->reason != REASON_DONE) {
 		snprintf(ahead->text, sizeof(ahead->text), "%.511s", why.text);

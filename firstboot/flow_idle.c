@@ -65,7 +65,7 @@ static void digest_carried(struct flow *flow)
 		digest_of(layout.top, layout.top_size, &inputs->index);
 	else
 		digest_file(flow->machine, INDEX_PATH, LAYOUT_TOP_MAX_BYTES, &inputs->index);
-	further_open(flow->machine, flow->config, &flow->source.further);
+	further_open(flow->machine, flow->config, flow->moment, &flow->source.further);
 	further_add_digest(&flow->source.further, &inputs->index);
 	digest_blob(&layout.blobs, &flow->stamp.moment[flow->moment].inputs.envelope,
 		    &inputs->envelope);

@@ -1,6 +1,9 @@
 #include "firstboot/further.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "cache/blob.h"
 #include "firstboot/choose.h"
@@ -168,6 +171,32 @@ static void add_packages(const struct machine *machine, struct further *further)
 	}
 }
 
+/* Opens one name on the way, without what lies behind it: an automount is not set off, and a link is not followed. */
+static bool is_plain(int *at, const char *name)
+{
+	AUTO_CLOSE int above = take_fd(at);
+	struct statfs system;
+	struct stat status;
+
+	*at = openat(above, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return *at >= 0 && fstat(*at, &status) == 0 && !S_ISLNK(status.st_mode) &&
+	       fstatfs(*at, &system) == 0 && system.f_type != AUTOFS_SUPER_MAGIC;
+}
+
+/* An automount may wait for the network, which waits for the early moment. A path that ends before is opened in vain. */
+static bool may_wait(const struct machine *machine, const char *path)
+{
+	AUTO_FREE char *copy = must_strdup(path);
+	AUTO_CLOSE int at = openat(machine->root, ".", O_PATH | O_CLOEXEC);
+	char *rest = copy;
+
+	for (char *name = strsep(&rest, "/"); name && at >= 0; name = strsep(&rest, "/")) {
+		if (*name && !is_plain(&at, name) && at >= 0)
+			return true;
+	}
+	return false;
+}
+
 static void add_file(const struct machine *machine, const char *path, struct further *further)
 {
 	AUTO_FREE char *parent = must_strdup(path);
@@ -183,14 +212,21 @@ static void add_file(const struct machine *machine, const char *path, struct fur
 }
 
 static void add_files(const struct machine *machine, const struct config *config,
-		      struct further *further)
+		      enum plan_moment moment, struct further *further)
 {
 	AUTO_FREE char *copy = must_strdup(config->sources);
 	char *rest = copy;
 
 	for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
-		if (strncmp(word, CONFIG_FILE_SOURCE, strlen(CONFIG_FILE_SOURCE)) == 0)
-			add_file(machine, word + strlen(CONFIG_FILE_SOURCE), further);
+		const char *path = word + strlen(CONFIG_FILE_SOURCE);
+
+		if (strncmp(word, CONFIG_FILE_SOURCE, strlen(CONFIG_FILE_SOURCE)) != 0)
+			continue;
+		if (moment == PLAN_EARLY && may_wait(machine, path))
+			note(further, path,
+			     "an automount or a link: not before the main moment");
+		else
+			add_file(machine, path, further);
 	}
 }
 
@@ -211,11 +247,11 @@ static void add_volumes(const struct machine *machine, const struct config *conf
 }
 
 void further_open(const struct machine *machine, const struct config *config,
-		  struct further *further)
+		  enum plan_moment moment, struct further *further)
 {
 	further_close(further);
 	add_packages(machine, further);
-	add_files(machine, config, further);
+	add_files(machine, config, moment, further);
 	add_volumes(machine, config, further);
 }
 

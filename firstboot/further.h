@@ -8,6 +8,7 @@
 
 #include "cache/facts.h"
 #include "cache/open.h"
+#include "cache/plan.h"
 #include "firstboot/config.h"
 
 #define FURTHER_PACKAGES MACHINE_BROUGHT "/packages" /* X.tar: one for each package */
@@ -29,9 +30,10 @@ struct further {
 #define AUTO_FURTHER __attribute__((cleanup(further_close)))
 void further_close(struct further *further);
 
-/* Opens what there is, in this order: packages by name, file: sources, volumes. What was open is closed. */
+/* Opens what there is, in this order: packages by name, file: sources, volumes. What was open is closed. The early moment
+ * follows no link to a file: source, and sets no automount off: that may wait for the network. */
 void further_open(const struct machine *machine, const struct config *config,
-		  struct further *further);
+		  enum plan_moment moment, struct further *further);
 
 /* The blobs of all places, one after the other; NULL: there is none. */
 const struct blobs *further_blobs(const struct further *further);

@@ -135,7 +135,7 @@ static void make_plan(const struct machine *machine, const struct facts *facts,
 		return;
 	}
 	shown->source.repair = shown->config.repair;
-	further_open(machine, &shown->config, &shown->source.further);
+	further_open(machine, &shown->config, PLAN_MAIN, &shown->source.further);
 	shown->reason = source_open(machine, facts, &shown->source, &err);
 	if (shown->reason != REASON_DONE) {
 		snprintf(shown->text, sizeof(shown->text), "%.511s", err.text);

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -139,6 +140,34 @@ def test_a_file_source_serves(root, shop, folder):
         shutil.copy(shop.tar, place / "x.tar")
     set_conf(root, "sources=file:/mnt/absent,file:/mnt/stick" + ("" if folder else "/x.tar"))
     assert "/mnt/absent" in json.dumps(assert_served(root, shop)["timeline"])
+
+
+# Mounts an automount that nobody serves, and starts a program outside of its server's process group.
+AUTOMOUNT = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+pipe = os.pipe()
+how = f"fd={pipe[1]},pgrp={os.getpgrp()},minproto=5,maxproto=5,direct".encode()
+if libc.mount(b"test", sys.argv[1].encode(), b"autofs", 0, how) < 0:
+    raise OSError(ctypes.get_errno(), "mount")
+pid = os.fork()
+if pid == 0:
+    libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    os.setsid()
+    os.execvp(sys.argv[2], sys.argv[2:])
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("place", ["share", "share/deep/x.tar", "link/x.tar"])
+def test_the_early_moment_sets_no_automount_off(root, shop, place):
+    """It may wait for the network, which waits for the early moment."""
+    (root / "mnt/share").mkdir(parents=True)
+    (root / "mnt/link").symlink_to("share")
+    set_conf(root, f"sources=file:/mnt/{place}")
+    prefix = ("timeout", "-s", "KILL", "20", *own_mounts(), sys.executable, "-c", AUTOMOUNT, root / "mnt/share")
+    code, status = firstboot(root, "--early", prefix=prefix)
+    assert code == 0, status
 
 
 def test_a_disk_that_begins_with_the_tar_serves(root, shop, disks, tmp_path):
