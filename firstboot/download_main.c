@@ -206,11 +206,14 @@ static void download(const struct download_args *args, struct download *run)
 static void say_end(struct download *run)
 {
 	const struct download_report *report = &run->report;
+	AUTO_FREE char *line = must_printf(
+		"%s: %llu of %llu blobs brought, %llu bytes fetched%s%s",
+		reason_name(report->reason), (unsigned long long)report->brought,
+		(unsigned long long)report->wanted, (unsigned long long)report->fetched,
+		report->text[0] ? ": " : "", report->text);
 
-	log_line(&run->log, "%s: %llu of %llu blobs brought, %llu bytes fetched%s%s",
-		 reason_name(report->reason), (unsigned long long)report->brought,
-		 (unsigned long long)report->wanted, (unsigned long long)report->fetched,
-		 report->text[0] ? ": " : "", report->text);
+	log_line(&run->log, "%s", line);
+	notify_ready(line);
 }
 
 static int run_download(const void *arguments, const struct cli_operands *operands,

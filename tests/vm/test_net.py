@@ -132,6 +132,7 @@ def check_downloader(result):
     assert rights["Groups"].strip() == "" and rights["NoNewPrivs"].strip() == "1" and rights["Seccomp"].strip() == "2", rights
     sets = [int(value, 16) for name, value in rights.items() if name.startswith("Cap")]
     assert sets == [0] * 5, rights
+    assert result.unit("larder-download.service")["StatusText"].startswith("done: 2 of 2 blobs")
 
 
 def check_order(result):
