@@ -9,7 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from larder import BUILD
+from larder import BUILD, TRACED
 
 MIB = 1 << 20
 USER = 65521  # that larder-download becomes
@@ -69,7 +69,8 @@ class Room:
         self.report.unlink(missing_ok=True)
         clean = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
         return subprocess.Popen([*prefix, *self.words()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, env={**clean, **(env or {})})
+                                stderr=subprocess.STDOUT,
+                                env={**clean, **(env or {}), **(TRACED if "strace" in prefix else {})})
 
     def ended(self, process, timeout=120):
         """Wait for it, and judge what is judged of each."""
