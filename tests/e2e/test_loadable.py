@@ -187,7 +187,12 @@ def test_packed_modules_are_compared(tmp_path, ending, pack):
     own = {f"lib/modules/{KERNEL}/modules.dep": f"kernel/nic.{ending}:\n",
            f"lib/modules/{KERNEL}/kernel/nic.{ending}": pack(MODULE)}
     root = machine(tmp_path / "1", {ending: pack(MODULE)}, OPEN | own)
-    check_installed(root, "modules fit", f"nic.{ending}: vermagic and 3 symbols fit kernel {KERNEL}")
+    said = f"nic.{ending}: vermagic and 3 symbols fit kernel {KERNEL}"
+    if ending == "ko.gz" and "-ZLIB" in subprocess.run(["depmod", "--version"], capture_output=True, text=True).stdout:
+        _, status = firstboot(root)  # Debian's depmod would lose the kernel's own module, and is not believed
+        assert said in events(status, "modules fit")[0] and "modules.dep" in status["text"], status
+    else:
+        check_installed(root, "modules fit", said)
     wrong = pack(made_ko(KERNEL, NEEDS | {"_printk": 1}))
     check_refused(machine(tmp_path / "2", {ending: wrong}, OPEN | own), "kernel", "symbol _printk differs")
     check_refused(machine(tmp_path / "3", {ending: pack(MODULE)[:-9]}, OPEN | own), "step_failed",
