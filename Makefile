@@ -206,9 +206,9 @@ check: all deps-check
 e2e real sweep vm-check: deps-check
 	@$(MAKE) --no-print-directory run-$@
 
-# Two at a time, one on each core; what each says comes in one piece.
+# Two at a time, one on each core.
 run-e2e: programs
-	@$(MAKE) --no-print-directory -j2 --output-sync=target run-e2e-programs run-e2e-cases
+	@$(MAKE) --no-print-directory -j2 run-e2e-programs run-e2e-cases
 run-e2e-programs:
 	$(PYTEST) tests/e2e -m 'not slow' --ignore=tests/e2e/test_hostile.py
 run-e2e-cases:
