@@ -41,6 +41,7 @@ def rdma_manifest(folder):
         "expect": {"driver": "virtio-pci"}})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_rdma_over_the_nic_from_the_cache(made, tmp_path):
     """Early: the NIC's driver. Main: dpkg, whose scripts start services while the boot goes on. Then bytes are written."""

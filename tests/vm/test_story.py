@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 import guest
 import story
 from story import RUN_EARLY, full_root, moment, tiny_root
@@ -50,6 +52,7 @@ def test_hit_then_idle(made, tmp_path):
     assert second.report["failed"] == [] and second.report["state"] == "running"
 
 
+@pytest.mark.slow
 def test_cache_removed(made, tmp_path):
     """No cache: no link, the reason says why, and the boot completes."""
     _, cache, _, trust = made
